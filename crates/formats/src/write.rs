@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{Label, NodeSpec};
 
-pub use crate::document::write::Written;
+pub use crate::document::write::{LeftOut, Unwritable, Written};
 use crate::{document, to_link};
 
 /// One link per line.
@@ -24,9 +24,18 @@ pub fn base64<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Str
 /// A Clash configuration that mihomo accepts: `proxies`, each under a name of its own, one per line.
 ///
 /// A node is written only if reading the entry gives the same node again, save for what no other client knows: REALITY's
-/// `spider_x`, and a fingerprint inside QUIC. The others are counted in [`Written::left_out`].
+/// `spider_x`, and a fingerprint inside QUIC. The others are named in [`Written::left_out`].
 pub fn clash<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::clash::write::document(nodes)
+}
+
+/// One node for a Clash core, as entries of its `proxies` in JSON, which YAML includes: the last one is the node under `name`, and
+/// those before it are the nodes that it is dialled through, under `name.1`, `name.2` and so on.
+///
+/// # Errors
+/// Why mihomo would not take one of them.
+pub fn clash_proxies(name: &str, node: &NodeSpec) -> Result<Vec<String>, Unwritable> {
+    document::clash::write::proxies(name, node)
 }
 
 /// The same as [`clash`] as a whole profile: a group to choose from, one that tests all nodes, and a rule for everything.
@@ -46,25 +55,25 @@ pub fn sing_box_profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label
 }
 
 /// An Xray configuration: `outbounds`, of which the first one is used unless rules say otherwise. As for [`clash`], what it
-/// has no words for is left out and counted; so are nodes that take any certificate, which its newer versions refuse.
+/// has no words for is left out and named; so are nodes that take any certificate, which its newer versions refuse.
 pub fn xray<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::writers::xray::document(nodes)
 }
 
 /// A Surge configuration: `[Proxy]` rows, a group that tests them, and a rule that leads everything there. As for [`clash`],
-/// what it has no words for is left out and counted.
+/// what it has no words for is left out and named.
 pub fn surge<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::writers::surge::document(nodes)
 }
 
 /// Bare addresses, one `host:port` or `host:port:user:password` per line, of HTTP and SOCKS proxies without TLS; the others
-/// are left out and counted.
+/// are left out and named.
 pub fn addresses<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::writers::addresses::document(nodes)
 }
 
 /// A sing-box configuration (1.12 or newer): `outbounds`, and `endpoints` for WireGuard. As for [`clash`], what it has
-/// no words for is left out and counted.
+/// no words for is left out and named.
 pub fn sing_box<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::sing_box::write::document(nodes)
 }
@@ -72,6 +81,19 @@ pub fn sing_box<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> W
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_entries_of_a_node_name_the_ones_that_it_goes_through() {
+        let node = |link: &str| crate::parse_link(link).unwrap().0;
+        let chain =
+            node("trojan://p@192.0.2.2:443").through(node("ss://YWVzLTEyOC1nY206cA@192.0.2.1:1").into()).unwrap();
+        let entries = clash_proxies("s1", &chain).unwrap();
+        let [near, last] = entries.as_slice() else { panic!("{entries:?}") };
+        assert!(near.contains(r#""name":"s1.1""#) && !near.contains("dialer-proxy"), "{near}");
+        assert!(last.contains(r#""name":"s1""#) && last.contains(r#""dialer-proxy":"s1.1""#), "{last}");
+        let tor = clash_proxies("s1", &node("tor://192.0.2.1:9050")).unwrap_err();
+        assert_eq!(tor.to_string(), "a protocol that the client does not speak");
+    }
 
     #[test]
     fn a_profile_without_nodes_lets_nothing_out_directly() {

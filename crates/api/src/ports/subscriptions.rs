@@ -1,6 +1,6 @@
 //! Subscriptions that this instance gives out.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use hezar_core::Secret;
 
@@ -49,8 +49,8 @@ pub struct SubscriptionText {
     pub tag: String,
     /// How many nodes are in it.
     pub nodes: usize,
-    /// How many are missing because the form has no words for them.
-    pub left_out: usize,
+    /// How many are missing because the client would not take them, for each reason.
+    pub left_out: BTreeMap<&'static str, usize>,
     /// What clients call it.
     pub title: String,
     /// How often clients should read it.

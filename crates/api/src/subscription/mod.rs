@@ -137,7 +137,12 @@ fn response(asked: &HeaderMap, target: SubscriptionTarget, name: &str, text: Sub
     );
     put("profile-title", format!("base64:{}", STANDARD.encode(&text.title)));
     put("profile-update-interval", whole_hours(text.update_every).to_string());
-    put("hezar-nodes", format!("{}; left-out={}", text.nodes, text.left_out));
+    put("hezar-nodes", format!("{}; left-out={}", text.nodes, text.left_out.values().sum::<usize>()));
+    if !text.left_out.is_empty() {
+        let reasons: Vec<String> =
+            text.left_out.iter().map(|(reason, count)| format!("{count};why=\"{reason}\"")).collect();
+        put("hezar-left-out", reasons.join(", "));
+    }
     if let Some(user) = text.user {
         let mut info = format!("upload={}; download={}", user.upload, user.download);
         // What is absent has no bound.

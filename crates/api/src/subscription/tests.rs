@@ -32,7 +32,7 @@ impl SubscriptionsPort for Fake {
             text: format!("{} {:?} {:?} {:?}", asked.target.name(), asked.countries, asked.schemes, asked.top),
             tag: "abc".into(),
             nodes: 3,
-            left_out: 1,
+            left_out: [("mKCP", 1)].into(),
             title: "Telefon ۱\r\nX: y".into(),
             update_every: Duration::from_secs(5401),
             user: Some(SubscriptionUser { upload: 1, download: 2, total: Some(3), expires: Some(4) }),
@@ -88,6 +88,7 @@ async fn the_headers_that_clients_read_are_there_and_hold_nothing_else() {
         "subscription-userinfo: upload=1; download=2; total=3; expire=4",
         "profile-update-interval: 2",
         "hezar-nodes: 3; left-out=1",
+        "hezar-left-out: 1;why=\"mkcp\"",
         "etag: \"abc\"",
         "cache-control: private, no-cache",
     ] {

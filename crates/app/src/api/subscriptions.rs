@@ -61,11 +61,12 @@ impl SubscriptionsPort for ApiBackend {
         nodes.sort_by_cached_key(|node| (node.latency().unwrap_or(Duration::MAX), node.id()));
         nodes.truncate(asked.top.unwrap_or(usize::MAX).min(subscription.top));
         let labels: Vec<Label> = nodes.iter().map(|node| node.label()).collect();
-        let Written { text, left_out } = written(asked.target, &nodes, &labels);
+        let written = written(asked.target, &nodes, &labels);
+        let (left_out, text) = (written.reasons(), written.text);
         Ok(SubscriptionText {
             tag: blake3::hash(text.as_bytes()).to_hex().to_string(),
             text,
-            nodes: nodes.len() - left_out,
+            nodes: nodes.len() - left_out.values().sum::<usize>(),
             left_out,
             title: title(subscription),
             update_every: subscription.interval,
@@ -117,8 +118,8 @@ fn title(subscription: &SubscriptionConfig) -> String {
 fn written(target: SubscriptionTarget, nodes: &[&Arc<Node<Payload>>], labels: &[Label]) -> Written {
     let all = nodes.iter().map(|node| node.spec()).zip(labels);
     match target {
-        SubscriptionTarget::Links => Written { text: write::links(all), left_out: 0 },
-        SubscriptionTarget::Base64 => Written { text: write::base64(all), left_out: 0 },
+        SubscriptionTarget::Links => Written { text: write::links(all), ..Written::default() },
+        SubscriptionTarget::Base64 => Written { text: write::base64(all), ..Written::default() },
         SubscriptionTarget::Clash => write::clash_profile(all),
         SubscriptionTarget::SingBox => write::sing_box_routed(all),
         SubscriptionTarget::SingBoxProfile => write::sing_box_profile(all),

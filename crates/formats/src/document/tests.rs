@@ -471,7 +471,7 @@ fn shadow_tls_in_both_words() {
     let clash = clash::write::document(nodes.into_iter());
     let sing_box = sing_box::write::document(nodes.into_iter());
     for written in [&clash, &sing_box] {
-        assert_eq!(written.left_out, 0);
+        assert_eq!(written.left_out, []);
         let back: Vec<_> = read(&written.text).unwrap().nodes.into_iter().map(|entry| entry.spec).collect();
         let portable = write::portable(&chain);
         // The hop is an entry too.

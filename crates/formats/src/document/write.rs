@@ -1,7 +1,7 @@
 //! What the writers of whole configurations share: which nodes they can take, and names that occur once.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -9,6 +9,8 @@ use std::{
 use hezar_core::{
     Carrier, Fingerprint, Label, NodeId, NodeSpec, Outbound, Plugin, Security, Shadowsocks, StreamNode, TransportKind,
 };
+
+use thiserror::Error;
 
 use crate::{field, tree::MapBuilder};
 
@@ -24,13 +26,70 @@ pub(super) const TEST_INTERVAL: Duration = Duration::from_secs(600);
 /// The label of a node that is only there for others.
 static UNNAMED: LazyLock<Label> = LazyLock::new(Label::default);
 
+/// Why a client's configuration cannot have a node. Its text is a noun, such as `mKCP` or `a plugin that the client does not have`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Error)]
+#[error("{0}")]
+pub struct Unwritable(pub(crate) &'static str);
+
+impl Unwritable {
+    /// Reading the entry gives another node: some setting is lost.
+    pub(super) const UNFAITHFUL: Self = Self("a setting that the client does not have");
+    /// Shadowsocks with another method, or a key that the method does not take.
+    pub(super) const METHOD: Self = Self("a Shadowsocks method or key that the client does not take");
+    /// A SIP003 plugin, or an option of one.
+    pub(super) const PLUGIN: Self = Self("a Shadowsocks plugin or an option of it that the client does not have");
+    /// A protocol, with some of its settings.
+    pub(super) const PROTOCOL: Self = Self("a protocol that the client does not speak");
+    /// A transport, with some of its settings.
+    pub(super) const TRANSPORT: Self = Self("a transport that the client does not have");
+    /// How the server proves who it is.
+    pub(super) const SECURITY: Self = Self("a TLS or REALITY setting that the client does not have");
+    /// VLESS encryption with keys that cannot be read.
+    pub(super) const ENCRYPTION: Self = Self("VLESS encryption that the client cannot read");
+    /// Hysteria 1 without bandwidths.
+    pub(super) const NO_BANDWIDTH: Self = Self("Hysteria 1 without bandwidths");
+    /// WireGuard without an address inside the tunnel.
+    pub(super) const NO_ADDRESS: Self = Self("WireGuard without an address inside the tunnel");
+    /// WireGuard without the peer's key.
+    pub(super) const NO_PEER_KEY: Self = Self("WireGuard without the peer's key");
+    /// Through other nodes.
+    pub(super) const CHAIN: Self = Self("a chain of nodes, which the client does not have");
+
+    /// The reason.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        self.0
+    }
+}
+
+/// A node that a client's configuration does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its place among the given nodes, counted from 0.
+    pub index: usize,
+    /// Why.
+    pub reason: Unwritable,
+}
+
 /// A client's configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// The whole text.
     pub text: String,
-    /// How many nodes are missing because the client has no words for them.
-    pub left_out: usize,
+    /// The nodes that are missing, because the client would not take them.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Written {
+    /// How many nodes are missing for each reason.
+    #[must_use]
+    pub fn reasons(&self) -> BTreeMap<&'static str, usize> {
+        let mut reasons = BTreeMap::new();
+        for left_out in &self.left_out {
+            *reasons.entry(left_out.reason.reason()).or_default() += 1;
+        }
+        reasons
+    }
 }
 
 /// An entry to be written, and the name of the entry that it goes through (empty = none).
@@ -41,16 +100,19 @@ pub(super) struct Named {
     pub(super) body: MapBuilder,
 }
 
+/// Writes a portable node alone.
+pub(super) type EntryWriter = fn(&NodeSpec) -> Result<MapBuilder, Unwritable>;
+
 /// Names the nodes of a document, and those that others go through: each of these becomes one entry too.
 pub(super) struct Chains {
     names: Names,
-    entry: fn(&NodeSpec) -> Option<MapBuilder>,
+    entry: EntryWriter,
     hops: HashMap<NodeId, String>,
 }
 
 impl Chains {
-    /// `entry` writes a portable node alone.
-    pub(super) fn new(names: Names, entry: fn(&NodeSpec) -> Option<MapBuilder>) -> Self {
+    /// Without entries; `entry` writes each of them.
+    pub(super) fn new(names: Names, entry: EntryWriter) -> Self {
         Self { names, entry, hops: HashMap::new() }
     }
 
@@ -59,10 +121,12 @@ impl Chains {
         self.names.unique(format!("{name} shadow-tls"))
     }
 
-    /// The entries of a node: those it goes through that are not written yet, then its own. `None` when the client has no
-    /// words for one of them.
-    pub(super) fn entries(&mut self, spec: &NodeSpec, label: &Label) -> Option<Vec<Named>> {
-        let bodies: Option<Vec<_>> = spec
+    /// The entries of a node: those it goes through that are not written yet, then its own.
+    ///
+    /// # Errors
+    /// Why the client would not take one of them.
+    pub(super) fn entries(&mut self, spec: &NodeSpec, label: &Label) -> Result<Vec<Named>, Unwritable> {
+        let bodies: Result<Vec<_>, _> = spec
             .hops()
             .map(|hop| {
                 let alone = portable(&hop.alone());
@@ -83,7 +147,7 @@ impl Chains {
             }
             entries.push(Named { name: name.clone(), via: std::mem::replace(&mut via, name), spec: alone, body });
         }
-        Some(entries)
+        Ok(entries)
     }
 }
 

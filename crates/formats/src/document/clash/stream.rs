@@ -8,7 +8,7 @@ use hezar_core::{
 
 use super::{
     super::{
-        write::{headers_ok, is_foreign},
+        write::{Unwritable, headers_ok, is_foreign},
         xhttp,
     },
     write::{Quic, tls},
@@ -19,11 +19,11 @@ use crate::{
     tree::{MapBuilder, headers},
 };
 
-/// Fills in everything but the server; `None` when mihomo has no words for it.
-pub(super) fn write(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {
+/// Fills in everything but the server.
+pub(super) fn write(map: &mut MapBuilder, node: &StreamNode) -> Result<(), Unwritable> {
     let carrier = node.carrier();
     if is_foreign(carrier.transport()) {
-        return None;
+        return Err(Unwritable::TRANSPORT);
     }
     let server_name = match node.protocol() {
         StreamProtocol::Vless(vless) => {
@@ -37,14 +37,14 @@ pub(super) fn write(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {
                 },
             );
             if let Some(encryption) = &vless.encryption {
-                map.text("encryption", known_encryption(encryption)?);
+                map.text("encryption", known_encryption(encryption).ok_or(Unwritable::ENCRYPTION)?);
             }
             packet_encoding(map, vless.packet_encoding);
             "servername"
         }
         StreamProtocol::Vmess(vmess) => {
             if matches!(carrier, Carrier::Xhttp { .. }) {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             map.text("uuid", &vmess.id.to_string()).number("alterId", Some(vmess.alter_id));
             map.text("cipher", vmess.cipher.name());
@@ -81,7 +81,7 @@ fn known_encryption(encryption: &Secret) -> Option<&str> {
     (known && keys > 0).then_some(text)
 }
 
-fn trojan_body(map: &mut MapBuilder, trojan: &Trojan, carrier: &Carrier) -> Option<()> {
+fn trojan_body(map: &mut MapBuilder, trojan: &Trojan, carrier: &Carrier) -> Result<(), Unwritable> {
     // Trojan is always over TLS here, and its transports are these.
     let known = match carrier {
         Carrier::Tcp { header: None, security } | Carrier::Grpc { security, .. } => !matches!(security, Security::None),
@@ -90,18 +90,18 @@ fn trojan_body(map: &mut MapBuilder, trojan: &Trojan, carrier: &Carrier) -> Opti
     };
     map.text("password", trojan.password.expose());
     if let Some(inner) = &trojan.inner_shadowsocks {
-        let (method, password) = inner.expose().split_once(':')?;
+        let (method, password) = inner.expose().split_once(':').ok_or(Unwritable::METHOD)?;
         if !matches!(method, "aes-128-gcm" | "aes-256-gcm" | "chacha20-ietf-poly1305") {
-            return None;
+            return Err(Unwritable::METHOD);
         }
         let mut opts = MapBuilder::default();
         opts.flag("enabled", true).text("method", method).required("password", password);
         map.map("ss-opts", opts);
     }
-    known.then_some(())
+    if known { Ok(()) } else { Err(Unwritable::TRANSPORT) }
 }
 
-fn security(map: &mut MapBuilder, carrier: &Carrier, server_name: &str) -> Option<()> {
+fn security(map: &mut MapBuilder, carrier: &Carrier, server_name: &str) -> Result<(), Unwritable> {
     if let Some(reality) = carrier.reality() {
         return reality_opts(map, reality, server_name);
     }
@@ -109,13 +109,13 @@ fn security(map: &mut MapBuilder, carrier: &Carrier, server_name: &str) -> Optio
         map.flag("tls", true);
         tls(map, layer, server_name, Quic::No)?;
     }
-    Some(())
+    Ok(())
 }
 
-fn reality_opts(map: &mut MapBuilder, reality: &Reality, server_name: &str) -> Option<()> {
+fn reality_opts(map: &mut MapBuilder, reality: &Reality, server_name: &str) -> Result<(), Unwritable> {
     // Its hello is always a browser's.
     if reality.mldsa65_verify.is_some() || reality.own_hello {
-        return None;
+        return Err(Unwritable::SECURITY);
     }
     map.flag("tls", true).text(server_name, reality.server_name.as_deref().unwrap_or_default());
     map.texts("alpn", &reality.alpn).text("client-fingerprint", reality.fingerprint.map_or("", |f| f.name()));
@@ -123,10 +123,10 @@ fn reality_opts(map: &mut MapBuilder, reality: &Reality, server_name: &str) -> O
     opts.text("public-key", &URL_SAFE_NO_PAD.encode(reality.public_key));
     opts.text("short-id", &hex::encode(reality.short_id.as_bytes()));
     map.map("reality-opts", opts);
-    Some(())
+    Ok(())
 }
 
-fn transport(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
+fn transport(map: &mut MapBuilder, carrier: &Carrier) -> Result<(), Unwritable> {
     let mut opts = MapBuilder::default();
     match carrier {
         Carrier::Tcp { header: None, .. } => map.text("network", "tcp"),
@@ -138,7 +138,7 @@ fn transport(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
         }
         Carrier::WebSocket { websocket: w, .. } => {
             if !headers_ok(&w.headers) {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             opts.text("path", &w.path).map("headers", headers::join(w.host.as_deref(), &w.headers));
             if let Some(EarlyData { max_bytes, header }) = &w.early_data {
@@ -149,13 +149,13 @@ fn transport(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
         }
         Carrier::HttpUpgrade { upgrade: u, .. } => {
             if !headers_ok(&u.headers) {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             let path = match &u.early_data {
                 Some(EarlyData { max_bytes, header }) if header.as_deref() == Some(EARLY_DATA_HEADER) => {
                     format!("{}{}ed={max_bytes}", u.path, if u.path.contains('?') { '&' } else { '?' })
                 }
-                Some(_) => return None,
+                Some(_) => return Err(Unwritable::TRANSPORT),
                 None => u.path.to_string(),
             };
             opts.text("path", &path).map("headers", headers::join(u.host.as_deref(), &u.headers));
@@ -164,7 +164,7 @@ fn transport(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
         }
         Carrier::Grpc { grpc, .. } => {
             if grpc.authority.is_some() || grpc.mode != GrpcMode::Gun {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             opts.text("grpc-service-name", &grpc.service_name);
             map.text("network", "grpc").map("grpc-opts", opts)
@@ -179,11 +179,11 @@ fn transport(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
             if let Some(extra) = &xhttp.extra
                 && !xhttp::extra_to_clash(extra, &mut opts)
             {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             map.text("network", "xhttp").map("xhttp-opts", opts)
         }
-        Carrier::Kcp { .. } | Carrier::Quic { .. } => return None,
+        Carrier::Kcp { .. } | Carrier::Quic { .. } => return Err(Unwritable::TRANSPORT),
     };
-    Some(())
+    Ok(())
 }

@@ -9,8 +9,8 @@ use hezar_core::{
 
 use super::{
     super::write::{
-        Chains, FASTEST_GROUP, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Written, ech_ok, method_ok,
-        plugin_ok,
+        Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written,
+        ech_ok, method_ok, plugin_ok, portable,
     },
     plugin, read, stream,
 };
@@ -54,12 +54,15 @@ pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>
 fn list<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> (Written, Vec<Box<str>>) {
     let mut names = Vec::new();
     let mut chains = Chains::new(Names::reserving(RESERVED), entry);
-    let mut written = Written { text: String::from("proxies:\n"), left_out: 0 };
+    let mut written = Written { text: String::from("proxies:\n"), ..Written::default() };
     let mut empty = true;
-    for (spec, label) in nodes {
-        let Some(entries) = chains.entries(spec, label) else {
-            written.left_out += 1;
-            continue;
+    for (index, (spec, label)) in nodes.enumerate() {
+        let entries = match chains.entries(spec, label) {
+            Ok(entries) => entries,
+            Err(reason) => {
+                written.left_out.push(LeftOut { index, reason });
+                continue;
+            }
         };
         names.extend(entries.last().map(|entry| Box::from(entry.name.as_str())));
         for Named { name, via, body, .. } in entries {
@@ -79,12 +82,25 @@ fn list<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> (Written,
     (written, names)
 }
 
-/// A portable node's entry without a name; `None` when Clash cannot say it. The proof is reading it back.
-fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
+/// The entries of one node under a given name: those that it is dialled through, nearest to this machine first, then its own.
+pub(crate) fn proxies(name: &str, spec: &NodeSpec) -> Result<Vec<String>, Unwritable> {
+    let hops: Vec<&NodeSpec> = spec.hops().collect();
+    let hop_name = |hop: usize| if hop == 0 { name.to_owned() } else { format!("{name}.{hop}") };
+    let named = |(hop, spec): (usize, &&NodeSpec)| {
+        let mut map = MapBuilder::default();
+        map.text("name", &hop_name(hop)).append(entry(&portable(&spec.alone()))?);
+        map.text("dialer-proxy", &if hop + 1 < hops.len() { hop_name(hop + 1) } else { String::new() });
+        Ok(map.into_tree().json())
+    };
+    hops.iter().enumerate().rev().map(named).collect()
+}
+
+/// A portable node's entry without a name. The proof that nothing is lost is reading it back.
+fn entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
     let mut map = MapBuilder::default();
     let kind = match &spec.outbound {
         Outbound::Socks(socks) if socks.version == SocksVersion::V5 => "socks5",
-        Outbound::Socks(_) => return None,
+        Outbound::Socks(_) => return Err(Unwritable::PROTOCOL),
         Outbound::Http(_) => "http",
         outbound => outbound.scheme(),
     };
@@ -95,11 +111,11 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
         Outbound::Http(http) => proxy(&mut map, http.credentials.as_ref(), http.tls.as_deref())?,
         Outbound::Shadowsocks(shadowsocks) => {
             if !method_ok(shadowsocks) {
-                return None;
+                return Err(Unwritable::METHOD);
             }
             map.text("cipher", &shadowsocks.method).required("password", shadowsocks.password.expose());
             if let Some(plugin) = &shadowsocks.plugin {
-                let (name, opts) = plugin::write(plugin).filter(|_| plugin_ok(plugin))?;
+                let (name, opts) = plugin::write(plugin).filter(|_| plugin_ok(plugin)).ok_or(Unwritable::PLUGIN)?;
                 map.text("plugin", name).map("plugin-opts", opts);
             }
             map.flag("udp-over-tcp", shadowsocks.udp_over_tcp);
@@ -129,7 +145,7 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
     map.flag("udp", !matches!(spec.outbound, Outbound::Http(_)));
     let tree = map.into_tree();
     let faithful = matches!(read::entry(&tree), Ok(Some(back)) if back == *spec);
-    faithful.then(|| MapBuilder::from_tree(tree))
+    if faithful { Ok(MapBuilder::from_tree(tree)) } else { Err(Unwritable::UNFAITHFUL) }
 }
 
 /// Which words of TLS exist for a protocol.
@@ -141,9 +157,9 @@ pub(super) enum Quic {
     Tuic,
 }
 
-pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, name: &str, quic: Quic) -> Option<()> {
+pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, name: &str, quic: Quic) -> Result<(), Unwritable> {
     if (tls.disable_sni && quic != Quic::Tuic) || !tls.verify_names.is_empty() || tls.pins.len() > 1 {
-        return None;
+        return Err(Unwritable::SECURITY);
     }
     map.text(name, tls.server_name.as_deref().unwrap_or_default()).texts("alpn", &tls.alpn);
     map.flag("skip-cert-verify", tls.skip_verify);
@@ -155,30 +171,30 @@ pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, name: &str, quic: Quic) -> Op
     }
     if let Some(config) = &tls.ech {
         if !ech_ok(config) {
-            return None;
+            return Err(Unwritable::SECURITY);
         }
         let mut ech = MapBuilder::default();
         ech.flag("enable", true).text("config", config);
         map.map("ech-opts", ech);
     }
-    Some(())
+    Ok(())
 }
 
-fn proxy(map: &mut MapBuilder, credentials: Option<&Credentials>, layer: Option<&Tls>) -> Option<()> {
+fn proxy(map: &mut MapBuilder, credentials: Option<&Credentials>, layer: Option<&Tls>) -> Result<(), Unwritable> {
     if let Some(credentials) = credentials {
         map.required("username", &credentials.username).required("password", credentials.password.expose());
     }
     if let Some(layer) = layer {
         if layer.ech.is_some() {
-            return None;
+            return Err(Unwritable::SECURITY);
         }
         map.flag("tls", true);
         tls(map, layer, "sni", Quic::No)?;
     }
-    Some(())
+    Ok(())
 }
 
-fn shadowsocksr(map: &mut MapBuilder, ssr: &ShadowsocksR) -> Option<()> {
+fn shadowsocksr(map: &mut MapBuilder, ssr: &ShadowsocksR) -> Result<(), Unwritable> {
     let obfs = ["plain", "http_simple", "http_post", "random_head", "tls1.2_ticket_auth", "tls1.2_ticket_fastauth"];
     let protocols = ["origin", "auth_sha1_v4", "auth_aes128_md5", "auth_aes128_sha1", "auth_chain_a", "auth_chain_b"];
     let method = ssr.method.as_ref();
@@ -189,7 +205,7 @@ fn shadowsocksr(map: &mut MapBuilder, ssr: &ShadowsocksR) -> Option<()> {
         && (ciphers.contains(&method) || (stream && method.starts_with("aes-")));
     map.text("cipher", method).text("password", ssr.password.expose()).text("protocol", &ssr.protocol);
     map.text("protocol-param", &ssr.protocol_param).text("obfs", &ssr.obfs).text("obfs-param", &ssr.obfs_param);
-    known.then_some(())
+    if known { Ok(()) } else { Err(Unwritable::METHOD) }
 }
 
 /// mihomo hops over `ports` alone, so the server's own port is one of them.
@@ -205,7 +221,7 @@ fn mbps(map: &mut MapBuilder, key: &str, mbps: Option<u32>) {
     }
 }
 
-fn hysteria2(map: &mut MapBuilder, port: u16, node: &Hysteria2) -> Option<()> {
+fn hysteria2(map: &mut MapBuilder, port: u16, node: &Hysteria2) -> Result<(), Unwritable> {
     map.required("password", node.auth.expose());
     hopping(map, port, &node.ports);
     map.number("hop-interval", node.hop_interval);
@@ -214,17 +230,17 @@ fn hysteria2(map: &mut MapBuilder, port: u16, node: &Hysteria2) -> Option<()> {
         Some(Obfs2::Salamander { password }) => {
             map.text("obfs", "salamander").text("obfs-password", password.expose());
         }
-        Some(Obfs2::Gecko { .. }) => return None,
+        Some(Obfs2::Gecko { .. }) => return Err(Unwritable::UNFAITHFUL),
     }
     mbps(map, "up", node.up_mbps);
     mbps(map, "down", node.down_mbps);
     tls(map, &node.tls, "sni", Quic::Yes)
 }
 
-fn hysteria(map: &mut MapBuilder, port: u16, node: &Hysteria) -> Option<()> {
+fn hysteria(map: &mut MapBuilder, port: u16, node: &Hysteria) -> Result<(), Unwritable> {
     // Both speeds are mandatory in mihomo.
     if node.up_mbps.is_none() || node.down_mbps.is_none() {
-        return None;
+        return Err(Unwritable::NO_BANDWIDTH);
     }
     map.text("auth-str", node.auth.expose());
     hopping(map, port, &node.ports);
@@ -242,19 +258,20 @@ fn hysteria(map: &mut MapBuilder, port: u16, node: &Hysteria) -> Option<()> {
     tls(map, &node.tls, "sni", Quic::Yes)
 }
 
-fn wireguard(map: &mut MapBuilder, node: &WireGuard) -> Option<()> {
+fn wireguard(map: &mut MapBuilder, node: &WireGuard) -> Result<(), Unwritable> {
     if node.addresses.is_empty() || node.addresses.len() > 2 {
-        return None;
+        return Err(Unwritable::NO_ADDRESS);
     }
     for address in &node.addresses {
-        let ip: IpAddr = address.split('/').next()?.parse().ok()?;
+        let ip: IpAddr = address.split('/').next().and_then(|ip| ip.parse().ok()).ok_or(Unwritable::NO_ADDRESS)?;
         map.text(if ip.is_ipv4() { "ip" } else { "ipv6" }, address);
     }
-    map.text("private-key", node.private_key.expose()).text("public-key", node.public_key.as_deref()?);
+    map.text("private-key", node.private_key.expose())
+        .text("public-key", node.public_key.as_deref().ok_or(Unwritable::NO_PEER_KEY)?);
     map.text("pre-shared-key", node.pre_shared_key.as_ref().map_or("", Secret::expose));
     if node.reserved != [0; 3] {
         map.put("reserved", Tree::List(node.reserved.iter().map(|b| Tree::Plain(b.to_string().into())).collect()));
     }
     map.number("mtu", node.mtu).number("persistent-keepalive", node.keepalive);
-    Some(())
+    Ok(())
 }

@@ -3,14 +3,14 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hezar_core::{Carrier, EarlyData, GrpcMode, QuicTransport, Tls};
 
-use super::super::write::{ech_ok, headers_ok, path_ok};
+use super::super::write::{Unwritable, ech_ok, headers_ok, path_ok};
 use crate::tree::{MapBuilder, headers};
 
-/// Writes TLS settings; `None` when sing-box has no words for them. With `quic` the fingerprint of a browser is left out, since
+/// Writes TLS settings. With `quic` the fingerprint of a browser is left out, since
 /// sing-box has none for QUIC.
-pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, quic: bool) -> Option<()> {
+pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, quic: bool) -> Result<(), Unwritable> {
     if !tls.pins.is_empty() || !tls.verify_names.is_empty() {
-        return None;
+        return Err(Unwritable::SECURITY);
     }
     let mut opts = MapBuilder::default();
     opts.flag("enabled", true).flag("disable_sni", tls.disable_sni);
@@ -21,7 +21,7 @@ pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, quic: bool) -> Option<()> {
     }
     if let Some(config) = &tls.ech {
         if !ech_ok(config) {
-            return None;
+            return Err(Unwritable::SECURITY);
         }
         let pem = ["-----BEGIN ECH CONFIGS-----".into(), config.clone(), "-----END ECH CONFIGS-----".into()];
         let mut ech = MapBuilder::default();
@@ -29,7 +29,7 @@ pub(super) fn tls(map: &mut MapBuilder, tls: &Tls, quic: bool) -> Option<()> {
         opts.map("ech", ech);
     }
     map.map("tls", opts);
-    Some(())
+    Ok(())
 }
 
 fn utls(fingerprint: &str) -> MapBuilder {
@@ -38,14 +38,14 @@ fn utls(fingerprint: &str) -> MapBuilder {
     utls
 }
 
-/// Writes TLS or REALITY beneath a transport; `None` when sing-box has no words for it.
-pub(super) fn security(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
+/// Writes TLS or REALITY beneath a transport.
+pub(super) fn security(map: &mut MapBuilder, carrier: &Carrier) -> Result<(), Unwritable> {
     let Some(reality) = carrier.reality() else {
-        return carrier.tls().map_or(Some(()), |layer| tls(map, layer, false));
+        return carrier.tls().map_or(Ok(()), |layer| tls(map, layer, false));
     };
     // The hello of sing-box with REALITY is always that of a browser.
     if reality.mldsa65_verify.is_some() || reality.own_hello {
-        return None;
+        return Err(Unwritable::SECURITY);
     }
     let mut keys = MapBuilder::default();
     keys.flag("enabled", true).text("public_key", &URL_SAFE_NO_PAD.encode(reality.public_key));
@@ -55,25 +55,25 @@ pub(super) fn security(map: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
     opts.texts("alpn", &reality.alpn);
     opts.map("utls", utls(reality.fingerprint.map_or("", |f| f.name()))).map("reality", keys);
     map.map("tls", opts);
-    Some(())
+    Ok(())
 }
 
-/// The settings of a transport; `None` when sing-box has no words for them, `Some(None)` for raw TCP, which needs none.
-pub(super) fn transport(carrier: &Carrier) -> Option<Option<MapBuilder>> {
+/// The settings of a transport; `None` for raw TCP, which needs none.
+pub(super) fn transport(carrier: &Carrier) -> Result<Option<MapBuilder>, Unwritable> {
     let mut opts = MapBuilder::default();
     match carrier {
-        Carrier::Tcp { header: None, .. } => return Some(None),
+        Carrier::Tcp { header: None, .. } => return Ok(None),
         Carrier::Tcp { header: Some(header), security: hezar_core::Security::None } => {
             let path = match header.paths.as_slice() {
                 [] => "",
                 [path] if path_ok(path) => path,
-                _ => return None,
+                _ => return Err(Unwritable::TRANSPORT),
             };
             opts.text("type", "http").texts("host", &header.hosts).text("path", path);
         }
         Carrier::WebSocket { websocket: w, .. } => {
             if !headers_ok(&w.headers) || !path_ok(&w.path) {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             opts.text("type", "ws").text("path", &w.path);
             opts.map("headers", headers::join(w.host.as_deref(), &w.headers));
@@ -84,14 +84,14 @@ pub(super) fn transport(carrier: &Carrier) -> Option<Option<MapBuilder>> {
         }
         Carrier::HttpUpgrade { upgrade: u, .. } => {
             if !headers_ok(&u.headers) || !path_ok(&u.path) || u.early_data.is_some() {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             opts.text("type", "httpupgrade").text("host", u.host.as_deref().unwrap_or_default());
             opts.text("path", &u.path).map("headers", headers::join(None, &u.headers));
         }
         Carrier::Grpc { grpc, .. } => {
             if grpc.authority.is_some() || grpc.mode != GrpcMode::Gun {
-                return None;
+                return Err(Unwritable::TRANSPORT);
             }
             opts.text("type", "grpc").text("service_name", &grpc.service_name);
         }
@@ -102,7 +102,7 @@ pub(super) fn transport(carrier: &Carrier) -> Option<Option<MapBuilder>> {
         Carrier::Quic { quic, tls: Some(_) } if *quic == QuicTransport::default() => {
             opts.text("type", "quic");
         }
-        _ => return None,
+        _ => return Err(Unwritable::TRANSPORT),
     }
-    Some(Some(opts))
+    Ok(Some(opts))
 }

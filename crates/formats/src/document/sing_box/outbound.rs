@@ -6,7 +6,7 @@ use hezar_core::{
 };
 
 use super::{
-    super::write::{method_ok, plugin_ok},
+    super::write::{Unwritable, method_ok, plugin_ok},
     carrier::{security, tls, transport},
     shadow_tls,
 };
@@ -15,13 +15,13 @@ use crate::{
     tree::{MapBuilder, Tree},
 };
 
-/// Writes the fields of a protocol behind those of the server; `None` when sing-box has no words for them.
-pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
+/// Writes the fields of a protocol behind those of the server.
+pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Result<(), Unwritable> {
     match outbound {
         Outbound::Socks(socks) => {
             // sing-box has no TLS around SOCKS.
             if socks.tls.is_some() {
-                return None;
+                return Err(Unwritable::SECURITY);
             }
             map.text(
                 "version",
@@ -30,7 +30,7 @@ pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
                     SocksVersion::V4a => "4a",
                     SocksVersion::V5 => "5",
                     // Read back it would promise datagrams.
-                    SocksVersion::Tor => return None,
+                    SocksVersion::Tor => return Err(Unwritable::PROTOCOL),
                 },
             );
             credentials(map, socks.credentials.as_ref());
@@ -46,8 +46,11 @@ pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
             let plugin_known = shadowsocks.plugin.as_ref().is_none_or(|plugin| {
                 matches!(plugin.name.as_ref(), "obfs-local" | "v2ray-plugin" | shadow_tls::NAME) && plugin_ok(plugin)
             });
-            if !method_ok(shadowsocks) || !plugin_known {
-                return None;
+            if !method_ok(shadowsocks) {
+                return Err(Unwritable::METHOD);
+            }
+            if !plugin_known {
+                return Err(Unwritable::PLUGIN);
             }
             map.text("method", &shadowsocks.method).required("password", shadowsocks.password.expose());
             if let Some(plugin) = shadowsocks.plugin.as_ref().filter(|plugin| plugin.name.as_ref() != shadow_tls::NAME)
@@ -64,10 +67,10 @@ pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Option<()> {
         }
         Outbound::Tuic(tuic) => tuic_body(map, tuic)?,
         Outbound::ShadowsocksR(_) | Outbound::Hysteria2(_) | Outbound::Hysteria(_) | Outbound::WireGuard(_) => {
-            return None;
+            return Err(Unwritable::PROTOCOL);
         }
     }
-    Some(())
+    Ok(())
 }
 
 fn credentials(map: &mut MapBuilder, credentials: Option<&Credentials>) {
@@ -76,12 +79,12 @@ fn credentials(map: &mut MapBuilder, credentials: Option<&Credentials>) {
     }
 }
 
-fn stream(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {
+fn stream(map: &mut MapBuilder, node: &StreamNode) -> Result<(), Unwritable> {
     match node.protocol() {
         StreamProtocol::Vless(vless) => {
             // sing-box has no VLESS encryption, and only one flow.
             if vless.encryption.is_some() || vless.flow == Some(Vision::Udp443) {
-                return None;
+                return Err(Unwritable::UNFAITHFUL);
             }
             map.text("uuid", &vless.id.to_string());
             map.text("flow", if vless.flow.is_some() { "xtls-rprx-vision" } else { "" });
@@ -94,7 +97,7 @@ fn stream(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {
         }
         StreamProtocol::Trojan(trojan) => {
             if trojan.inner_shadowsocks.is_some() {
-                return None;
+                return Err(Unwritable::UNFAITHFUL);
             }
             map.text("password", trojan.password.expose());
         }
@@ -103,7 +106,7 @@ fn stream(map: &mut MapBuilder, node: &StreamNode) -> Option<()> {
     if let Some(opts) = transport(node.carrier())? {
         map.map("transport", opts);
     }
-    Some(())
+    Ok(())
 }
 
 /// Writes how datagrams are packed. An empty text switches the packing off. The default differs between protocols, so the
@@ -113,8 +116,8 @@ fn packet_encoding(map: &mut MapBuilder, encoding: PacketEncoding) {
     map.required("packet_encoding", name);
 }
 
-/// Writes the fields of Hysteria 2; `None` when sing-box has no words for them.
-pub(super) fn hysteria2(map: &mut MapBuilder, node: &Hysteria2) -> Option<()> {
+/// Writes the fields of Hysteria 2.
+pub(super) fn hysteria2(map: &mut MapBuilder, node: &Hysteria2) -> Result<(), Unwritable> {
     hop_interval(map, node.hop_interval);
     map.number("up_mbps", node.up_mbps).number("down_mbps", node.down_mbps);
     match &node.obfs {
@@ -124,7 +127,7 @@ pub(super) fn hysteria2(map: &mut MapBuilder, node: &Hysteria2) -> Option<()> {
             obfs.text("type", "salamander").text("password", password.expose());
             map.map("obfs", obfs);
         }
-        Some(Obfs2::Gecko { .. }) => return None,
+        Some(Obfs2::Gecko { .. }) => return Err(Unwritable::UNFAITHFUL),
     }
     map.text("password", node.auth.expose());
     tls(map, &node.tls, true)
@@ -136,11 +139,11 @@ fn hop_interval(map: &mut MapBuilder, seconds: Option<u32>) {
     }
 }
 
-/// Writes the fields of Hysteria 1; `None` when sing-box has no words for them.
-pub(super) fn hysteria(map: &mut MapBuilder, node: &Hysteria) -> Option<()> {
+/// Writes the fields of Hysteria 1.
+pub(super) fn hysteria(map: &mut MapBuilder, node: &Hysteria) -> Result<(), Unwritable> {
     // In sing-box both speeds are mandatory, and there is no other transport than plain UDP.
     if node.up_mbps.is_none() || node.down_mbps.is_none() || node.transport != HysteriaTransport::Udp {
-        return None;
+        return Err(Unwritable::TRANSPORT);
     }
     map.number("up_mbps", node.up_mbps).number("down_mbps", node.down_mbps);
     map.text("obfs", node.obfs.as_ref().map_or("", |obfs| obfs.0.expose()));
@@ -148,8 +151,8 @@ pub(super) fn hysteria(map: &mut MapBuilder, node: &Hysteria) -> Option<()> {
     tls(map, &node.tls, true)
 }
 
-fn tuic_body(map: &mut MapBuilder, tuic: &Tuic) -> Option<()> {
-    let TuicUser::V5 { id, password } = &tuic.user else { return None };
+fn tuic_body(map: &mut MapBuilder, tuic: &Tuic) -> Result<(), Unwritable> {
+    let TuicUser::V5 { id, password } = &tuic.user else { return Err(Unwritable::PROTOCOL) };
     map.text("uuid", &id.to_string()).text("password", password.expose());
     map.text("congestion_control", tuic.congestion.name());
     map.text("udp_relay_mode", if tuic.udp_relay == UdpRelayMode::Quic { "quic" } else { "native" });
@@ -157,15 +160,15 @@ fn tuic_body(map: &mut MapBuilder, tuic: &Tuic) -> Option<()> {
     tls(map, &tuic.tls, true)
 }
 
-/// Writes the fields of a WireGuard endpoint; `None` when sing-box has no words for them.
-pub(super) fn wireguard(map: &mut MapBuilder, spec: &NodeSpec, node: &WireGuard) -> Option<()> {
+/// Writes the fields of a WireGuard endpoint.
+pub(super) fn wireguard(map: &mut MapBuilder, spec: &NodeSpec, node: &WireGuard) -> Result<(), Unwritable> {
     if node.addresses.is_empty() {
-        return None;
+        return Err(Unwritable::NO_ADDRESS);
     }
     map.texts("address", &node.addresses).text("private_key", node.private_key.expose()).number("mtu", node.mtu);
     let mut peer = MapBuilder::default();
     peer.text("address", &spec.server.host().to_string()).number("port", Some(spec.server.port()));
-    peer.text("public_key", node.public_key.as_deref()?);
+    peer.text("public_key", node.public_key.as_deref().ok_or(Unwritable::NO_PEER_KEY)?);
     peer.text("pre_shared_key", node.pre_shared_key.as_ref().map_or("", Secret::expose));
     peer.texts("allowed_ips", &["0.0.0.0/0".into(), "::/0".into()]);
     peer.number("persistent_keepalive_interval", node.keepalive);
@@ -173,5 +176,5 @@ pub(super) fn wireguard(map: &mut MapBuilder, spec: &NodeSpec, node: &WireGuard)
         peer.put("reserved", Tree::List(node.reserved.iter().map(|b| Tree::Plain(b.to_string().into())).collect()));
     }
     map.put("peers", Tree::List(vec![peer.into_tree()]));
-    Some(())
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! A whole configuration of sing-box around its outbounds: groups, a route, and what a phone's client needs besides.
 
-use super::super::write::{FASTEST_GROUP, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Written};
+use super::super::write::{FASTEST_GROUP, LeftOut, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Written};
 use crate::tree::MapBuilder;
 
 /// The route of everything to the group.
@@ -22,8 +22,8 @@ pub(super) struct Entries {
     pub(super) endpoints: Vec<String>,
     /// The tags of the nodes.
     pub(super) tags: Vec<Box<str>>,
-    /// How many nodes are missing because sing-box has no words for them.
-    pub(super) left_out: usize,
+    /// The nodes that sing-box would not take.
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 impl Entries {
@@ -50,7 +50,7 @@ impl Entries {
     }
 
     /// The whole text, with more members at the end.
-    pub(super) fn text(&self, more: &str) -> Written {
+    pub(super) fn into_written(self, more: &str) -> Written {
         let mut text = format!("{{\n\"outbounds\": [{}]", lines(&self.outbounds));
         if !self.endpoints.is_empty() {
             text.push_str(&format!(",\n\"endpoints\": [{}]", lines(&self.endpoints)));

@@ -3,7 +3,7 @@
 use hezar_core::{Label, NodeSpec, Outbound};
 
 use super::{
-    super::write::{Chains, FASTEST_GROUP, Named, Names, SELECT_GROUP, Written},
+    super::write::{Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, Unwritable, Written},
     outbound,
     profile::{Entries, PROFILE, ROUTE},
     read, shadow_tls,
@@ -12,30 +12,33 @@ use crate::tree::{MapBuilder, Tree};
 
 /// Writes every node that sing-box has words for; one entry per line.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
-    entries(nodes).text("")
+    entries(nodes).into_written("")
 }
 
 /// The same with a group to choose from, one that tests all of them, and a route that leads everything there.
 pub(crate) fn routed<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     let mut entries = entries(nodes);
     entries.add_groups();
-    entries.text(ROUTE)
+    entries.into_written(ROUTE)
 }
 
 /// The same as a whole profile of the clients for phones and desktops, which take the traffic of the whole device.
 pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     let mut entries = entries(nodes);
     entries.add_groups();
-    entries.text(PROFILE)
+    entries.into_written(PROFILE)
 }
 
 fn entries<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Entries {
     let mut chains = Chains::new(Names::reserving(&[SELECT_GROUP, FASTEST_GROUP, "direct"]), entry);
-    let (mut outbounds, mut endpoints, mut tags, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for (spec, label) in nodes {
-        let Some(entries) = chains.entries(spec, label) else {
-            left_out += 1;
-            continue;
+    let (mut outbounds, mut endpoints, mut tags, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (index, (spec, label)) in nodes.enumerate() {
+        let entries = match chains.entries(spec, label) {
+            Ok(entries) => entries,
+            Err(reason) => {
+                left_out.push(LeftOut { index, reason });
+                continue;
+            }
         };
         tags.extend(entries.last().map(|entry| Box::from(entry.name.as_str())));
         for Named { name, via, spec, body } in entries {
@@ -57,15 +60,15 @@ fn entries<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Entrie
     Entries { outbounds, endpoints, tags, left_out }
 }
 
-/// A portable node's entry without a tag; `None` when sing-box cannot say it. The proof is reading it back.
-fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
+/// A portable node's entry without a tag. The proof that nothing is lost is reading it back.
+fn entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
     let mut map = MapBuilder::default();
     let kind = match &spec.outbound {
         Outbound::Socks(_) => "socks",
         Outbound::Http(_) => "http",
         Outbound::Shadowsocks(_) => "shadowsocks",
         // Removed in 1.6.
-        Outbound::ShadowsocksR(_) => return None,
+        Outbound::ShadowsocksR(_) => return Err(Unwritable::PROTOCOL),
         other => other.scheme(),
     };
     map.text("type", kind);
@@ -89,7 +92,7 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
     }
     let tree = map.into_tree();
     let faithful = matches!(read::entry(&tree, beneath.as_ref()), Ok(Some(back)) if back == *spec);
-    faithful.then(|| MapBuilder::from_tree(tree))
+    if faithful { Ok(MapBuilder::from_tree(tree)) } else { Err(Unwritable::UNFAITHFUL) }
 }
 
 /// Where the server is; `server_ports` takes the place of `server_port`.

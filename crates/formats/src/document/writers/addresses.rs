@@ -2,19 +2,22 @@
 
 use hezar_core::{Host, Label, NodeSpec, Outbound};
 
-use super::super::write::Written;
+use super::super::write::{LeftOut, Unwritable, Written};
+
+/// What a bare address cannot say.
+const NOT_BARE: Unwritable = Unwritable("more than a bare address of an HTTP or SOCKS proxy");
 
 /// Writes every HTTP and SOCKS proxy that is spoken to without TLS; a bare address cannot say more. It does not say the
 /// protocol either: choose nodes of one scheme.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
-    let mut written = Written { text: String::new(), left_out: 0 };
-    for (spec, _) in nodes {
+    let mut written = Written::default();
+    for (index, (spec, _)) in nodes.enumerate() {
         match line(spec) {
             Some(line) => {
                 written.text.push_str(&line);
                 written.text.push('\n');
             }
-            None => written.left_out += 1,
+            None => written.left_out.push(LeftOut { index, reason: NOT_BARE }),
         }
     }
     written
@@ -57,6 +60,6 @@ mod tests {
         let nodes: Vec<_> = links.iter().map(|link| parse_link(link).unwrap()).collect();
         let written = document(nodes.iter().map(|(spec, label)| (spec, label)));
         assert_eq!(written.text, "192.0.2.1:1080\n192.0.2.2:8080:user:pass\n[2001:db8::1]:1080\n");
-        assert_eq!(written.left_out, 3);
+        assert_eq!(written.left_out.iter().map(|left_out| left_out.index).collect::<Vec<_>>(), [3, 4, 5]);
     }
 }

@@ -7,7 +7,7 @@ use hezar_core::{
 
 use super::super::{
     surge,
-    write::{Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Written, method_ok, portable},
+    write::{LeftOut, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written, method_ok, portable},
 };
 use crate::Parsed;
 
@@ -17,12 +17,13 @@ const RESERVED: &[&str] = &["DIRECT", "REJECT", "REJECT-DROP", "REJECT-TINYGIF",
 /// Writes every node that Surge has words for; each line is one entry. The proof is reading it back.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     let mut names = Names::reserving(RESERVED);
-    let mut written = Written { text: String::from("[Proxy]\n"), left_out: 0 };
+    let mut written = Written { text: String::from("[Proxy]\n"), ..Written::default() };
     let mut members = Vec::new();
-    for (spec, label) in nodes {
+    for (index, (spec, label)) in nodes.enumerate() {
         let spec = portable(spec);
         let Some(row) = row(&spec) else {
-            written.left_out += 1;
+            let reason = if spec.via().is_some() { Unwritable::CHAIN } else { Unwritable::UNFAITHFUL };
+            written.left_out.push(LeftOut { index, reason });
             continue;
         };
         // Nothing can be quoted in a name.

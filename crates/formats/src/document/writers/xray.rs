@@ -6,7 +6,7 @@ use hezar_core::{
 };
 
 use super::super::{
-    write::{Chains, Named, Names, Written, headers_ok, method_ok, path_ok},
+    write::{Chains, LeftOut, Named, Names, Unwritable, Written, headers_ok, method_ok, path_ok},
     xray,
 };
 use crate::{
@@ -16,12 +16,16 @@ use crate::{
 
 /// Writes every node that Xray has words for; each line is one entry.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
+    let entry = |spec: &NodeSpec| entry(spec).ok_or(Unwritable::UNFAITHFUL);
     let mut chains = Chains::new(Names::reserving(&["direct", "block"]), entry);
-    let (mut outbounds, mut left_out) = (Vec::new(), 0);
-    for (spec, label) in nodes {
-        let Some(entries) = chains.entries(spec, label) else {
-            left_out += 1;
-            continue;
+    let (mut outbounds, mut left_out) = (Vec::new(), Vec::new());
+    for (index, (spec, label)) in nodes.enumerate() {
+        let entries = match chains.entries(spec, label) {
+            Ok(entries) => entries,
+            Err(reason) => {
+                left_out.push(LeftOut { index, reason });
+                continue;
+            }
         };
         for Named { name, via, body, .. } in entries {
             let mut map = MapBuilder::default();
