@@ -41,18 +41,6 @@ pub(crate) fn prepare(path: &Path) -> Result<(), StoreError> {
     check(path)
 }
 
-/// Creates a folder that only its owner can enter, and those above it.
-///
-/// # Errors
-/// Those of the system.
-pub fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
 /// The end of the name of a copy that is not complete.
 pub(crate) const PARTIAL: &str = ".partial";
 

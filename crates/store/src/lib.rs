@@ -25,7 +25,7 @@ mod writer;
 pub use change::Change;
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
 pub use error::{Retry, StoreError, WriteFailure};
-pub use file::create_private_folder;
+pub use hezar_child::create_private_folder;
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{has_contents, in_use, open, open_configured};
 pub use releasable::ReleasableStore;

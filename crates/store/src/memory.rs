@@ -42,7 +42,7 @@ pub(crate) fn file_in_memory(folder: Option<&Path>, database: &Path) -> Result<P
 /// [`StoreError::Memory`]: what is wrong with it.
 pub(crate) fn prepare(live: &Path) -> Result<(), StoreError> {
     let folder = live.parent().unwrap_or(Path::new(""));
-    file::create_private_folder(folder)
+    hezar_child::create_private_folder(folder)
         .map_err(|error| problem(format!("{} cannot be made: {error}", folder.display())))?;
     let about = fs::symlink_metadata(folder).map_err(|error| file::failed(folder, error))?;
     if !about.is_dir() || !belongs_to_this_user(&about) {

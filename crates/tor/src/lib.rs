@@ -11,5 +11,5 @@ pub use control::{Bootstrap, Circuit, ControlConnection, ExitRelay};
 pub use error::TorError;
 pub use log_lines::{TorLogLevel, TorLogLine};
 pub use process::{TorEvent, TorFolder, TorProcess};
-pub use program::{TransportProgram, find_program, find_transports};
+pub use program::{TransportProgram, find_transports};
 pub use torrc::Torrc;

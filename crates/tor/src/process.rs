@@ -9,22 +9,19 @@ use std::{
     time::Duration,
 };
 
+use hezar_child::{Lines, child_command, create_private_folder};
 use tokio::{
     io::BufReader,
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStdout},
     time::timeout,
 };
 
-use crate::{TorError, TorLogLine, Torrc, log_lines::LogLines};
+use crate::{TorError, TorLogLine, Torrc};
 
 /// How long a client may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
 /// The longest file that is read back.
 const LONGEST_FILE: u64 = 256 << 10;
-
-/// What lets a program speak for the service that it belongs to (sd_notify(3), sd_watchdog_enabled(3)). A Tor client would say that this
-/// service is ready, alive or about to end.
-const OF_THE_SERVICE_MANAGER: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
 /// The folder of one Tor client.
 #[derive(Clone, Debug)]
@@ -37,11 +34,7 @@ impl TorFolder {
     /// [`TorError::File`].
     pub fn create(folder: PathBuf) -> Result<Self, TorError> {
         let data = folder.join(Torrc::DATA);
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&data).map_err(|source| TorError::File { path: data, source })?;
+        create_private_folder(&data).map_err(|source| TorError::File { path: data, source })?;
         Ok(Self(folder))
     }
 
@@ -91,7 +84,7 @@ pub enum TorEvent {
 #[derive(Debug)]
 pub struct TorProcess {
     child: Child,
-    lines: Option<LogLines<BufReader<ChildStdout>>>,
+    lines: Option<Lines<BufReader<ChildStdout>>>,
     released: bool,
 }
 
@@ -112,7 +105,7 @@ impl TorProcess {
             }
             _ => {}
         }
-        let mut command = command(program);
+        let mut command = child_command(program);
         command
             .arg("-f")
             .arg(file)
@@ -127,7 +120,7 @@ impl TorProcess {
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn().map_err(|source| TorError::Spawn { program: program.to_owned(), source })?;
-        let lines = child.stdout.take().map(|output| LogLines::new(BufReader::new(output)));
+        let lines = child.stdout.take().map(|output| Lines::new(BufReader::new(output)));
         Ok(Self { child, lines, released: false })
     }
 
@@ -148,7 +141,7 @@ impl TorProcess {
             };
             // Its last lines come before its end.
             if let Ok(Some(line)) = reader.next().await {
-                return TorEvent::Line(line);
+                return TorEvent::Line(TorLogLine::read(&line));
             }
             *lines = None;
         }
@@ -177,15 +170,6 @@ impl Drop for TorProcess {
     }
 }
 
-/// A program that does not speak for the service of this one.
-fn command(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    for name in OF_THE_SERVICE_MANAGER {
-        command.env_remove(name);
-    }
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,13 +183,6 @@ mod tests {
         assert_eq!(folder.control_port(), Some("127.0.0.1:4711".parse().unwrap()));
         folder.write(Torrc::CONTROL_PORT, "UNIX_PORT=/x\n").unwrap();
         assert_eq!(folder.control_port(), None);
-    }
-
-    #[test]
-    fn a_client_does_not_speak_for_the_service() {
-        let command = command(Path::new("tor"));
-        let removed = command.as_std().get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name);
-        assert_eq!(removed.collect::<Vec<_>>(), OF_THE_SERVICE_MANAGER);
     }
 
     #[cfg(unix)]

@@ -7,6 +7,7 @@ use super::Findings;
 /// Every crate in a row; the lab and its like stand beside them.
 const ROWS: &[(&str, u8)] = &[
     ("hezar-core", 0),
+    ("hezar-child", 0),
     ("hezar-engine", 1),
     ("hezar-accept", 1),
     ("hezar-pool", 1),
@@ -18,6 +19,7 @@ const ROWS: &[(&str, u8)] = &[
     ("hezar-probe", 2),
     ("hezar-fetch", 2),
     ("hezar-api", 2),
+    ("hezar-sidecar", 2),
     ("hezar", 3),
 ];
 

@@ -1,6 +1,6 @@
 //! The command line: what can be said, with an example for each command.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -185,6 +185,9 @@ pub(crate) enum Command {
     /// Describe the API for programs
     #[command(subcommand)]
     Api(ApiCommand),
+    /// Become another program, which is killed when the process PARENT ends: how Hezar starts its cores
+    #[command(hide = true)]
+    LaunchChild(LaunchChildArgs),
 }
 
 mod alert;
@@ -228,6 +231,19 @@ pub(crate) struct RunArgs {
     /// The address of the API, instead of api.listen
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub(crate) api: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LaunchChildArgs {
+    /// The process id of the one that starts it
+    #[arg(value_name = "PARENT")]
+    pub(crate) parent: u32,
+    /// The program
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: PathBuf,
+    /// Its arguments
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -34,7 +34,10 @@ mod tests {
 
     /// The names of the pages of a command and of those beneath it.
     fn names(command: &Command, name: &str) -> Vec<String> {
-        let beneath = command.get_subcommands().flat_map(|sub| names(sub, &format!("{name}-{}", sub.get_name())));
+        let beneath = command
+            .get_subcommands()
+            .filter(|sub| !sub.is_hide_set())
+            .flat_map(|sub| names(sub, &format!("{name}-{}", sub.get_name())));
         std::iter::once(format!("{name}.1")).chain(beneath).collect()
     }
 

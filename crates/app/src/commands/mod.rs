@@ -33,10 +33,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::cli::{ApiCommand, Cli, Command, FirewallCommand};
+use crate::cli::{ApiCommand, Cli, Command, FirewallCommand, LaunchChildArgs};
 use global::GlobalArgs;
 
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::LaunchChild(args) = cli.command {
+        return launch_child(args);
+    }
     let mut global = GlobalArgs::new(cli.config, cli.data)?;
     let wants_store = matches!(
         cli.command,
@@ -99,7 +102,15 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => block_on(backup::restore(global.config()?, args)),
         Command::Api(ApiCommand::Schema) => version::schema(),
         Command::Config(command) => config::config(&global, &command),
+        Command::LaunchChild(args) => launch_child(args),
     }
+}
+
+/// Needs no configuration, so that a broken one holds no start up.
+fn launch_child(args: LaunchChildArgs) -> anyhow::Result<ExitCode> {
+    let LaunchChildArgs { parent, program, arguments } = args;
+    let error = hezar_child::become_program(parent, &program, arguments);
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
 }
 
 fn block_on(task: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

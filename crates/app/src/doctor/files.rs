@@ -111,7 +111,7 @@ fn tor(config: &Config) -> Option<Finding> {
     if bridges.is_empty() {
         return None;
     }
-    let program = config.tor.binary.clone().or_else(|| hezar_tor::find_program("tor"));
+    let program = config.tor.binary.clone().or_else(|| hezar_child::find_program("tor"));
     let Some(program) = program.filter(|program| program.is_file()) else {
         let advice = "install it (Debian: apt install tor), or set tor.binary";
         return Some(Finding::fail(CHECK, "the program tor is not there", advice));

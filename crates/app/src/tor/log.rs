@@ -1,13 +1,9 @@
 //! Puts the warnings of a Tor client into our log: so many in a while, the others are counted. Its other lines are for debugging.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use hezar_child::LineLimit;
 use hezar_tor::{TorLogLevel, TorLogLine};
-
-/// The most lines …
-const MOST: u32 = 30;
-/// … in this time.
-const WINDOW: Duration = Duration::from_secs(60);
 
 /// The beginning of a warning that explains no end.
 const AS_ROOT: &str = "You are running Tor as root";
@@ -16,16 +12,14 @@ const AS_ROOT: &str = "You are running Tor as root";
 #[derive(Debug)]
 pub(super) struct TorLog {
     source: String,
-    began: Instant,
-    lines: u32,
-    left_out: u64,
+    limit: LineLimit,
     /// The last warning or error, to explain the end of the client.
     last_trouble: Option<String>,
 }
 
 impl TorLog {
     pub(super) fn new(source: &str) -> Self {
-        Self { source: source.to_owned(), began: Instant::now(), lines: 0, left_out: 0, last_trouble: None }
+        Self { source: source.to_owned(), limit: LineLimit::new(Instant::now()), last_trouble: None }
     }
 
     /// Writes a line, or counts it.
@@ -35,7 +29,10 @@ impl TorLog {
             tracing::debug!(source = self.source, "tor: {text}");
             return;
         }
-        if self.admits(Instant::now()) {
+        if let Some(left_out) = self.limit.admit(Instant::now()) {
+            if left_out > 0 {
+                tracing::warn!(source = self.source, lines = left_out, "lines of tor's log were left out");
+            }
             tracing::warn!(source = self.source, "tor: {text}");
         }
         if !text.starts_with(AS_ROOT) {
@@ -47,19 +44,6 @@ impl TorLog {
     pub(super) fn last_trouble(&self) -> Option<&str> {
         self.last_trouble.as_deref()
     }
-
-    fn admits(&mut self, now: Instant) -> bool {
-        if now.duration_since(self.began) >= WINDOW {
-            if self.left_out > 0 {
-                tracing::warn!(source = self.source, lines = self.left_out, "lines of tor's log were left out");
-            }
-            (self.began, self.lines, self.left_out) = (now, 0, 0);
-        }
-        self.lines = self.lines.saturating_add(1);
-        let admitted = self.lines <= MOST;
-        self.left_out += u64::from(!admitted);
-        admitted
-    }
 }
 
 #[cfg(test)]
@@ -67,14 +51,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_lines_are_written_in_a_while() {
+    fn the_last_trouble_is_kept() {
         let mut log = TorLog::new("t");
-        let now = Instant::now();
-        let admitted = (0..100).filter(|_| log.admits(now)).count();
-        assert_eq!((admitted, log.left_out), (30, 70));
-        assert!(log.admits(now + WINDOW) && log.left_out == 0);
         log.write(TorLogLine { level: TorLogLevel::Warn, text: "x".to_owned() });
         log.write(TorLogLine { level: TorLogLevel::Notice, text: "y".to_owned() });
+        log.write(TorLogLine { level: TorLogLevel::Warn, text: format!("{AS_ROOT}; why?") });
         assert_eq!(log.last_trouble(), Some("x"));
     }
 }

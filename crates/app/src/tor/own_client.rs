@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, net::TcpListener, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
-use hezar_tor::{ControlConnection, TorEvent, TorFolder, TorProcess, Torrc, find_program, find_transports};
+use hezar_child::find_program;
+use hezar_tor::{ControlConnection, TorEvent, TorFolder, TorProcess, Torrc, find_transports};
 use tokio::time::{Instant, sleep};
 
 use super::log::TorLog;

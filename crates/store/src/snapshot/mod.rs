@@ -94,7 +94,7 @@ impl Snapshots {
     /// Makes the folder, and gives the name of a snapshot that is taken now. It sorts behind every other one, also when the clock was
     /// set back.
     pub(crate) fn next(&self, now: Timestamp) -> Result<PathBuf, StoreError> {
-        file::create_private_folder(&self.folder).map_err(|error| file::failed(&self.folder, error))?;
+        hezar_child::create_private_folder(&self.folder).map_err(|error| file::failed(&self.folder, error))?;
         let newest = self.list().first().map_or(Timestamp(0), |newest| newest.at);
         let at = now.max(newest.after(Duration::from_secs(1)));
         Ok(self.folder.join(SnapshotName::at_time(at).text(&self.stem)))

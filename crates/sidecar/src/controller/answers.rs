@@ -1,0 +1,105 @@
+//! The shapes of a core's answers, as far as they are used here.
+
+use serde::Deserialize;
+
+/// Which core it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CoreVersion {
+    /// Its version, such as `v1.19.32`.
+    pub version: String,
+    /// Whether it is mihomo (once called Clash.Meta).
+    #[serde(default)]
+    pub meta: bool,
+}
+
+impl CoreVersion {
+    /// Major, minor and patch number; `None` for a build between releases, such as `alpha-1a2b3c`.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(u32, u32, u32)> {
+        let text = self.version.trim_start_matches('v');
+        let end = text.find(|letter: char| letter != '.' && !letter.is_ascii_digit()).unwrap_or(text.len());
+        let mut parts = text.get(..end)?.split('.').map(|part| part.parse().ok());
+        Some((parts.next()??, parts.next()??, parts.next()??))
+    }
+}
+
+/// A node or a group.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CoreProxy {
+    /// Its name.
+    pub name: String,
+    /// Its kind, such as `Shadowsocks` or `LoadBalance`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether its last check brought an answer. One that was never checked counts as alive.
+    #[serde(default)]
+    pub alive: bool,
+    /// The members of a group.
+    #[serde(default)]
+    pub all: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Provider {
+    #[serde(default)]
+    pub(super) proxies: Vec<CoreProxy>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Delay {
+    pub(super) delay: u32,
+}
+
+/// What runs through a core.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoreConnections {
+    /// Bytes to clients since the core has started.
+    pub download_total: u64,
+    /// Bytes from clients since the core has started.
+    pub upload_total: u64,
+    /// Each connection that is open; absent for none.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub connections: Vec<CoreConnection>,
+    /// The memory that the core says it uses, in bytes.
+    #[serde(default)]
+    pub memory: u64,
+}
+
+/// Go writes an empty list as null.
+fn null_as_empty<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Vec<CoreConnection>, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
+}
+
+/// One connection.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CoreConnection {
+    /// Its id.
+    pub id: String,
+    /// The nodes and groups that it goes through, the nearest to the target first.
+    #[serde(default)]
+    pub chains: Vec<String>,
+    /// Bytes to the client.
+    pub download: u64,
+    /// Bytes from the client.
+    pub upload: u64,
+}
+
+/// Bytes per second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct CoreTraffic {
+    /// From clients.
+    pub up: u64,
+    /// To clients.
+    pub down: u64,
+}
+
+/// A line of a core's log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CoreLogLine {
+    /// Its level: `debug`, `info`, `warning` or `error`.
+    #[serde(rename = "type")]
+    pub level: String,
+    /// Its text.
+    pub payload: String,
+}

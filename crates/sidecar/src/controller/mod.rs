@@ -1,0 +1,140 @@
+//! Asks a Clash core over its control interface: configurations, providers, checks of nodes, connections, traffic, log.
+
+mod answers;
+mod client;
+mod error;
+mod lines;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
+pub use self::{
+    answers::{CoreConnection, CoreConnections, CoreLogLine, CoreProxy, CoreTraffic, CoreVersion},
+    client::{Controller, ControllerAddress},
+    error::ControllerError,
+    lines::JsonLines,
+};
+
+/// How long a core may take for a question that needs no work.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long a core may take to take over a configuration or a provider; 10,000 nodes need about a second.
+const RELOAD: Duration = Duration::from_secs(60);
+/// What a segment of a path may hold unescaped (RFC 3986 §2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name as a segment of a path.
+fn segment(name: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(name, SEGMENT)
+}
+
+impl Controller {
+    /// Which core it is.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn version(&self) -> Result<CoreVersion, ControllerError> {
+        self.get("/version").await
+    }
+
+    /// Replaces the configuration by another one (YAML, of which JSON is a part). Controller and secret stay as they are. Streams over static
+    /// nodes live on; those over nodes of file and http providers are cut.
+    ///
+    /// # Errors
+    /// [`ControllerError::Refused`] with the core's message when it does not take it; the configuration before stays.
+    pub async fn put_configuration(&self, configuration: &str) -> Result<(), ControllerError> {
+        let body = json!({ "path": "", "payload": configuration }).to_string();
+        self.send(Method::PUT, "/configs?force=true", body, RELOAD).await
+    }
+
+    /// Lets the core read a provider again. No stream is cut.
+    ///
+    /// # Errors
+    /// [`ControllerError::Refused`] with the core's message when a node cannot be taken; the list before stays.
+    pub async fn update_provider(&self, provider: &str) -> Result<(), ControllerError> {
+        self.send(Method::PUT, &format!("/providers/proxies/{}", segment(provider)), String::new(), RELOAD).await
+    }
+
+    /// The names of the nodes of a provider, as the core knows them now.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn provider_nodes(&self, provider: &str) -> Result<Vec<String>, ControllerError> {
+        let answer: answers::Provider = self.get(&format!("/providers/proxies/{}", segment(provider))).await?;
+        Ok(answer.proxies.into_iter().map(|proxy| proxy.name).collect())
+    }
+
+    /// Lets the core check one node of a provider: the delay of a HEAD request for `url` through it, in milliseconds.
+    ///
+    /// # Errors
+    /// [`ControllerError::Refused`] when the node does not bring an answer: status 504 when the time is over, 503 otherwise.
+    pub async fn check_provider_node(
+        &self,
+        provider: &str,
+        node: &str,
+        url: &str,
+        limit: Duration,
+    ) -> Result<Duration, ControllerError> {
+        self.delay(&format!("/providers/proxies/{}/{}/healthcheck", segment(provider), segment(node)), url, limit).await
+    }
+
+    /// The same for a node of the configuration, or a group.
+    ///
+    /// # Errors
+    /// As [`Self::check_provider_node`].
+    pub async fn check_node(&self, node: &str, url: &str, limit: Duration) -> Result<Duration, ControllerError> {
+        self.delay(&format!("/proxies/{}/delay", segment(node)), url, limit).await
+    }
+
+    async fn delay(&self, path: &str, url: &str, limit: Duration) -> Result<Duration, ControllerError> {
+        // The core takes 16 bits with a sign.
+        let milliseconds = limit.as_millis().clamp(1, 32_767);
+        let path = format!("{path}?timeout={milliseconds}&url={}", segment(url));
+        let answer: answers::Delay = self.get_within(&path, limit + ANSWER).await?;
+        Ok(Duration::from_millis(answer.delay.into()))
+    }
+
+    /// A node or a group.
+    ///
+    /// # Errors
+    /// [`ControllerError`]; status 404 when there is none of this name.
+    pub async fn proxy(&self, name: &str) -> Result<CoreProxy, ControllerError> {
+        self.get(&format!("/proxies/{}", segment(name))).await
+    }
+
+    /// What runs through the core now.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn connections(&self) -> Result<CoreConnections, ControllerError> {
+        self.get("/connections").await
+    }
+
+    /// Ends one connection.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn close_connection(&self, id: &str) -> Result<(), ControllerError> {
+        self.send(Method::DELETE, &format!("/connections/{}", segment(id)), String::new(), ANSWER).await
+    }
+
+    /// Bytes per second, one value each second.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn traffic(&self) -> Result<JsonLines<CoreTraffic>, ControllerError> {
+        self.stream("/traffic").await
+    }
+
+    /// The log from now on, of this level (`debug`, `info`, `warning`, `error`) and above.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn logs(&self, level: &str) -> Result<JsonLines<CoreLogLine>, ControllerError> {
+        self.stream(&format!("/logs?level={}", segment(level))).await
+    }
+}

@@ -1,0 +1,103 @@
+//! The controller against a small HTTP server.
+
+use std::{sync::Arc, time::Duration};
+
+use hezar_core::Secret;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+};
+
+use super::*;
+
+type Requests = Arc<Mutex<Vec<(String, String)>>>;
+
+/// A server that answers every request with the same bytes, and what it was asked: heads and bodies.
+async fn server(answer: impl Into<String>) -> (Controller, Requests) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    let (answer, requests) = (answer.into(), Requests::default());
+    let seen = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).await.unwrap() > 0 {
+                let last = head.lines().last().unwrap_or_default().to_lowercase();
+                length = last.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await.unwrap();
+            seen.lock().push((head, String::from_utf8(body).unwrap()));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (Controller::new(ControllerAddress::Tcp { authority, secret: Secret::new("SECRET") }), requests)
+}
+
+fn answer(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_configuration_is_sent_raw_and_a_refusal_tells_its_message() {
+    let (controller, requests) = server(answer("204 No Content", "").replace("Content-Length: 0\r\n", "")).await;
+    controller.put_configuration("a: \u{1f1e9}\u{1f1ea}\n").await.unwrap();
+    let (head, body) = requests.lock().remove(0);
+    assert!(head.starts_with("PUT /configs?force=true HTTP/1.1\r\n"), "{head}");
+    assert!(head.to_lowercase().contains("authorization: bearer secret\r\n"), "{head}");
+    assert_eq!(body, "{\"path\":\"\",\"payload\":\"a: \u{1f1e9}\u{1f1ea}\\n\"}");
+
+    let long = "x".repeat(5000);
+    let (controller, _) =
+        server(answer("400 Bad Request", &format!(r#"{{"message":"proxy 61: a\u001bb{long}"}}"#))).await;
+    let error = controller.put_configuration("").await.unwrap_err();
+    let message = error.refusal().unwrap();
+    assert!(message.starts_with("proxy 61: a b") && message.len() <= 1024, "{message}");
+    assert!(!format!("{controller:?}").contains("SECRET"));
+}
+
+#[tokio::test]
+async fn names_are_escaped_in_paths_and_delays_are_read() {
+    let (controller, requests) = server(answer("200 OK", r#"{"delay":17}"#)).await;
+    let delay = controller.check_provider_node("p/q", "n?1", "http://x.test/?a=b&c", Duration::from_secs(90)).await;
+    assert_eq!(delay.unwrap(), Duration::from_millis(17));
+    let path = "GET /providers/proxies/p%2Fq/n%3F1/healthcheck?timeout=32767&url=http%3A%2F%2Fx.test%2F%3Fa%3Db%26c ";
+    assert!(requests.lock()[0].0.starts_with(path));
+}
+
+#[tokio::test]
+async fn answers_are_bounded_in_shape_and_an_empty_list_may_be_null() {
+    let (controller, _) =
+        server(answer("200 OK", r#"{"downloadTotal":1,"uploadTotal":2,"connections":null,"memory":3}"#)).await;
+    let connections = controller.connections().await.unwrap();
+    assert_eq!((connections.download_total, connections.memory, connections.connections.len()), (1, 3, 0));
+    assert!(matches!(controller.version().await, Err(ControllerError::Shape(_))));
+    let (controller, _) = server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{").await;
+    assert!(matches!(controller.version().await, Err(ControllerError::Body)));
+    let nobody = Controller::new(ControllerAddress::Unix("/nonexistent/socket".into()));
+    assert!(matches!(nobody.version().await, Err(ControllerError::Connect(_))));
+}
+
+#[tokio::test]
+async fn a_log_is_read_line_by_line() {
+    let lines = "{\"type\":\"warning\",\"payload\":\"a\"}\n{\"type\":\"error\",\"payload\":\"b\"}\n";
+    let (controller, requests) = server(answer("200 OK", lines)).await;
+    let mut log = controller.logs("warning").await.unwrap();
+    assert_eq!(log.next().await.unwrap().unwrap().payload, "a");
+    assert_eq!(log.next().await.unwrap().unwrap().level, "error");
+    assert_eq!(log.next().await.unwrap(), None);
+    assert!(requests.lock()[0].0.starts_with("GET /logs?level=warning "));
+    let (controller, _) = server(answer("200 OK", &"x".repeat(100_000))).await;
+    let mut log = controller.traffic().await.unwrap();
+    assert!(matches!(log.next().await, Err(ControllerError::Body)));
+}
+
+#[test]
+fn versions_are_compared_by_their_numbers() {
+    let version = |text: &str| CoreVersion { version: text.to_owned(), meta: true }.numbers();
+    assert_eq!(version("v1.19.32"), Some((1, 19, 32)));
+    assert_eq!(version("1.19.27-rc1"), Some((1, 19, 27)));
+    assert_eq!(version("alpha-05e8f13a"), None);
+}

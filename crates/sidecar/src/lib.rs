@@ -1,0 +1,14 @@
+//! Proxy cores of others as child processes: their start and end, their control interfaces, and dialers over them.
+//!
+//! A core is a program such as mihomo or Xray. This crate knows neither the pool nor the store.
+
+mod controller;
+mod error;
+mod process;
+
+pub use controller::{
+    Controller, ControllerAddress, ControllerError, CoreConnection, CoreConnections, CoreLogLine, CoreProxy,
+    CoreTraffic, CoreVersion, JsonLines,
+};
+pub use error::CoreError;
+pub use process::{CoreCommand, CoreEvent, CoreHome, CoreProcess, CoreSetup, CoreState, CoreSupervisor};

@@ -1,0 +1,137 @@
+//! Starts a core and ends it, and reads what it prints.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use hezar_child::{Launcher, Lines, spawn_from_lasting_thread};
+use tokio::{
+    io::{AsyncBufRead, BufReader},
+    process::{Child, ChildStderr, ChildStdout},
+    time::timeout,
+};
+
+use super::memory::resident_bytes;
+use crate::CoreError;
+
+/// How long a core may take to end by itself.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How a core is started.
+#[derive(Clone, Debug)]
+pub struct CoreCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables that it gets. It gets none of this process's own, whose values are not its business, but `PATH` and `TMPDIR`.
+    pub environment: Vec<(String, OsString)>,
+}
+
+/// What a core does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CoreEvent {
+    /// It prints a line.
+    Line(String),
+    /// It has ended; the text says how.
+    Ended(String),
+}
+
+/// A core that this process has started. It is killed when this is dropped, and by the kernel when this process ends (on Linux).
+#[derive(Debug)]
+pub struct CoreProcess {
+    child: Child,
+    output: Option<Lines<BufReader<ChildStdout>>>,
+    errors: Option<Lines<BufReader<ChildStderr>>>,
+}
+
+impl CoreProcess {
+    /// Starts a core in the folder `home`.
+    ///
+    /// # Errors
+    /// [`CoreError::Spawn`].
+    pub async fn spawn(launcher: &Launcher, command: &CoreCommand, home: &Path) -> Result<Self, CoreError> {
+        let mut launched = launcher.command(&command.program);
+        launched.args(&command.arguments).env_clear().current_dir(home).env("HOME", home);
+        for name in ["PATH", "TMPDIR"] {
+            launched.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        launched.envs(command.environment.iter().map(|(name, value)| (name, value)));
+        launched.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // A signal from the terminal is for us alone: the core is ended when the streams over it have ended.
+        #[cfg(unix)]
+        launched.process_group(0);
+        let spawned = spawn_from_lasting_thread(launched).await;
+        let mut child = spawned.map_err(|source| CoreError::Spawn { program: command.program.clone(), source })?;
+        let output = child.stdout.take().map(|output| Lines::new(BufReader::new(output)));
+        let errors = child.stderr.take().map(|errors| Lines::new(BufReader::new(errors)));
+        Ok(Self { child, output, errors })
+    }
+
+    /// Its process id; `None` when it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// What tells its resident memory in bytes, where the system does.
+    pub(super) fn resident_probe(&self) -> impl Fn() -> Option<u64> + use<> {
+        let pid = self.pid();
+        move || pid.and_then(resident_bytes)
+    }
+
+    /// Waits for the next line that it prints, or for its end. Cancel safe.
+    pub async fn next_event(&mut self) -> CoreEvent {
+        let Self { child, output, errors } = self;
+        // Its last lines come before its end.
+        while output.is_some() || errors.is_some() {
+            let line = tokio::select! {
+                line = next_line(output) => line,
+                line = next_line(errors) => line,
+            };
+            if let Some(line) = line {
+                return CoreEvent::Line(line);
+            }
+        }
+        CoreEvent::Ended(child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string()))
+    }
+
+    /// Asks it to end (SIGTERM), and kills it when that takes too long.
+    pub async fn end(mut self) {
+        #[cfg(target_os = "linux")]
+        if let Some(pid) = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+            // It may have ended at this moment.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let Self { mut child, mut output, mut errors } = self;
+        let ended = async {
+            // What nobody reads would hold it up.
+            while output.is_some() || errors.is_some() {
+                tokio::select! {
+                    _ = next_line(&mut output) => {}
+                    _ = next_line(&mut errors) => {}
+                }
+            }
+            child.wait().await
+        };
+        if timeout(GRACE, ended).await.is_err() {
+            // It may have ended at this moment.
+            let _ = child.kill().await;
+        }
+    }
+}
+
+/// The next line; waits for ever when there are no more, after it has taken the reader away.
+async fn next_line<R: AsyncBufRead + Unpin>(lines: &mut Option<Lines<R>>) -> Option<String> {
+    let Some(reader) = lines else { return std::future::pending().await };
+    match reader.next().await {
+        Ok(Some(line)) => Some(line),
+        _ => {
+            *lines = None;
+            None
+        }
+    }
+}

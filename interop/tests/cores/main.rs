@@ -1,0 +1,5 @@
+//! Real cores as children: their processes, the sidecar engine over them, and `engine = "clash"`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod process;
