@@ -115,7 +115,7 @@ proptest! {
 
     #[test]
     fn a_pool_that_follows_another_one_is_the_same(events in prop::collection::vec(event(), 0..120)) {
-        let (pool, follower, mut now, mut listed) = (pool(), super::pool(), 0, HashMap::new());
+        let (pool, follower, mut now, mut listed) = (pool(), pool(), 0, HashMap::new());
         let (changes, own) = (pool.watch(), follower.watch_own());
         for event in &events {
             happen(&pool, event, &mut now, &mut listed);
