@@ -63,6 +63,11 @@ impl Default for ProbeMetrics {
 }
 
 impl ProbeMetrics {
+    /// The nodes in the schedule.
+    pub(crate) fn scheduled_nodes(&self) -> usize {
+        usize::try_from(self.scheduled.get()).unwrap_or(0)
+    }
+
     /// Registers everything; the registry's prefix comes in front of the names.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("hezar_probe", "Probes by result and code", self.probes.clone());

@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use hezar_core::NodeId;
 use hezar_engine::{Clock, Engine, TlsClients};
 use hezar_pool::Pool;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Canary, Check, ExitLookup, Geo, HttpCanary, HttpCheck, HttpNodeChecks, Judge, Outage, ProbeAnswers, ProbeConfig,
-    ProbeConfigError, ProbeMetrics, ProbeNowError, Progress, TraceLookup,
+    Canary, Check, ExitLookup, Geo, HttpCanary, HttpCheck, HttpNodeChecks, Judge, Outage, Ownership, ProbeAnswers,
+    ProbeConfig, ProbeConfigError, ProbeMetrics, ProbeNowError, Progress, TraceLookup,
     context::{Checks, Payload, ProbeContext},
     control::ControlChecks,
     demand::{Demand, MOST_WAITING},
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Prober {
     pub(crate) context: Arc<ProbeContext>,
+    ownership: watch::Receiver<Ownership>,
 }
 
 impl Checks {
@@ -85,7 +86,9 @@ impl Prober {
         let controls = ControlChecks::new(uplink, Arc::clone(&check));
         let (demands, demanded) = mpsc::channel(MOST_WAITING);
         let demanded = Mutex::new(demanded);
+        let (_, ownership) = watch::channel(Ownership::everything());
         Self {
+            ownership,
             context: Arc::new(ProbeContext {
                 config,
                 pool,
@@ -106,9 +109,21 @@ impl Prober {
         }
     }
 
-    /// Probes until cancelled; every node again and again. Probes that run at that moment are given up.
+    /// The same prober for a part of the pool: [`Prober::run`] probes what it owns at the time, and demands for any node.
+    #[must_use]
+    pub fn owning(self, ownership: watch::Receiver<Ownership>) -> Self {
+        Self { ownership, ..self }
+    }
+
+    /// Probes until cancelled; every node that it owns again and again. Probes that run at that moment are given up.
     pub async fn run(&self, cancel: CancellationToken) {
-        Runner::endless(Arc::clone(&self.context)).run(&cancel).await;
+        Runner::endless(Arc::clone(&self.context)).sharing(self.ownership.clone()).run(&cancel).await;
+    }
+
+    /// The nodes that [`Prober::run`] has in its schedule.
+    #[must_use]
+    pub fn scheduled(&self) -> usize {
+        self.context.metrics.scheduled_nodes()
     }
 
     /// Asks the task in [`Prober::run`] to probe these nodes now, before all others and within the same limits. The

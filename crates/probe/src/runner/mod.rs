@@ -2,6 +2,7 @@
 
 mod demands;
 mod follow_up;
+mod owned;
 mod pass;
 mod probe;
 mod results;
@@ -14,13 +15,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use hezar_core::{NodeId, Timestamp};
 use hezar_pool::{ChangeKind, Node, State, Watch};
 use tokio::{
-    sync::mpsc::UnboundedSender,
+    sync::{mpsc::UnboundedSender, watch},
     task::{AbortHandle, Id, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ControlResult, Guard, GuardConfig, GuardState, Intervals, NodeHealth, ProbeAnswer, Progress, Schedule,
+    ControlResult, Guard, GuardConfig, GuardState, Intervals, NodeHealth, Ownership, ProbeAnswer, Progress, Schedule,
     context::{Payload, ProbeContext},
     probe_error::ProbeError,
     tamper_tracker::TamperTracker,
@@ -28,6 +29,7 @@ use crate::{
 };
 use demands::next_demand;
 use follow_up::FollowUp;
+use owned::next_ownership;
 use probe::{CanaryFetch, Checked, probe, run_control_checks};
 
 /// Probes at a time during an outage: enough to notice its end.
@@ -69,6 +71,9 @@ struct TotalFailure {
 pub(crate) struct Runner {
     context: Arc<ProbeContext>,
     schedule: Schedule,
+    /// Which nodes are in the schedule; others only while somebody waits for their probe.
+    owned: Ownership,
+    ownership: watch::Receiver<Ownership>,
     bucket: TokenBucket,
     guard: Guard,
     tasks: JoinSet<TaskResult>,
@@ -103,8 +108,12 @@ impl Runner {
         };
         let recheck = config.guard.recheck.min(config.interval);
         let guard = GuardConfig { recheck, ..config.guard.clone() };
+        let owned = Ownership::everything();
+        let (_, ownership) = watch::channel(owned.clone());
         Self {
             schedule: Schedule::new(intervals),
+            owned,
+            ownership,
             bucket: TokenBucket::new(config.per_second, now),
             guard: Guard::new(guard, context.controls.possible()),
             tasks: JoinSet::new(),
@@ -131,6 +140,7 @@ impl Runner {
         }
         loop {
             self.absorb(&watch);
+            self.follow_ownership();
             self.start();
             let pause = self.pause().map(|pause| pause.min(LONGEST_PAUSE));
             tokio::select! {
@@ -138,6 +148,7 @@ impl Runner {
                 () = cancel.cancelled() => break,
                 Some(done) = self.tasks.join_next_with_id() => self.collect(done),
                 () = watch.changed() => {}
+                () = next_ownership(&mut self.ownership) => {}
                 demand = next_demand(&mut demands) => self.accept(demand),
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
@@ -148,10 +159,10 @@ impl Runner {
         self.context.metrics.running.set(0);
     }
 
-    /// Takes all the nodes of the pool into the schedule.
+    /// Takes all the nodes of the pool that are owned into the schedule.
     fn fill(&mut self) {
         let (snapshot, now) = (self.context.pool.snapshot(), self.now());
-        for node in snapshot.nodes().filter(|node| node.is_probed()) {
+        for node in snapshot.nodes().filter(|node| node.is_probed() && self.owned.owns_node(node)) {
             self.admit(node, now);
         }
     }
@@ -162,7 +173,11 @@ impl Runner {
             // A single pass waits for no dead node's pause.
             health.last_checked = None;
         }
-        self.schedule.upsert(node.id(), health, now, rand::random());
+        if self.owned.is_shared() {
+            self.schedule.take_over(node.id(), health, now, rand::random());
+        } else {
+            self.schedule.upsert(node.id(), health, now, rand::random());
+        }
         if self.wanted.contains_key(&node.id()) {
             self.schedule.demand(node.id(), now);
         }
@@ -173,6 +188,7 @@ impl Runner {
         let now = self.now();
         for touched in watch.take(CHANGES) {
             match self.context.pool.node(touched.id) {
+                Some(node) if node.is_probed() && !self.is_scheduled(&node) => {}
                 Some(node) if node.is_probed() => {
                     if touched.kind == ChangeKind::Added && self.schedule.contains(touched.id) {
                         self.replace(touched.id, &node);

@@ -44,7 +44,9 @@ impl Runner {
             return Some(probe);
         }
         self.drop_node(id);
-        if let Some(node) = self.context.pool.node(id).filter(|node| node.is_probed()) {
+        if let Some(node) = self.context.pool.node(id).filter(|node| node.is_probed())
+            && (self.owned.owns_node(&node) || self.wanted.contains_key(&id))
+        {
             let now = self.now();
             self.admit(&node, now);
         }
@@ -247,7 +249,8 @@ impl Runner {
     }
 
     fn finish(&mut self, id: NodeId, ended: ProbeEnd, now: Timestamp) {
-        if self.pass.is_some() {
+        let is_owned = || self.context.pool.node(id).is_some_and(|node| self.owned.owns_node(&node));
+        if self.pass.is_some() || !is_owned() {
             self.schedule.remove(id);
         } else {
             self.schedule.finish(id, ended, now, rand::random());

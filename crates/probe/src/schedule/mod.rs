@@ -12,7 +12,7 @@ use hezar_pool::State;
 
 use crate::{
     host_limits::{HostLimits, HostResponse},
-    intervals::{Intervals, NodeHealth},
+    intervals::{Intervals, NodeHealth, fraction},
 };
 use ready_queues::{ReadyNode, ReadyQueues};
 use saved_probes::SavedProbes;
@@ -53,6 +53,8 @@ pub struct Schedule {
 
 /// The pause of a dead node that may be back, as a share of an interval, while saved probes last.
 const SAVED_PAUSE: f32 = 0.4;
+/// For so long the probes are spread of nodes that another prober should have probed by now.
+const OVERDUE_SPREAD: Duration = Duration::from_secs(2);
 /// With fewer routable nodes than this, nodes that flap are probed as often as others: they are a good part of what there is.
 const SCARCE: usize = 32;
 
@@ -138,6 +140,21 @@ impl Schedule {
             entry.misses = 0;
             self.queue(slot, None, now);
         }
+    }
+
+    /// The same for a node that another prober has probed before: a new one is due when it was due there. Of those whose time
+    /// has passed, all are due within [`OVERDUE_SPREAD`].
+    pub fn take_over(&mut self, id: NodeId, health: NodeHealth, now: Timestamp, random: u64) {
+        if self.contains(id) {
+            return self.upsert(id, health, now, random);
+        }
+        // A time that has not come yet is none: the clock was wrong when it was noted.
+        let last = health.last_checked.filter(|last| *last <= now);
+        let due = last.map(|last| last.after(self.intervals.pause(&health, false, 0, random)));
+        let spread = now.after(OVERDUE_SPREAD.mul_f32(fraction(random)));
+        let due = due.map(|due| if due > now { due } else { spread });
+        let slot = self.entries.insert(ScheduledNode::new(id, &health, now));
+        self.queue(slot, due.filter(|due| *due > now), now);
     }
 
     fn insert(&mut self, id: NodeId, health: &NodeHealth, now: Timestamp, random: u64) {

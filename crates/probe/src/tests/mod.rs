@@ -6,6 +6,7 @@ mod guard;
 mod host_limits;
 mod node_check;
 mod outage;
+mod ownership;
 mod parts;
 mod prober;
 mod schedule;
