@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{Label, NodeSpec};
 
-pub use crate::document::write::{LeftOut, Unwritable, Written};
+pub use crate::document::{
+    write::{LeftOut, Unwritable, Written},
+    writers::xray::XrayDialect,
+};
 use crate::{document, to_link};
 
 /// One link per line.
@@ -58,6 +61,14 @@ pub fn sing_box_profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label
 /// has no words for is left out and named; so are nodes that take any certificate, which its newer versions refuse.
 pub fn xray<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     document::writers::xray::document(nodes)
+}
+
+/// One outbound of Xray with this tag, as JSON.
+///
+/// # Errors
+/// Why Xray would not take it: chains, and nodes that take any certificate, are refused, too.
+pub fn xray_outbound(node: &NodeSpec, tag: &str, dialect: XrayDialect) -> Result<String, Unwritable> {
+    document::writers::xray::outbound(node, tag, dialect)
 }
 
 /// A Surge configuration: `[Proxy]` rows, a group that tests them, and a rule that leads everything there. As for [`clash`],

@@ -71,7 +71,7 @@ pub(super) fn kinds() -> Vec<(&'static str, Outbound)> {
     let vmess = Vmess { id: ID, alter_id: 0, cipher, packet_encoding };
     let grpc = Grpc { service_name: "g".into(), authority: None, mode: GrpcMode::Multi };
     let upgrade = HttpUpgrade { path: "/u".into(), host: None, headers: Vec::new(), early_data: None };
-    let kcp = Kcp { header: "srtp".into(), seed: Some(secret("s")) };
+    let kcp = Kcp { header: "srtp".into(), domain: None, seed: Some(secret("s")) };
     let quic = QuicTransport { encryption: "none".into(), key: None, header: "utp".into() };
     let header = Some(HttpHeader { hosts: vec!["h.example".into()], paths: vec!["/".into()] });
     let shadowsocks = Shadowsocks {

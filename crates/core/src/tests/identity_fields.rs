@@ -118,8 +118,10 @@ fn every_setting_of_the_rarer_transports_is_part_of_the_identity() {
     .map(|upgrade| Carrier::HttpUpgrade { upgrade, tls: None });
     let http2s = [("/2", vec![]), ("/other", vec![]), ("/2", vec!["h".into()]), ("/2", vec!["h".into(), "i".into()])]
         .map(|(path, hosts)| Carrier::Http2 { http2: Http2 { path: path.into(), hosts }, tls: Some(tls()) });
-    let kcps = [("", None), ("srtp", None), ("", Some(secret("s")))]
-        .map(|(header, seed)| Carrier::Kcp { kcp: Kcp { header: header.into(), seed }, tls: None });
+    let kcps =
+        [("", None, None), ("srtp", None, None), ("", None, Some(secret("s"))), ("dns", Some("d.example"), None)]
+            .map(|(header, domain, seed)| Kcp { header: header.into(), domain: domain.map(Into::into), seed })
+            .map(|kcp| Carrier::Kcp { kcp, tls: None });
     let quics = [("", None, ""), ("aes-128-gcm", None, ""), ("", Some(secret("k")), ""), ("", None, "srtp")]
         .map(|(encryption, key, header)| QuicTransport { encryption: encryption.into(), key, header: header.into() })
         .map(|quic| Carrier::Quic { quic, tls: None });
@@ -187,7 +189,8 @@ fn two_spellings_of_one_setting_are_one_node() {
     };
     assert_eq!(path("/"), path(""), "`/` is the default path");
     assert_ne!(path("/"), path("/w"));
-    let kcp = |header: &str| id(trojan(Carrier::Kcp { kcp: Kcp { header: header.into(), seed: None }, tls: None }));
+    let kcp =
+        |header: &str| id(trojan(Carrier::Kcp { kcp: Kcp { header: header.into(), ..Kcp::default() }, tls: None }));
     assert_ne!(kcp("none"), kcp("srtp"));
     let named = |host: &str| socks(host, 1).id();
     assert_eq!(named("[2001:db8::1]"), named("2001:db8:0:0::1"));

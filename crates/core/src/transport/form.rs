@@ -66,6 +66,7 @@ impl Canonical for Carrier {
             }
             Self::Kcp { kcp, tls } => {
                 canon.text("header", &kcp.header);
+                canon.text("domain", kcp.domain.as_deref().unwrap_or_default());
                 canon.text("seed", kcp.seed.as_ref().map_or("", Secret::expose));
                 tls.canonical(canon);
             }

@@ -183,8 +183,10 @@ pub struct XhttpDownload {
 /// mKCP over UDP.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Kcp {
-    /// The disguise: `none`, `srtp`, `utp`, `wechat-video`, `dtls`, `wireguard`; empty = none.
+    /// The disguise: `none`, `srtp`, `utp`, `wechat-video`, `dtls`, `wireguard`, `dns`; empty = none.
     pub header: Box<str>,
+    /// The name that the disguise `dns` asks for; absent = Xray's default.
+    pub domain: Option<Box<str>>,
     /// The obfuscation password.
     pub seed: Option<Secret>,
 }

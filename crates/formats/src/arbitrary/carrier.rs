@@ -87,7 +87,13 @@ pub(super) fn carrier<W: Words>() -> BoxedStrategy<Carrier> {
     let grpc = (empty_or(W::text()), option::of(W::host_header()), grpc_modes)
         .prop_map(|(service_name, authority, mode)| Grpc { service_name, authority, mode });
     let http2 = (W::path(), vec(W::host_header(), 0..3)).prop_map(|(path, hosts)| Http2 { path, hosts });
-    let kcp = (disguise(), option::of(secret::<W>())).prop_map(|(header, seed)| Kcp { header, seed });
+    let plain = disguise().prop_map(|header| (header, None));
+    let dns = option::of(W::host_header()).prop_map(|domain| ("dns".into(), domain));
+    let kcp = (prop_oneof![plain, dns], option::of(secret::<W>())).prop_map(|((header, domain), seed)| Kcp {
+        header,
+        domain,
+        seed,
+    });
     let quic_ciphers = select(vec!["", "aes-128-gcm", "chacha20-poly1305"]).prop_map(Box::<str>::from);
     let quic = (quic_ciphers, option::of(secret::<W>()), disguise())
         .prop_map(|(encryption, key, header)| QuicTransport { encryption, key, header });

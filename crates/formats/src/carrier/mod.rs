@@ -189,7 +189,9 @@ impl CarrierText<'_> {
     }
 
     fn kcp(&self) -> Kcp {
-        Kcp { header: self.disguise(), seed: field::secret(self.seed) }
+        let header: Box<str> = if self.header_type.trim() == "dns" { "dns".into() } else { self.disguise() };
+        let domain = if header.as_ref() == "dns" { self.host() } else { None };
+        Kcp { header, domain, seed: field::secret(self.seed) }
     }
 
     fn quic(&self) -> QuicTransport {

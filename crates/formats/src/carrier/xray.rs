@@ -8,6 +8,20 @@ use crate::{
     tree::{Tree, headers, json},
 };
 
+/// The disguises of mKCP's packets, and what they are called in `finalmask`.
+pub(crate) const KCP_MASKS: [(&str, &str); 6] = [
+    ("dns", "header-dns"),
+    ("dtls", "header-dtls"),
+    ("srtp", "header-srtp"),
+    ("utp", "header-utp"),
+    ("wechat-video", "header-wechat"),
+    ("wireguard", "header-wireguard"),
+];
+/// What encrypts mKCP's packets with a key from the seed, in `finalmask`.
+pub(crate) const KCP_AES: &str = "mkcp-aes128gcm";
+/// What protects mKCP's packets where there is no seed, in `finalmask`.
+pub(crate) const KCP_ORIGINAL: &str = "mkcp-original";
+
 /// The security that `streamSettings` describe.
 pub(crate) fn security(stream: &Tree) -> SecurityText<'_> {
     let (kind, opts) = match stream.text(&["security"]).to_ascii_lowercase().as_str() {
@@ -89,12 +103,29 @@ pub(crate) fn carrier(stream: &Tree) -> Result<Carrier, RejectCode> {
     text.quic_key = opts.text(&["key"]);
     let header = opts.get("header");
     text.header_type = header.text(&["type"]);
+    if matches!(network.to_ascii_lowercase().as_str(), "kcp" | "mkcp") {
+        text.hosts = header.get("domain").texts();
+        kcp_masks(stream, &mut text);
+    }
     if text.header_type == "http" {
         let request = header.get("request");
         text.hosts = headers::split(request.get("headers")).0;
         text.paths = request.get("path").texts();
     }
     text.carrier(&security(stream))
+}
+
+/// What hides mKCP's packets, where `finalmask` says it (since 2026).
+fn kcp_masks<'a>(stream: &'a Tree, text: &mut CarrierText<'a>) {
+    for mask in stream.get("finalmask").get("udp").items() {
+        let (name, settings) = (mask.text(&["type"]), mask.get("settings"));
+        if name == KCP_AES {
+            text.seed = settings.text(&["password"]);
+        } else if let Some((header, _)) = KCP_MASKS.iter().find(|(_, mask)| *mask == name) {
+            text.header_type = header;
+            text.hosts = settings.get("domain").texts();
+        }
+    }
 }
 
 fn xhttp_settings(stream: &Tree) -> &Tree {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use hezar_core::{Label, NodeSpec, Outbound};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use super::{clash, sing_box, tests::read, write, writers, yaml};
+use super::{clash, sing_box, tests::read, write, writers, writers::xray::XrayDialect, yaml};
 use crate::{arbitrary::documents as arbitrary, tree::json};
 
 /// What a writer wrote, read again; the labels are all different.
@@ -63,6 +63,17 @@ proptest! {
         prop_assert!(serde_json::from_str::<serde_json::Value>(&written.text).is_ok());
         let read = back(&written, nodes.len())?;
         prop_assert!(are_originals(&read, &nodes));
+    }
+
+    #[test]
+    fn an_outbound_of_xray_reads_back_in_both_dialects(spec in arbitrary::node(), label in arbitrary::label()) {
+        for dialect in [XrayDialect::FinalMask, XrayDialect::KcpSettings] {
+            if let Ok(outbound) = writers::xray::outbound(&spec, "a tag", dialect) {
+                let text = format!(r#"{{"outbounds": [{outbound}]}}"#);
+                let written = write::Written { text, ..write::Written::default() };
+                prop_assert!(are_originals(&back(&written, 1)?, &[(spec.clone(), label.clone())]));
+            }
+        }
     }
 
     #[test]

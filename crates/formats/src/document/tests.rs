@@ -5,7 +5,7 @@ use hezar_core::{
     StreamProtocol, TuicUser, Vision, Xhttp,
 };
 
-use super::{Document, clash, sing_box, write};
+use super::{Document, clash, sing_box, write, writers::xray::XrayDialect};
 use crate::{ListScheme, Parsed, RejectCode};
 
 pub(super) fn read(text: &str) -> Option<Parsed> {
@@ -270,6 +270,27 @@ fn xray() {
     };
     assert_eq!((xhttp.extra.as_deref(), reality.spider_x.as_deref()), (Some(r#"{"b":1,"a":"2"}"#), Some("/")));
     assert_eq!(carrier(&parsed.nodes[1].spec).tls().unwrap().server_name.as_deref(), Some("s.example"));
+}
+
+#[test]
+fn mkcp_in_both_dialects_of_xray() {
+    let link = format!("vless://{ID}@192.0.2.1:443?encryption=none&type=kcp&headerType=dns&host=d.example&seed=s");
+    let (spec, _) = crate::parse_link(&link).unwrap();
+    let stream = |dialect| {
+        let outbound = crate::write::xray_outbound(&spec, "t", dialect).unwrap();
+        let outbound: serde_json::Value = serde_json::from_str(&outbound).unwrap();
+        assert_eq!((&outbound["tag"], &outbound["protocol"]), (&"t".into(), &"vless".into()));
+        outbound["streamSettings"].clone()
+    };
+    let header = serde_json::json!({ "type": "header-dns", "settings": { "domain": "d.example" } });
+    let seed = serde_json::json!({ "type": "mkcp-aes128gcm", "settings": { "password": "s" } });
+    let masks = serde_json::json!({ "network": "kcp", "finalmask": { "udp": [header, seed] } });
+    assert_eq!(stream(XrayDialect::FinalMask), masks);
+    let settings = serde_json::json!({ "header": { "type": "dns", "domain": "d.example" }, "seed": "s" });
+    assert_eq!(stream(XrayDialect::KcpSettings), serde_json::json!({ "network": "kcp", "kcpSettings": settings }));
+    let (bare, _) = crate::parse_link(&link.replace("&headerType=dns&host=d.example&seed=s", "")).unwrap();
+    let outbound = crate::write::xray_outbound(&bare, "t", XrayDialect::FinalMask).unwrap();
+    assert!(outbound.contains(r#""finalmask":{"udp":[{"type":"mkcp-original"}]}"#), "{outbound}");
 }
 
 /// A node whose `xhttpSettings` are these.

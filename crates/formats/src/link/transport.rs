@@ -148,6 +148,7 @@ pub(super) fn write<'a>(carrier: &'a Carrier, pairs: &mut Pairs<'a>) {
         Carrier::Kcp { kcp, tls } => {
             pairs.text("type", "kcp");
             pairs.text("headerType", kcp.header.as_ref());
+            pairs.optional("host", kcp.domain.as_deref());
             pairs.optional("seed", kcp.seed.as_ref().map(Secret::expose));
             security::write_optional(tls.as_ref(), pairs);
         }

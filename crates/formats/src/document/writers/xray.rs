@@ -1,18 +1,29 @@
 //! Writes nodes as `outbounds` that Xray accepts.
 
 use hezar_core::{
-    Carrier, Credentials, GrpcMode, Label, NodeSpec, Outbound, Reality, Security, Shadowsocks, SocksVersion,
-    StreamNode, StreamProtocol, Tls, Vision,
+    Carrier, Credentials, GrpcMode, Kcp, Label, NodeSpec, Outbound, Reality, Secret, Security, Shadowsocks,
+    SocksVersion, StreamNode, StreamProtocol, Tls, Vision,
 };
 
 use super::super::{
-    write::{Chains, LeftOut, Named, Names, Unwritable, Written, headers_ok, method_ok, path_ok},
+    write::{Chains, LeftOut, Named, Names, Unwritable, Written, headers_ok, method_ok, path_ok, portable},
     xray,
 };
 use crate::{
+    carrier::xray::{KCP_AES, KCP_MASKS, KCP_ORIGINAL},
     field,
     tree::{MapBuilder, Tree, headers},
 };
+
+/// How a version of Xray is told what hides mKCP's packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XrayDialect {
+    /// By `finalmask`, since 2026; such versions refuse the older way.
+    #[default]
+    FinalMask,
+    /// By `header` and `seed` in `kcpSettings`; such versions pass over `finalmask` without a word.
+    KcpSettings,
+}
 
 /// Writes every node that Xray has words for; each line is one entry.
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
@@ -71,6 +82,36 @@ fn entry(spec: &NodeSpec) -> Option<MapBuilder> {
     let tree = map.into_tree();
     let back = xray::entry(&tree);
     matches!(&back[..], [Ok(back)] if back == spec).then(|| MapBuilder::from_tree(tree))
+}
+
+/// One outbound with this tag.
+pub(crate) fn outbound(spec: &NodeSpec, tag: &str, dialect: XrayDialect) -> Result<String, Unwritable> {
+    if spec.via().is_some() {
+        return Err(Unwritable::CHAIN);
+    }
+    let spec = portable(spec);
+    let mut map = MapBuilder::default();
+    map.text("tag", tag).append(entry(&spec).ok_or(Unwritable::UNFAITHFUL)?);
+    let mut tree = map.into_tree();
+    if let (XrayDialect::KcpSettings, Outbound::Stream(node)) = (dialect, &spec.outbound)
+        && let Carrier::Kcp { kcp, .. } = node.carrier()
+    {
+        tree = with_kcp_settings(tree, kcp);
+    }
+    Ok(tree.json())
+}
+
+/// The outbound with what hides mKCP's packets in `kcpSettings`.
+fn with_kcp_settings(outbound: Tree, kcp: &Kcp) -> Tree {
+    let mut outbound = outbound;
+    let Tree::Map(pairs) = &mut outbound else { return outbound };
+    for (_, stream) in pairs.iter_mut().filter(|(name, _)| name.as_ref() == "streamSettings") {
+        if let Tree::Map(settings) = stream {
+            settings.retain(|(name, _)| name.as_ref() != "finalmask");
+            settings.push(("kcpSettings".into(), kcp_settings(kcp).into_tree()));
+        }
+    }
+    outbound
 }
 
 /// Where the servers of a protocol stand.
@@ -166,8 +207,47 @@ fn carrier(stream: &mut MapBuilder, carrier: &Carrier) -> Option<()> {
             stream.text("network", "xhttp").map("xhttpSettings", opts);
             layer(stream, security)
         }
+        Carrier::Kcp { kcp, tls } => {
+            stream.text("network", "kcp").map("finalmask", kcp_masks(kcp));
+            optional_tls(stream, tls.as_ref())
+        }
         _ => None,
     }
+}
+
+/// What hides mKCP's packets, from the outermost to the innermost. Versions of 2026 have taken it out of `kcpSettings`, and put nothing around
+/// packets by themselves.
+fn kcp_masks(kcp: &Kcp) -> MapBuilder {
+    let mut masks = Vec::new();
+    let mut mask = |name: &str, setting: Option<(&str, &str)>| {
+        let (mut mask, mut settings) = (MapBuilder::default(), MapBuilder::default());
+        mask.text("type", name);
+        if let Some((key, value)) = setting {
+            settings.required(key, value);
+            mask.map("settings", settings);
+        }
+        masks.push(mask.into_tree());
+    };
+    if let Some((_, name)) = KCP_MASKS.iter().find(|(header, _)| *header == kcp.header.as_ref()) {
+        mask(name, kcp.domain.as_deref().map(|domain| ("domain", domain)));
+    }
+    match &kcp.seed {
+        Some(seed) => mask(KCP_AES, Some(("password", seed.expose()))),
+        None => mask(KCP_ORIGINAL, None),
+    }
+    let mut udp = MapBuilder::default();
+    udp.put("udp", Tree::List(masks));
+    udp
+}
+
+/// The same in the words of versions before 2026.
+fn kcp_settings(kcp: &Kcp) -> MapBuilder {
+    let (mut settings, mut header) = (MapBuilder::default(), MapBuilder::default());
+    header.text("type", if kcp.header.is_empty() { "none" } else { &kcp.header });
+    header.text("domain", kcp.domain.as_deref().unwrap_or_default());
+    settings.map("header", header);
+    settings.text("seed", kcp.seed.as_ref().map_or("", Secret::expose));
+    settings
 }
 
 fn disguise(hosts: &[Box<str>], paths: &[Box<str>]) -> MapBuilder {
