@@ -16,6 +16,7 @@ mod latency_buckets;
 mod node;
 mod outbound;
 mod reach;
+mod roles;
 mod secret;
 mod security;
 pub mod settings;
@@ -41,6 +42,7 @@ pub use outbound::{
     StreamProtocol, Trojan, Tuic, TuicUser, UdpRelayMode, Vision, Vless, Vmess, VmessCipher, WireGuard,
 };
 pub use reach::{Reach, leads_to};
+pub use roles::{ParseRolesError, Role, Roles};
 pub use secret::Secret;
 pub use security::{Fingerprint, Pin, Reality, Security, SecurityKind, ShortId, Tls, UNREADABLE_PIN};
 pub use target::{DomainName, Host, Target, TargetError};

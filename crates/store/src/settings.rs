@@ -31,6 +31,14 @@ settings! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreUrl(pub Secret);
 
+impl StoreUrl {
+    /// Whether several processes may use the store at once, as with PostgreSQL.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.expose().starts_with("postgres")
+    }
+}
+
 impl SettingValue for StoreUrl {
     type Range = ();
 

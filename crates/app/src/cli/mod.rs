@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use hezar_core::settings::listen_address;
+use hezar_core::{Roles, settings::listen_address};
 
 /// One proxy address in front of thousands of upstream proxies.
 #[derive(Debug, Parser)]
@@ -222,6 +222,9 @@ pub(crate) struct RunArgs {
     /// Take over from the instance that runs with the same data folder: sockets, store, sessions; without one, start as ever
     #[arg(long, conflicts_with = "demo")]
     pub(crate) takeover: bool,
+    /// What this process does among several with one store in PostgreSQL, instead of cluster.roles: fetch, probe, gateway, api
+    #[arg(long, value_name = "ROLES", conflicts_with = "demo")]
+    pub(crate) role: Option<Roles>,
     /// Say whether this could start, and end
     #[arg(long, hide = true)]
     pub(crate) check: bool,

@@ -37,6 +37,9 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
             global.layers.flags.insert(key.to_owned(), address.to_string());
         }
     }
+    if let Some(roles) = args.role {
+        global.layers.flags.insert("cluster.roles".to_owned(), roles.to_string());
+    }
     let (mut reader, mut config) = (global.reader(), global.config()?);
     if args.no_watch {
         reader = reader.unwatched();
@@ -123,7 +126,7 @@ async fn told<T>(predecessor: Option<&Predecessor>, outcome: anyhow::Result<T>) 
 
 /// The arguments with which another process starts as this one did.
 fn arguments(global: &GlobalArgs, args: &RunArgs) -> Vec<OsString> {
-    let RunArgs { demo, no_watch, takeover: _, check: _, listen, api } = args;
+    let RunArgs { demo, no_watch, takeover: _, role, check: _, listen, api } = args;
     let mut arguments: Vec<OsString> = Vec::new();
     for (flag, path) in [("--config", &global.places.file), ("--data", &global.layers.data)] {
         arguments.extend(path.iter().flat_map(|path| [OsString::from(flag), path.clone().into_os_string()]));
@@ -132,6 +135,7 @@ fn arguments(global: &GlobalArgs, args: &RunArgs) -> Vec<OsString> {
     for (flag, is_set) in [("--demo", demo), ("--no-watch", no_watch)] {
         arguments.extend(is_set.then(|| OsString::from(flag)));
     }
+    arguments.extend(role.iter().flat_map(|roles| [OsString::from("--role"), roles.to_string().into()]));
     for (flag, address) in [("--listen", listen), ("--api", api)] {
         arguments.extend(address.iter().flat_map(|address| [OsString::from(flag), address.to_string().into()]));
     }

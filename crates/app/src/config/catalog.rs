@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What is read at the start only, as keys or as the beginnings of keys.
-const FIXED: [&str; 3] = ["data", "store.", "tor."];
+const FIXED: [&str; 4] = ["data", "store.", "cluster.", "tor."];
 
 /// Whether a setting, named by its path such as `probe.interval`, can be changed while the instance runs.
 pub(crate) fn is_changeable(path: &str) -> bool {

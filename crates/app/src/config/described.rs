@@ -11,12 +11,12 @@ use hezar_probe::ProbeConfig;
 use hezar_store::StoreSettings;
 
 use super::{
-    AccessLogConfig, AlertConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, OtlpConfig, SourceConfig,
-    SubscriptionConfig, TelegramConfig, TorSettings, show::to_toml,
+    AccessLogConfig, AlertConfig, ClusterConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, OtlpConfig,
+    SourceConfig, SubscriptionConfig, TelegramConfig, TorSettings, show::to_toml,
 };
 
 /// The sections in the order of the template, each with its comment.
-pub(super) const SECTIONS: [(&str, &str); 13] = [
+pub(super) const SECTIONS: [(&str, &str); 14] = [
     ("proxy", "the address that clients use: HTTP and SOCKS4/4a/5 on one port"),
     ("api", "control and metrics"),
     ("clash", "dashboards of Clash on the API's address: docs/clash.md"),
@@ -26,6 +26,7 @@ pub(super) const SECTIONS: [(&str, &str); 13] = [
     ("tls", "how nodes are met"),
     ("geo", ""),
     ("store", ""),
+    ("cluster", "several machines over one store in PostgreSQL: docs/cluster.md"),
     ("log", ""),
     ("access_log", "a line for every request: docs/logs.md"),
     ("otlp", "traces of requests, for an OpenTelemetry collector"),
@@ -89,6 +90,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<TlsSettings>(&mut all);
     add::<GeoConfig>(&mut all);
     add::<StoreSettings>(&mut all);
+    add::<ClusterConfig>(&mut all);
     add::<LogConfig>(&mut all);
     add::<AccessLogConfig>(&mut all);
     add::<OtlpConfig>(&mut all);

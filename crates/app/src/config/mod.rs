@@ -2,6 +2,7 @@
 
 mod alert;
 mod catalog;
+mod cluster;
 mod described;
 mod environment;
 mod expression;
@@ -40,6 +41,7 @@ use url::Url;
 
 pub use alert::{AlertCondition, AlertConditions, AlertConfig, TelegramConfig};
 pub(crate) use catalog::{is_changeable, is_setting, place, schema, settings};
+pub use cluster::ClusterConfig;
 pub(crate) use environment::with_value_files;
 pub use expression::Expression;
 pub use listener::{ListenerConfig, TagFilter};
@@ -92,6 +94,8 @@ pub struct Config {
     pub geo: GeoConfig,
     /// `[store]`.
     pub store: StoreSettings,
+    /// `[cluster]`.
+    pub cluster: ClusterConfig,
     /// `[log]`.
     pub log: LogConfig,
     /// `[access_log]`.

@@ -20,7 +20,7 @@ use crate::places::DATA_FOLDER;
 
 use super::{
     AccessLogConfig, Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject,
-    TorSettings, alert,
+    TorSettings, alert, cluster,
     feedback::feedback_rules,
     lines, listener,
     section::{Reading, Section},
@@ -109,6 +109,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
             city_mmdb: beside_file(geo.city_mmdb),
         },
         store: StoreSettings { memory_folder: beside_file(store.memory_folder), ..store },
+        cluster: cluster::cluster(root.section("cluster")),
         log: LogConfig { folder: beside_file(log.folder), ..log },
         access_log: AccessLogConfig { folder: beside_file(access_log.folder), ..access_log },
         otlp: plain(root.section("otlp")),
@@ -123,6 +124,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
     let subscriptions = root.sections("subscription");
     let config = Config { subscriptions: subscription::subscriptions(subscriptions, &config), ..config };
     root.finish();
+    cluster::check(&config, reading);
     unique_names(&config, reading);
     unique_addresses(&config, reading);
     config

@@ -44,6 +44,7 @@ pub(super) fn root(config: &Config) -> Table {
     root.insert("tls".into(), plain(&config.tls, "tls"));
     root.insert("geo".into(), plain(&config.geo, "geo"));
     root.insert("store".into(), plain(&config.store, "store"));
+    root.insert("cluster".into(), plain(&config.cluster, "cluster"));
     root.insert("log".into(), plain(&config.log, "log"));
     root.insert("access_log".into(), plain(&config.access_log, "access_log"));
     root.insert("otlp".into(), plain(&config.otlp, "otlp"));

@@ -124,7 +124,13 @@ impl Runtime {
 
     /// Notes what is in force from now on. What needs a restart stays as it was, so that the next comparison names it again.
     fn set_applied(&self, old: &Config, new: Config, objects: Vec<StoredObject>) {
-        let config = Config { data: old.data.clone(), store: old.store.clone(), tor: old.tor.clone(), ..new };
+        let config = Config {
+            data: old.data.clone(),
+            store: old.store.clone(),
+            cluster: old.cluster.clone(),
+            tor: old.tor.clone(),
+            ..new
+        };
         self.parts.dashboard.configure(&config);
         *self.applied.write() = Arc::new(AppliedConfig { config, objects });
     }

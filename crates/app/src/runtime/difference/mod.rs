@@ -47,6 +47,7 @@ impl Difference {
         difference.settings(&old.tls, &new.tls);
         difference.geo = difference.settings(&old.geo, &new.geo);
         difference.settings(&old.store, &new.store);
+        difference.settings(&old.cluster, &new.cluster);
         difference.log = difference.settings(&old.log, &new.log);
         difference.access_log = difference.settings(&old.access_log, &new.access_log);
         difference.settings(&old.otlp, &new.otlp);
