@@ -162,8 +162,10 @@ impl Runner {
     /// Takes all the nodes of the pool that are owned into the schedule.
     fn fill(&mut self) {
         let (snapshot, now) = (self.context.pool.snapshot(), self.now());
-        for node in snapshot.nodes().filter(|node| node.is_probed() && self.owned.owns_node(node)) {
-            self.admit(node, now);
+        for node in snapshot.nodes().filter(|node| node.is_probed()) {
+            if self.owned.owns_node(node) {
+                self.admit(node, now);
+            }
         }
     }
 
