@@ -56,7 +56,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// The columns of the terminal; `None` when the output goes to a file or a program, which no line is too long for.
-fn terminal_columns() -> Option<u16> {
+pub(crate) fn terminal_columns() -> Option<u16> {
     let columns = Table::new().width();
     // A terminal that says nothing sensible counts as the usual one.
     columns.map(|columns| if columns < 40 { 80 } else { columns })

@@ -336,7 +336,7 @@ pub(crate) struct RestoreArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Say everything that is wrong with the configuration
-    Check,
+    Check(JsonArgs),
     /// Print the configuration in force, secrets hidden
     Show,
 }

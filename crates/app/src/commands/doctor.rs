@@ -16,12 +16,10 @@ pub(super) async fn doctor(global: &GlobalArgs, args: JsonArgs) -> anyhow::Resul
         // Where things lie is said there: nothing else can be looked at.
         Err(error) => vec![doctor::unreadable_configuration(&error)],
     };
-    for finding in &found {
-        if args.json {
-            output::json(finding)?;
-        } else {
-            output::line(shown(finding))?;
-        }
+    if args.json {
+        found.iter().try_for_each(output::json)?;
+    } else {
+        output::line(shown(&found, output::terminal_columns()))?;
     }
     let count = |verdict| found.iter().filter(|finding| finding.verdict == verdict).count();
     let (failed, warned) = (count(Verdict::Fail), count(Verdict::Warn));
@@ -35,29 +33,57 @@ pub(super) async fn doctor(global: &GlobalArgs, args: JsonArgs) -> anyhow::Resul
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn shown(finding: &Finding) -> String {
-    let verdict = match finding.verdict {
-        Verdict::Ok => "ok  ",
-        Verdict::Warn => "warn",
-        Verdict::Fail => "FAIL",
-        Verdict::Skip => "-   ",
-    };
-    let advice = finding.advice.as_ref().map(|advice| format!(" -> {advice}")).unwrap_or_default();
-    format!("{verdict}  {:<16}  {}{advice}", finding.check, finding.text)
+/// A line for each finding; in a terminal of so many columns, what is longer is continued below where its text begins.
+fn shown(found: &[Finding], columns: Option<u16>) -> String {
+    let mut table = output::table(["", "check", "what was found"]);
+    if let Some(columns) = columns {
+        table.set_width(columns);
+    }
+    for (index, right) in [1, 1, 0].into_iter().enumerate() {
+        table.column_mut(index).into_iter().for_each(|column| {
+            column.set_padding((0, right));
+        });
+    }
+    for finding in found {
+        let verdict = match finding.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "FAIL",
+            Verdict::Skip => "-",
+        };
+        // A program that reads this finds everything about one thing on one line.
+        let arrow = if columns.is_some() { "\n-> " } else { " -> " };
+        let advice = finding.advice.as_ref().map(|advice| format!("{arrow}{advice}")).unwrap_or_default();
+        table.add_row([verdict.to_owned(), finding.check.to_owned(), format!("{}{advice}", finding.text)]);
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_line_says_what_to_do() {
-        let finding = Finding {
+    fn full_disk() -> Finding {
+        Finding {
             check: "disk",
             verdict: Verdict::Fail,
-            text: "1.0 MiB of 1.0 GiB free".to_owned(),
+            text: "1.0 MiB of 1.0 GiB free in the folder of the data, and nothing can be written there any more"
+                .to_owned(),
             advice: Some("make room".to_owned()),
-        };
-        assert_eq!(shown(&finding), "FAIL  disk              1.0 MiB of 1.0 GiB free -> make room");
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_to_do() {
+        let shown = shown(&[full_disk()], None);
+        let line = shown.lines().last().unwrap();
+        assert!(line.starts_with("FAIL disk") && line.ends_with("there any more -> make room"), "{line}");
+    }
+
+    #[test]
+    fn lines_fit_the_terminal() {
+        let shown = shown(&[full_disk()], Some(60));
+        assert!(shown.lines().all(|line| line.chars().count() <= 60), "{shown}");
+        assert_eq!(shown.lines().last().unwrap().trim_start(), "-> make room");
     }
 }

@@ -8,6 +8,8 @@ use url::Url;
 pub(super) const HIDDEN: &str = "…";
 /// The same in URLs, which must still read as such.
 const HIDDEN_IN_URL: &str = "hidden";
+/// The most members of a wrong list that are shown.
+const MOST_MEMBERS: usize = 5;
 /// Keys whose values are secret as a whole.
 const SECRET_KEYS: [&str; 9] =
     ["token", "password", "links", "headers", "users", "webhook", "ntfy", "bearer", "telegram"];
@@ -35,6 +37,20 @@ pub(super) fn wrong_value(key: &str, value: &Value) -> String {
             value => format!("another type ({})", value.type_str()),
         };
     }
+    match value {
+        Value::Array(values) => list(values),
+        value => single(value),
+    }
+}
+
+/// The first members of a list; one of them is what is wrong.
+fn list(values: &[Value]) -> String {
+    let shown: Vec<String> = values.iter().take(MOST_MEMBERS).map(single).collect();
+    let more = if values.len() > MOST_MEMBERS { ", …" } else { "" };
+    format!("[{}{more}]", shown.join(", "))
+}
+
+fn single(value: &Value) -> String {
     match value {
         Value::String(text) => quote(text),
         Value::Array(_) | Value::Table(_) => value.type_str().to_owned(),
@@ -74,6 +90,10 @@ mod tests {
             }
         }
         assert_eq!(wrong_value("attempts", &Value::Integer(0)), "integer 0");
+        let members: Vec<Value> = vec!["Germany".into(), "https://SECRET".into(), Value::Integer(7)];
+        assert_eq!(wrong_value("tor_exits", &Value::Array(members)), r#"["Germany", "https://…", integer 7]"#);
+        let many = wrong_value("tor_exits", &Value::Array(vec![Value::Boolean(true); 1000]));
+        assert!(many.ends_with(", …]") && many.len() < 100, "{many}");
         assert_eq!(quote(&"a".repeat(1000)).len(), 105);
     }
 }

@@ -51,9 +51,31 @@ fn an_unreadable_configuration_is_named() {
 fn a_country_database_that_cannot_be_read_is_named_before_the_start() {
     let home = Home::new();
     home.write("hezar.toml", "[geo]\nmmdb = \"nowhere.mmdb\"\n");
-    for command in [&["config", "check"][..], &["run"]] {
-        home.run(command).refused(1, &["nowhere.mmdb", "geo.mmdb"]);
-    }
+    home.run(&["config", "check"]).refused(2, &["nowhere.mmdb", "geo.mmdb"]);
+    home.run(&["run"]).refused(1, &["nowhere.mmdb", "geo.mmdb"]);
+}
+
+#[test]
+fn files_that_a_configuration_names_are_looked_for() {
+    let home = Home::new();
+    home.write("hezar.toml", "[tor]\nbinary = \"/nowhere/tor\"\n[proxy.tls]\ncert = \"no.pem\"\nkey = \"no.key\"\n");
+    home.run(&["config", "check"]).refused(2, &["2 problems", "tor.binary", "/nowhere/tor", "proxy.tls", "no.pem"]);
+}
+
+#[test]
+fn a_program_is_told_what_is_wrong_with_a_configuration() {
+    let home = Home::new();
+    let check = || {
+        let said = home.run(&["config", "check", "--json"]);
+        (said.code, serde_json::from_str::<serde_json::Value>(&said.out).unwrap())
+    };
+    home.write("hezar.toml", "[proxy]\nstrategy = \"best\"\n");
+    let (code, wrong) = check();
+    assert_eq!((code, &wrong["good"]), (Some(2), &false.into()));
+    assert_eq!((&wrong["problems"][0]["path"], &wrong["problems"][0]["line"]), (&"proxy.strategy".into(), &2.into()));
+    home.write("hezar.toml", "");
+    let (code, good) = check();
+    assert_eq!((code, &good["good"], &good["sources"]), (Some(0), &true.into(), &0.into()));
 }
 
 #[test]
