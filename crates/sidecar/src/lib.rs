@@ -5,10 +5,12 @@
 mod controller;
 mod error;
 mod process;
+mod settings;
 
 pub use controller::{
     Controller, ControllerAddress, ControllerError, CoreConnection, CoreConnections, CoreLogLine, CoreProxy,
-    CoreTraffic, CoreVersion, JsonLines,
+    CoreTraffic, CoreVersion, JsonLines, RefusedProxy,
 };
 pub use error::CoreError;
 pub use process::{CoreCommand, CoreEvent, CoreHome, CoreProcess, CoreSetup, CoreState, CoreSupervisor};
+pub use settings::{CoreChoice, CoreName, SidecarSettings};

@@ -14,9 +14,17 @@ use super::{
 /// What is read at the start only, as keys or as the beginnings of keys.
 const FIXED: [&str; 4] = ["data", "store.", "cluster.", "tor."];
 
-/// Whether a setting, named by its path such as `probe.interval`, can be changed while the instance runs.
+/// What names programs that are started: whoever may write these may run programs, so the API never changes them.
+const PROGRAMS: [&str; 2] = ["sidecar.mihomo", "sidecar.xray"];
+
+/// Whether the API may change a setting, named by its path such as `probe.interval`.
 pub(crate) fn is_changeable(path: &str) -> bool {
-    !FIXED.iter().any(|fixed| if fixed.ends_with('.') { path.starts_with(fixed) } else { path == *fixed })
+    !needs_restart(path) && !PROGRAMS.contains(&path)
+}
+
+/// Whether a setting is read at the start only.
+pub(crate) fn needs_restart(path: &str) -> bool {
+    FIXED.iter().any(|fixed| if fixed.ends_with('.') { path.starts_with(fixed) } else { path == *fixed })
 }
 
 /// Whether there is a setting with this path, such as `probe.interval`.

@@ -8,6 +8,7 @@ use hezar_fetch::FetchConfig;
 use hezar_gateway::{AccessRules, FeedbackRule, GatewayConfig, Limits, Quota, User};
 use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
+use hezar_sidecar::SidecarSettings;
 use hezar_store::StoreSettings;
 
 use super::{
@@ -31,6 +32,7 @@ pub(super) const SECTIONS: [(&str, &str); 14] = [
     ("access_log", "a line for every request: docs/logs.md"),
     ("otlp", "traces of requests, for an OpenTelemetry collector"),
     ("tor", "Tor clients that are started for sources with tor = 40: docs/tor.md"),
+    ("sidecar", "installed cores of others for the nodes that only they can dial: docs/cores.md"),
 ];
 
 /// One key, as the template and the documentation show it.
@@ -95,6 +97,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<AccessLogConfig>(&mut all);
     add::<OtlpConfig>(&mut all);
     add::<TorSettings>(&mut all);
+    add::<SidecarSettings>(&mut all);
     all
 }
 

@@ -36,11 +36,12 @@ use hezar_fetch::FetchConfig;
 use hezar_gateway::{GatewayConfig, LogPrivacy, User};
 use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
+use hezar_sidecar::SidecarSettings;
 use hezar_store::StoreSettings;
 use url::Url;
 
 pub use alert::{AlertCondition, AlertConditions, AlertConfig, TelegramConfig};
-pub(crate) use catalog::{is_changeable, is_setting, place, schema, settings};
+pub(crate) use catalog::{is_changeable, is_setting, needs_restart, place, schema, settings};
 pub use cluster::ClusterConfig;
 pub(crate) use environment::with_value_files;
 pub use expression::Expression;
@@ -104,6 +105,8 @@ pub struct Config {
     pub otlp: OtlpConfig,
     /// `[tor]`.
     pub tor: TorSettings,
+    /// `[sidecar]`.
+    pub sidecar: SidecarSettings,
     /// Every `[[source]]`.
     pub sources: Vec<SourceConfig>,
     /// Addresses besides that of `[proxy]`.

@@ -114,6 +114,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         access_log: AccessLogConfig { folder: beside_file(access_log.folder), ..access_log },
         otlp: plain(root.section("otlp")),
         tor: tor(root.section("tor")),
+        sidecar: plain(root.section("sidecar")),
         sources: root.sections("source").into_iter().filter_map(|section| source::source(section, folder)).collect(),
         listeners: Vec::new(),
         subscriptions: Vec::new(),

@@ -49,6 +49,7 @@ pub(super) fn root(config: &Config) -> Table {
     root.insert("access_log".into(), plain(&config.access_log, "access_log"));
     root.insert("otlp".into(), plain(&config.otlp, "otlp"));
     root.insert("tor".into(), plain(&config.tor, "tor"));
+    root.insert("sidecar".into(), plain(&config.sidecar, "sidecar"));
     if !config.listeners.is_empty() {
         root.insert("listener".into(), tables(&config.listeners, listener));
     }

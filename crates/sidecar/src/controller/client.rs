@@ -68,7 +68,11 @@ impl Controller {
         Self { address }
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ControllerError> {
+    /// The answer to a question of any kind.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ControllerError> {
         self.get_within(path, ANSWER).await
     }
 
@@ -119,7 +123,7 @@ impl Controller {
             let whole = async {
                 let answer = sender.send_request(request).await?;
                 let status = answer.status();
-                Ok((status, read(answer).await?))
+                Ok::<_, ControllerError>((status, read(answer).await?))
             };
             let (status, body) = driven(whole, &mut wire).await?;
             if status.is_success() { Ok(body) } else { Err(refusal(status, &body)) }

@@ -47,3 +47,24 @@ impl ControllerError {
         }
     }
 }
+
+/// What a core says when it refuses a list because of one node: `proxy 61: …`, counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedProxy {
+    /// Which node of the list it is.
+    pub index: usize,
+    /// Why it is refused.
+    pub reason: String,
+}
+
+impl RefusedProxy {
+    /// Finds the node in the message of a refusal; `None` when the message is about something else.
+    #[must_use]
+    pub fn find(message: &str) -> Option<Self> {
+        let (_, rest) = message.split_once("proxy ")?;
+        let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+        let (number, rest) = rest.split_at_checked(digits)?;
+        let reason = rest.trim_start().trim_start_matches("error").trim_start_matches(':').trim();
+        Some(Self { index: number.parse().ok()?, reason: reason.to_owned() })
+    }
+}

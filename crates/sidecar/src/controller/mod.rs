@@ -16,7 +16,7 @@ use serde_json::json;
 pub use self::{
     answers::{CoreConnection, CoreConnections, CoreLogLine, CoreProxy, CoreTraffic, CoreVersion},
     client::{Controller, ControllerAddress},
-    error::ControllerError,
+    error::{ControllerError, RefusedProxy},
     lines::JsonLines,
 };
 

@@ -101,3 +101,12 @@ fn versions_are_compared_by_their_numbers() {
     assert_eq!(version("1.19.27-rc1"), Some((1, 19, 27)));
     assert_eq!(version("alpha-05e8f13a"), None);
 }
+
+#[test]
+fn a_refusal_names_its_node() {
+    let found = |message: &str| RefusedProxy::find(message).map(|refused| (refused.index, refused.reason));
+    assert_eq!(found("proxy 61 error: unsupport proxy type: x"), Some((61, "unsupport proxy type: x".to_owned())));
+    assert_eq!(found("proxy 0: key 'port' missing"), Some((0, "key 'port' missing".to_owned())));
+    assert_eq!(found("proxy a is the duplicate name"), None);
+    assert_eq!(found("file doesn't have any proxy"), None);
+}

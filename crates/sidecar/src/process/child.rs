@@ -100,7 +100,7 @@ impl CoreProcess {
     }
 
     /// Asks it to end (SIGTERM), and kills it when that takes too long.
-    pub async fn end(mut self) {
+    pub async fn end(self) {
         #[cfg(target_os = "linux")]
         if let Some(pid) = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
             // It may have ended at this moment.

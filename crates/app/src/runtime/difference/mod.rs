@@ -2,7 +2,7 @@
 
 use hezar_core::settings::Settings;
 
-use crate::config::{Config, ListenerConfig, SourceConfig, is_changeable};
+use crate::config::{Config, ListenerConfig, SourceConfig, needs_restart};
 
 /// What differs between two configurations, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(crate) struct Difference {
     pub(super) geo: bool,
     pub(super) log: bool,
     pub(super) access_log: bool,
+    pub(super) sidecar: bool,
 }
 
 impl Difference {
@@ -52,6 +53,7 @@ impl Difference {
         difference.access_log = difference.settings(&old.access_log, &new.access_log);
         difference.settings(&old.otlp, &new.otlp);
         difference.settings(&old.tor, &new.tor);
+        difference.sidecar = difference.settings(&old.sidecar, &new.sidecar);
         difference.sources = difference.fetch;
         for (name, what) in changes(&old.sources, &new.sources, |source| &source.name, change_of_source) {
             difference.sources = true;
@@ -74,7 +76,7 @@ impl Difference {
         let mut any = false;
         for setting in old.differences(new) {
             let key = format!("{}.{}", setting.section(), setting.key());
-            if is_changeable(&key) { &mut self.changed } else { &mut self.restart }.push(key);
+            if needs_restart(&key) { &mut self.restart } else { &mut self.changed }.push(key);
             any = true;
         }
         any
