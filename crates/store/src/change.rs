@@ -1,6 +1,6 @@
 //! What can happen to rows: the changes of which a batch consists.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use hezar_core::{NodeId, Record, Timestamp};
 
@@ -14,7 +14,8 @@ use crate::{
 pub enum Change {
     /// A node is new or has changed: the whole row replaces what was there.
     PutNode(NodeRow),
-    /// What is measured about a node has changed. Nothing happens when the node is not there.
+    /// What is measured about a node has changed. Nothing happens when the node is not there. A store that is shared keeps what is newer
+    /// ([`SharedStore`](crate::SharedStore)).
     PutRecord(NodeId, Record),
     /// A node is forgotten, and no source lists it any more.
     RemoveNode(NodeId),
@@ -118,4 +119,10 @@ impl Change {
             _ => 1,
         }
     }
+}
+
+/// The last row of each node: one statement must not meet the same row twice.
+pub(crate) fn last_of_each<T>(rows: impl DoubleEndedIterator<Item = (NodeId, T)>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    rows.rev().filter(|(id, _)| seen.insert(*id)).map(|(_, row)| row).collect()
 }

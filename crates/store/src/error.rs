@@ -13,10 +13,112 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum StoreError {
     /// The URL names no kind of store that this program has.
-    #[error("the store URL {url:?} is not understood; write sqlite:FILE, for example sqlite:hezar.db")]
+    #[error(
+        "the store URL {url:?} is not understood; write sqlite:FILE, for example sqlite:hezar.db, or postgres://USER@HOST/DATABASE"
+    )]
     Url {
         /// The URL without what follows its scheme, which may hold a password.
         url: Box<str>,
+    },
+    /// The URL of a database of PostgreSQL cannot be used.
+    #[error(
+        "the store URL cannot be used: {detail}; write postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full"
+    )]
+    ServerUrl {
+        /// What is wrong, without the URL, which may hold a password.
+        detail: Box<str>,
+    },
+    /// The database server does not answer, or ended the connection.
+    #[error(
+        "PostgreSQL at {server} cannot be reached ({detail}); see whether it runs and whether store.url names its address"
+    )]
+    Unreachable {
+        /// The server and the database.
+        server: Box<str>,
+        /// What happened.
+        detail: Box<str>,
+    },
+    /// The database server needs too long.
+    #[error(
+        "PostgreSQL at {server} takes too long ({detail}); look at its load and at what waits for locks (pg_stat_activity)"
+    )]
+    Slow {
+        /// The server and the database.
+        server: Box<str>,
+        /// What happened.
+        detail: Box<str>,
+    },
+    /// The database server took a change back, because it met the change of another instance.
+    #[error("PostgreSQL at {server} took a change back that met another one ({detail}); it is written again")]
+    Conflict {
+        /// The server and the database.
+        server: Box<str>,
+        /// What happened.
+        detail: Box<str>,
+    },
+    /// The database server does not let the user in.
+    #[error(
+        "PostgreSQL at {server} refuses the user {user:?} ({detail}); check the user and password of store.url, and pg_hba.conf"
+    )]
+    Login {
+        /// The server and the database.
+        server: Box<str>,
+        /// The user.
+        user: Box<str>,
+        /// What the server says.
+        detail: Box<str>,
+    },
+    /// The server has no such database.
+    #[error("there is no database {database:?} at {server}; create it: createdb --owner {user} {database}")]
+    NoDatabase {
+        /// The server and the database.
+        server: Box<str>,
+        /// The database.
+        database: Box<str>,
+        /// The user that is to own it.
+        user: Box<str>,
+    },
+    /// The user may not do what the store needs.
+    #[error("the user {user:?} has not the rights it needs at {server} ({detail}); it should own the database")]
+    Rights {
+        /// The server and the database.
+        server: Box<str>,
+        /// The user.
+        user: Box<str>,
+        /// What the server says.
+        detail: Box<str>,
+    },
+    /// The database server takes no changes: it is a standby, or it was told so.
+    #[error(
+        "PostgreSQL at {server} takes no changes now (a standby, or set to read only); store.url must lead to the primary server"
+    )]
+    Standby {
+        /// The server and the database.
+        server: Box<str>,
+    },
+    /// No TLS connection to the database server.
+    #[error("no TLS connection to PostgreSQL at {server}: {detail}; check sslmode and sslrootcert in store.url")]
+    Tls {
+        /// The server and the database.
+        server: Box<str>,
+        /// Why.
+        detail: Box<str>,
+    },
+    /// The database server is too old.
+    #[error("PostgreSQL at {server} is version {found}; this program needs version 13 or newer")]
+    OldServer {
+        /// The server and the database.
+        server: Box<str>,
+        /// Its version.
+        found: Box<str>,
+    },
+    /// Something that only a store in a file can do.
+    #[error("{what} is for a store in a file, and this one is in PostgreSQL; {instead}")]
+    FileOnly {
+        /// What was asked for.
+        what: &'static str,
+        /// What to do instead.
+        instead: &'static str,
     },
     /// The directory of the file does not exist.
     #[error("the directory {} does not exist; create it or choose another with --data", path.display())]
@@ -45,7 +147,7 @@ pub enum StoreError {
     /// A newer version of this program has written the file.
     #[error("{} was written by a newer hezar (schema {found}, this one knows {known}); update hezar", path.display())]
     Newer {
-        /// The file.
+        /// The file, or the database of PostgreSQL with its server.
         path: PathBuf,
         /// The schema version in the file.
         found: i64,
@@ -76,7 +178,7 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk that holds {} is full; free some space", path.display())]
     Full {
-        /// The file.
+        /// The file, or the database of PostgreSQL with its server.
         path: PathBuf,
     },
     /// The file is damaged.
@@ -133,6 +235,32 @@ impl StoreError {
     /// Every code with its meaning, for docs/errors.md.
     pub const CODES: &'static [CodeDoc] = &[
         CodeDoc::new("store-url", "The store URL names no kind of store that this program has."),
+        CodeDoc::new("store-server-url", "The URL of a database of PostgreSQL cannot be used."),
+        CodeDoc::new(
+            "store-unreachable",
+            "The database server cannot be reached, or it ended the connection; the program serves on from memory, and writing is tried again.",
+        ),
+        CodeDoc::new(
+            "store-slow",
+            "The database server takes too long, or a lock was held too long; writing is tried again.",
+        ),
+        CodeDoc::new(
+            "store-conflict",
+            "The database server took a change back, because it met the change of another instance; writing is tried again.",
+        ),
+        CodeDoc::new(
+            "store-login",
+            "The database server does not let the user in; writing is tried again every minute.",
+        ),
+        CodeDoc::new("store-no-database", "The database server has no such database."),
+        CodeDoc::new("store-rights", "The user of the database may not do what the store needs."),
+        CodeDoc::new(
+            "store-standby",
+            "The database server takes no changes now: it is a standby, or set to read only; writing is tried again.",
+        ),
+        CodeDoc::new("store-tls", "No TLS connection to the database server could be made."),
+        CodeDoc::new("store-old-server", "The database server is older than this program can use."),
+        CodeDoc::new("store-file-only", "What was asked for is for a store in a file, and this one is in PostgreSQL."),
         CodeDoc::new("store-directory", "The directory of the store file does not exist."),
         CodeDoc::new("store-missing", "There is no store file, and the command does not create one."),
         CodeDoc::new(
@@ -172,6 +300,17 @@ impl StoreError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Url { .. } => "store-url",
+            Self::ServerUrl { .. } => "store-server-url",
+            Self::Unreachable { .. } => "store-unreachable",
+            Self::Slow { .. } => "store-slow",
+            Self::Conflict { .. } => "store-conflict",
+            Self::Login { .. } => "store-login",
+            Self::NoDatabase { .. } => "store-no-database",
+            Self::Rights { .. } => "store-rights",
+            Self::Standby { .. } => "store-standby",
+            Self::Tls { .. } => "store-tls",
+            Self::OldServer { .. } => "store-old-server",
+            Self::FileOnly { .. } => "store-file-only",
             Self::DirectoryMissing { .. } => "store-directory",
             Self::Missing { .. } => "store-missing",
             Self::NotADatabase { .. } => "store-not-a-database",
@@ -208,15 +347,29 @@ impl StoreError {
     #[must_use]
     pub const fn retry(&self) -> Retry {
         match self {
-            Self::Query(_) | Self::Closed | Self::Url { .. } | Self::BackupExists { .. } => Retry::Never,
+            Self::Query(_)
+            | Self::Closed
+            | Self::Url { .. }
+            | Self::ServerUrl { .. }
+            | Self::FileOnly { .. }
+            | Self::BackupExists { .. } => Retry::Never,
             Self::Corrupt { .. }
             | Self::NotADatabase { .. }
             | Self::Foreign { .. }
             | Self::Newer { .. }
             | Self::Older { .. }
+            | Self::Login { .. }
+            | Self::NoDatabase { .. }
+            | Self::Rights { .. }
+            | Self::Tls { .. }
+            | Self::OldServer { .. }
             | Self::Migrate { .. } => Retry::Seldom,
             Self::DirectoryMissing { .. }
             | Self::Missing { .. }
+            | Self::Unreachable { .. }
+            | Self::Slow { .. }
+            | Self::Conflict { .. }
+            | Self::Standby { .. }
             | Self::ReadOnly { .. }
             | Self::InUse { .. }
             | Self::Full { .. }

@@ -35,6 +35,11 @@ impl HistoryStep {
         })
     }
 
+    /// The time that one row stands for in whole seconds, as the databases keep it.
+    pub(crate) fn seconds(self) -> i64 {
+        i64::try_from(self.length().as_secs()).unwrap_or(i64::MAX)
+    }
+
     /// When the row began that a point in time belongs to.
     #[must_use]
     pub fn start_of(self, time: Timestamp) -> Timestamp {
@@ -119,6 +124,18 @@ impl HistorySample {
         self.latency.add(&other.latency);
     }
 
+    /// The requests as the databases keep them: `ok=12,timeout=3`.
+    pub(crate) fn requests_text(&self) -> String {
+        let pairs: Vec<String> = self.requests.iter().map(|(code, number)| format!("{code}={number}")).collect();
+        pairs.join(",")
+    }
+
+    /// The numbers of the latency's buckets as the databases keep them, with commas between.
+    pub(crate) fn latency_text(&self) -> String {
+        let numbers: Vec<String> = self.latency.counts().iter().map(u64::to_string).collect();
+        numbers.join(",")
+    }
+
     /// The nodes as they were on average; `None` when they were never counted.
     #[must_use]
     pub fn mean_nodes(&self) -> Option<NodeSums> {
@@ -137,4 +154,18 @@ pub struct HistoryRow {
     pub at: Timestamp,
     /// What was counted.
     pub sample: HistorySample,
+}
+
+/// Reads what [`HistorySample::requests_text`] has written; a pair that cannot be understood is left out.
+pub(crate) fn requests_from_text(text: &str) -> BTreeMap<Box<str>, u64> {
+    let pair = |text: &str| {
+        let (code, number) = text.split_once('=')?;
+        Some((code.into(), number.parse().ok()?))
+    };
+    text.split(',').filter_map(pair).collect()
+}
+
+/// Reads what [`HistorySample::latency_text`] has written.
+pub(crate) fn latency_from_text(text: &str) -> LatencyBuckets {
+    LatencyBuckets::from_counts(text.split(',').map(|text| text.parse().unwrap_or(0)))
 }

@@ -1,4 +1,4 @@
-//! The pool on disk: one trait, [`Store`], and SQLite behind it.
+//! The pool on disk: one trait, [`Store`], with SQLite and PostgreSQL behind it.
 //!
 //! The pool in memory is the truth while the program runs; this crate is where it wakes up from. Rows are plain values
 //! ([`NodeRow`], [`SourceRow`]), a [`Change`] says what happened to one of them, and a batch of changes is one
@@ -10,12 +10,15 @@ mod error;
 mod file;
 mod history;
 mod memory;
+mod numbers;
 mod open;
+mod postgres;
 mod recovery;
 mod releasable;
 mod restore;
 mod row;
 mod settings;
+mod shared;
 mod snapshot;
 mod sqlite;
 mod store;
@@ -28,6 +31,7 @@ pub use error::{Retry, StoreError, WriteFailure};
 pub use hezar_child::create_private_folder;
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{has_contents, in_use, open, open_configured};
+pub use postgres::Postgres;
 pub use releasable::ReleasableStore;
 pub use restore::{RestoreReport, check_backup, restore};
 pub use row::{
@@ -35,6 +39,7 @@ pub use row::{
     SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
+pub use shared::{SharedStore, StoreIdentity};
 pub use snapshot::{BackupFolder, SnapshotFile, SnapshotStatus};
 pub use sqlite::{Access, DatabaseSummary, Sqlite, newest_schema};
 pub use store::Store;

@@ -6,13 +6,15 @@ use std::{
 };
 
 use crate::{
-    Access, Sqlite, Store, StoreError, StoreSettings, StoreUrl, file, memory,
+    Access, Postgres, Sqlite, Store, StoreError, StoreSettings, StoreUrl, file, memory,
+    postgres::is_postgres,
     recovery::{Place, bring_newest, places},
     snapshot::Snapshots,
     sqlite::now,
 };
 
-/// Opens the store that `url` names, on the disk: `sqlite:FILE` or `sqlite://FILE`, where a relative file lies in `directory`.
+/// Opens the store that `url` names: `sqlite:FILE` or `sqlite://FILE`, where a relative file lies in `directory`, or
+/// `postgres://USER@HOST/DATABASE`.
 ///
 /// # Errors
 /// [`StoreError`]: what is wrong with the URL or the file, and what to do.
@@ -31,6 +33,9 @@ pub async fn open_configured(
     directory: &Path,
     access: Access,
 ) -> Result<Arc<dyn Store>, StoreError> {
+    if is_postgres(settings.url.0.expose()) {
+        return Ok(Arc::new(Postgres::open(settings, access).await?));
+    }
     let files = StoreFiles::of(settings, directory)?;
     match access {
         Access::Exclusive => files.open_exclusive().await,
@@ -45,14 +50,19 @@ pub fn in_use(url: &str, directory: &Path) -> Option<StoreError> {
     file::in_use(&file_of(url, directory).ok()?)
 }
 
-/// Whether there is anything that a store with these settings would begin with: a database or a snapshot. Also true when the settings
-/// cannot be used, which [`open_configured`] explains.
+/// Whether there is anything that a store with these settings would begin with: a database or a snapshot. Also true of
+/// one in PostgreSQL, and when the settings cannot be used, which [`open_configured`] explains.
 #[must_use]
 pub fn has_contents(settings: &StoreSettings, directory: &Path) -> bool {
-    StoreFiles::of(settings, directory).map_or(true, |files| !files.places().is_empty())
+    is_postgres(settings.url.0.expose())
+        || StoreFiles::of(settings, directory).map_or(true, |files| !files.places().is_empty())
 }
 
 fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
+    if is_postgres(url) {
+        let instead = "move data with `hezar store copy`, and keep backups with pg_dump";
+        return Err(StoreError::FileOnly { what: "this command", instead });
+    }
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     if scheme != "sqlite" || rest.is_empty() {
         return Err(StoreError::Url { url: format!("{scheme}:…").into() });

@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
-    SnapshotFile, SnapshotStatus, Store, StoreError, StoreSettings, UsageQuery, UsageRow, open_configured, restore,
+    SharedStore, SnapshotFile, SnapshotStatus, Store, StoreError, StoreSettings, UsageQuery, UsageRow, open_configured,
+    restore,
 };
 
 /// The copy that is made before another version of the program opens the store.
@@ -24,6 +25,8 @@ pub struct ReleasableStore {
     settings: StoreSettings,
     folder: PathBuf,
     open: RwLock<Option<Arc<dyn Store>>>,
+    /// A store that several instances share stays open while it is released: only this process's writers must not use it.
+    resting: RwLock<Option<Arc<dyn Store>>>,
 }
 
 impl ReleasableStore {
@@ -33,7 +36,12 @@ impl ReleasableStore {
     /// Those of [`open_configured`].
     pub async fn open(settings: &StoreSettings, folder: &Path) -> Result<Self, StoreError> {
         let store = open_configured(settings, folder, Access::Exclusive).await?;
-        Ok(Self { settings: settings.clone(), folder: folder.to_owned(), open: RwLock::new(Some(store)) })
+        Ok(Self {
+            settings: settings.clone(),
+            folder: folder.to_owned(),
+            open: RwLock::new(Some(store)),
+            resting: RwLock::default(),
+        })
     }
 
     /// Keeps a copy from which [`ReleasableStore::take_back`] can go back to this program's schema.
@@ -41,7 +49,12 @@ impl ReleasableStore {
     /// # Errors
     /// The copy cannot be written.
     pub async fn keep_copy(&self) -> Result<(), StoreError> {
-        self.get()?.backup(&self.copy(), true).await
+        let store = self.get()?;
+        if store.shared().is_some() {
+            // Others may have written meanwhile: nobody can go back.
+            return Ok(());
+        }
+        store.backup(&self.copy(), true).await
     }
 
     fn copy(&self) -> PathBuf {
@@ -50,8 +63,13 @@ impl ReleasableStore {
 
     /// Closes the store, so that another process can open it.
     pub async fn release(&self) {
-        let store = self.open.write().take();
-        if let Some(store) = store {
+        let mut closing = None;
+        match self.open.write().take() {
+            Some(store) if store.shared().is_some() => *self.resting.write() = Some(store),
+            Some(store) => closing = Some(store),
+            None => {}
+        }
+        if let Some(store) = closing {
             store.close().await;
         }
     }
@@ -62,6 +80,10 @@ impl ReleasableStore {
     /// # Errors
     /// Another process has it, or it cannot be opened: then it stays released.
     pub async fn take_back(&self) -> Result<(), StoreError> {
+        if let Some(store) = self.resting.write().take() {
+            *self.open.write() = Some(store);
+            return Ok(());
+        }
         let opened = match open_configured(&self.settings, &self.folder, Access::Exclusive).await {
             Err(StoreError::Newer { .. }) if self.copy().exists() => {
                 let report = restore(&self.settings, &self.folder, &self.copy()).await?;
@@ -88,6 +110,15 @@ impl Store for ReleasableStore {
 
     async fn history(&self, step: HistoryStep, from: Timestamp, to: Timestamp) -> Result<Vec<HistoryRow>, StoreError> {
         self.get()?.history(step, from, to).await
+    }
+
+    async fn own_history(
+        &self,
+        step: HistoryStep,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
+        self.get()?.own_history(step, from, to).await
     }
 
     async fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
@@ -134,7 +165,16 @@ impl Store for ReleasableStore {
         self.get().ok()?.snapshot_status()
     }
 
+    fn shared(&self) -> Option<Arc<dyn SharedStore>> {
+        let store = self.open.read().clone().or_else(|| self.resting.read().clone());
+        store?.shared()
+    }
+
     async fn close(&self) {
         self.release().await;
+        let resting = self.resting.write().take();
+        if let Some(store) = resting {
+            store.close().await;
+        }
     }
 }

@@ -7,11 +7,14 @@ use hezar_core::{
     settings::{Given, SettingValue},
 };
 
+use crate::postgres::is_postgres;
+
 settings! {
     /// Where the nodes and what is known about them are kept.
     #[derive(Clone, Debug)]
     pub struct StoreSettings in "store" {
-        /// A relative file stands in the data folder.
+        /// A relative file stands in the data folder. Several instances share a database of PostgreSQL:
+        /// `postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full&sslrootcert=/etc/hezar/ca.pem`.
         pub url: StoreUrl = StoreUrl("sqlite:hezar.db".into());
         /// True: the database lies in memory, and snapshots of it on the disk.
         /// Spares SD cards and slow disks. What changed since the last snapshot is lost when the machine stops.
@@ -24,10 +27,18 @@ settings! {
         pub snapshot_every: Duration [Duration::from_secs(1)..=Duration::from_secs(7 * 86_400)] = Duration::from_secs(3600);
         /// So many snapshots are kept.
         pub snapshots: usize [1..=1000] = 24;
+        /// PostgreSQL: so many connections at most.
+        pub connections: usize [2..=500] = 8;
+        /// PostgreSQL: whether the server keeps prepared statements for a connection.
+        /// False behind a pooler in transaction mode that does not (PgBouncer before 1.21, or with `max_prepared_statements = 0`).
+        pub prepared_statements: bool = true;
+        /// PostgreSQL: where notifications come from, when `store.url` leads to a pooler.
+        /// Poolers in transaction mode do not deliver them. Absent: `store.url`.
+        pub listen_url: Option<StoreUrl> = None, example "\"postgres://USER:PASSWORD@HOST:5432/DATABASE\"";
     }
 }
 
-/// `sqlite:FILE`. It is a secret because URLs of other kinds of stores may hold a password.
+/// `sqlite:FILE` or `postgres://…`. It is a secret because URLs of other kinds of stores may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreUrl(pub Secret);
 
@@ -44,11 +55,12 @@ impl SettingValue for StoreUrl {
 
     fn parse(given: &Given, (): &()) -> Option<Self> {
         let text = given.text()?;
-        text.strip_prefix("sqlite:").filter(|file| !file.is_empty()).map(|_| Self(text.into()))
+        let is_file = text.strip_prefix("sqlite:").is_some_and(|file| !file.is_empty());
+        (is_file || is_postgres(text)).then(|| Self(text.into()))
     }
 
     fn expected((): &()) -> String {
-        "\"sqlite:FILE\"".to_owned()
+        "\"sqlite:FILE\" or \"postgres://USER@HOST/DATABASE\"".to_owned()
     }
 
     fn write(&self) -> Option<Given> {

@@ -1,14 +1,14 @@
 //! What every store can do.
 
-use std::{fmt::Debug, path::Path};
+use std::{fmt::Debug, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use hezar_core::{Timestamp, UtcDay};
 use tokio::sync::mpsc;
 
 use crate::{
-    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
-    SnapshotStatus, StoreError, UsageQuery, UsageRow,
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SharedStore,
+    SnapshotFile, SnapshotStatus, StoreError, UsageQuery, UsageRow,
 };
 
 /// A pool on disk. All methods may be called from several tasks at once.
@@ -46,6 +46,19 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     async fn history(&self, step: HistoryStep, from: Timestamp, to: Timestamp) -> Result<Vec<HistoryRow>, StoreError>;
+
+    /// The same of what this instance has counted itself, where several write to one store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn own_history(
+        &self,
+        step: HistoryStep,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
+        self.history(step, from, to).await
+    }
 
     /// Writes a batch in one transaction: all of it, or nothing. Changes take effect in their order.
     ///
@@ -116,6 +129,11 @@ pub trait Store: Debug + Send + Sync {
 
     /// How the snapshots of a store in memory go; `None` for one that lies on the disk or is closed.
     fn snapshot_status(&self) -> Option<SnapshotStatus> {
+        None
+    }
+
+    /// The same store as one that several instances share; `None` when it is one instance's alone.
+    fn shared(&self) -> Option<Arc<dyn SharedStore>> {
         None
     }
 

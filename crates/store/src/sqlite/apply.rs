@@ -1,12 +1,12 @@
 //! Writing a batch: neighbours of the same kind share a statement.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use hezar_core::{Code, NodeId, Record, State};
 use sqlx::{Connection, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{convert, history, queries};
-use crate::{AnnotationRow, BanRow, Change, NodeRow, SessionRow, SiteBanRow, SourceRow};
+use crate::{AnnotationRow, BanRow, Change, NodeRow, SessionRow, SiteBanRow, SourceRow, change::last_of_each};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -240,12 +240,6 @@ async fn set_listing(
     }
     sqlx::query(queries::GROW_LISTING).bind(source).bind(ids.as_str()).execute(connection).await?;
     Ok(())
-}
-
-/// One statement must not meet the same row twice: an UPDATE … FROM would take any of them.
-fn last_of_each<T>(rows: impl DoubleEndedIterator<Item = (NodeId, T)>) -> Vec<T> {
-    let mut seen = HashSet::new();
-    rows.rev().filter(|(id, _)| seen.insert(*id)).map(|(_, row)| row).collect()
 }
 
 /// Writes the rows with the largest statements that they fill.

@@ -1,51 +1,13 @@
 //! Between our values and SQLite's: integers, texts, error codes.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::NodeId;
 
 use crate::StoreError;
-
-pub(super) fn from_time(time: Timestamp) -> i64 {
-    i64::try_from(time.0).unwrap_or(i64::MAX)
-}
-
-pub(super) fn to_time(number: i64) -> Timestamp {
-    Timestamp(u64::try_from(number).unwrap_or(0))
-}
-
-/// Whole microseconds.
-pub(super) fn from_latency(latency: Duration) -> i64 {
-    i64::try_from(latency.as_micros()).unwrap_or(i64::MAX)
-}
-
-pub(super) fn to_latency(number: i64) -> Duration {
-    Duration::from_micros(u64::try_from(number).unwrap_or(0))
-}
-
-/// Whole milliseconds, rounded up: what lasts 0.3 ms must not last no time at all.
-pub(super) fn from_duration(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
-}
-
-pub(super) fn to_duration(number: i64) -> Duration {
-    Duration::from_millis(u64::try_from(number).unwrap_or(0))
-}
-
-pub(super) fn from_count(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-pub(super) fn to_count(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-pub(super) fn to_u32(number: i64) -> u32 {
-    u32::try_from(number.max(0)).unwrap_or(u32::MAX)
-}
+pub(super) use crate::numbers::{
+    from_count, from_duration, from_latency, from_time, to_count, to_duration, to_latency, to_time, to_u32,
+};
 
 /// A JSON array of ids, for `json_each`.
 pub(super) fn id_array<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {

@@ -1,23 +1,24 @@
-//! The rows of the history: writing, reading, and how counts are written as text.
+//! The rows of the history: writing and reading.
 
 use futures_util::TryStreamExt;
-use hezar_core::{LatencyBuckets, Timestamp};
+use hezar_core::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{convert, queries};
-use crate::{HistoryRow, HistorySample, HistoryStep, NodeSums};
+use crate::{
+    HistoryRow, HistorySample, HistoryStep, NodeSums,
+    history::{latency_from_text, requests_from_text},
+};
 
 /// Puts a row in place of what was there.
 pub(super) async fn put(connection: &mut SqliteConnection, row: &HistoryRow) -> Result<(), sqlx::Error> {
     // Without `..`: a field that is added must be written here.
-    let HistorySample { samples, nodes, requests, up, down, latency } = &row.sample;
+    let HistorySample { samples, nodes, requests: _, up, down, latency: _ } = &row.sample;
     let NodeSums { new, healthy, suspect, dead, unsupported, quarantined, disabled } = *nodes;
-    let requests: Vec<String> = requests.iter().map(|(code, number)| format!("{code}={number}")).collect();
-    let latency: Vec<String> = latency.counts().iter().map(u64::to_string).collect();
     let numbers = [*samples, new, healthy, suspect, dead, unsupported, quarantined, disabled, *up, *down];
-    let query = sqlx::query(queries::PUT_HISTORY).bind(seconds(row.step)).bind(convert::from_time(row.at));
+    let query = sqlx::query(queries::PUT_HISTORY).bind(row.step.seconds()).bind(convert::from_time(row.at));
     let query = numbers.into_iter().fold(query, |query, number| query.bind(convert::from_count(number)));
-    query.bind(requests.join(",")).bind(latency.join(",")).execute(connection).await?;
+    query.bind(row.sample.requests_text()).bind(row.sample.latency_text()).execute(connection).await?;
     Ok(())
 }
 
@@ -27,7 +28,7 @@ pub(super) async fn prune(
     step: HistoryStep,
     before: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(queries::PRUNE_HISTORY).bind(seconds(step)).bind(convert::from_time(before));
+    let query = sqlx::query(queries::PRUNE_HISTORY).bind(step.seconds()).bind(convert::from_time(before));
     query.execute(connection).await?;
     Ok(())
 }
@@ -39,7 +40,7 @@ pub(super) async fn read(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<HistoryRow>, sqlx::Error> {
-    let query = sqlx::query(queries::SELECT_HISTORY).bind(seconds(step));
+    let query = sqlx::query(queries::SELECT_HISTORY).bind(step.seconds());
     let mut rows = query.bind(convert::from_time(from)).bind(convert::from_time(to)).fetch(connection);
     let mut history = Vec::new();
     while let Some(row) = rows.try_next().await? {
@@ -60,16 +61,6 @@ fn sample(row: &SqliteRow) -> Result<HistorySample, sqlx::Error> {
         quarantined: count(7)?,
         disabled: count(8)?,
     };
-    let pair = |text: &str| {
-        let (code, number) = text.split_once('=')?;
-        Some((code.into(), number.parse().ok()?))
-    };
-    let requests = row.try_get::<&str, _>(11)?.split(',').filter_map(pair).collect();
-    let counts = row.try_get::<&str, _>(12)?.split(',').map(|text| text.parse().unwrap_or(0));
-    let latency = LatencyBuckets::from_counts(counts);
+    let (requests, latency) = (requests_from_text(row.try_get(11)?), latency_from_text(row.try_get(12)?));
     Ok(HistorySample { samples: count(1)?, nodes, requests, up: count(9)?, down: count(10)?, latency })
-}
-
-fn seconds(step: HistoryStep) -> i64 {
-    i64::try_from(step.length().as_secs()).unwrap_or(i64::MAX)
 }
