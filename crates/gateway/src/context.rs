@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    AccessLog, Connections, GatewayConfig, GroupSelections, Metrics, Refusal, RequestTracer, Sessions, Usage,
+    AccessLog, Connections, GatewayConfig, GroupSelections, Metrics, Refusal, RequestTracer, Sessions, SharedSessions,
+    Usage,
     accepting::Accepting,
     access::{Access, PasswordChecker},
     config::Policy,
@@ -28,6 +29,8 @@ pub(crate) struct Services {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Arc<Sessions>,
+    /// The sessions of all gateways, where there are several.
+    pub(crate) shared_sessions: Option<Arc<dyn SharedSessions>>,
     pub(crate) groups: Arc<GroupSelections>,
     pub(crate) explanation: Explanation,
     /// Everything that is alive.
@@ -87,6 +90,7 @@ impl Context {
             clock: services.clock,
             metrics: metrics.clone(),
             sessions: services.sessions.clone(),
+            shared_sessions: services.shared_sessions.clone(),
             groups: services.groups.clone(),
             explanation: services.explanation.clone(),
             latency: LatencyEstimator::new(),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AccessLog, ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, OpenElsewhere, RequestTracer,
-    Sessions, Usage,
+    Sessions, SharedSessions, Usage,
     accepting::Accepting,
     context::{Context, Services},
     failover::Explanation,
@@ -85,6 +85,7 @@ impl Gateway {
             clock,
             metrics,
             sessions,
+            shared_sessions: None,
             groups,
             explanation,
             connections,
@@ -100,6 +101,13 @@ impl Gateway {
     #[must_use]
     pub fn with_sessions(mut self, sessions: Arc<Sessions>) -> Self {
         self.services.sessions = sessions;
+        self
+    }
+
+    /// The same gateway, which agrees with others on where sessions come out.
+    #[must_use]
+    pub fn with_shared_sessions(mut self, shared: Arc<dyn SharedSessions>) -> Self {
+        self.services.shared_sessions = Some(shared);
         self
     }
 

@@ -29,7 +29,10 @@ mod usage;
 mod user;
 mod username_options;
 
-pub use access::{OpenElsewhere, ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, read_name};
+pub use access::{
+    OpenElsewhere, ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, SharedSession, SharedSessions,
+    read_name,
+};
 pub use config::{ConfigError, GatewayConfig};
 pub use connections::{ConnectionInfo, Connections, NodeTraffic};
 pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};

@@ -38,7 +38,7 @@ pub(crate) use login::{Basic, Identity, Login, basic, decode_login};
 use login::{identify_decoded, named_users};
 pub(crate) use passwords::PasswordChecker;
 pub(crate) use reject_budget::{READ_SIZE, RejectBudget};
-pub use sessions::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions};
+pub use sessions::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, SharedSession, SharedSessions};
 pub(crate) use slots::Slots;
 
 /// How often running connections are held against the settings of their users.

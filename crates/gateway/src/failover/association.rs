@@ -50,6 +50,7 @@ impl Failover {
     /// # Errors
     /// [`Refusal`] when no node is left, or the attempts or the time are used up.
     pub(crate) async fn connect_next_association(&mut self) -> Result<Association, Refusal> {
+        self.share_session().await;
         let mut passed_over = 0;
         loop {
             let lease = match self.pick().or_else(|| self.pick_avoided()) {

@@ -23,6 +23,7 @@ mod pick;
 mod recent_targets;
 mod report;
 mod selection;
+mod shared_session;
 mod staggered;
 mod sticky;
 mod transfer_sizes;
@@ -198,6 +199,7 @@ impl Failover {
     /// # Errors
     /// [`Refusal`] when no node is left, or the attempts or the time are used up.
     pub(crate) async fn connect_next(&mut self) -> Result<Connected, Refusal> {
+        self.share_session().await;
         loop {
             if !self.dials.has_fresh_attempt() && !self.dial_another() && self.dials.is_empty() {
                 let Some(lease) = self.wait_for_first_node().await else { return Err(self.refusal()) };

@@ -102,7 +102,12 @@ impl Failover {
     }
 
     /// A node on a server not tried yet, or, when there is none, at least a node not tried yet.
-    fn pick_for(&self, need: Need, country: Option<Country>, session: Option<SessionKey>) -> Option<NodeLease> {
+    pub(super) fn pick_for(
+        &self,
+        need: Need,
+        country: Option<Country>,
+        session: Option<SessionKey>,
+    ) -> Option<NodeLease> {
         self.pick_filtered(need, country, session, self.config.filter)
     }
 

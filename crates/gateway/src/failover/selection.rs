@@ -8,7 +8,7 @@ use hezar_pool::Pool;
 use super::{
     Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, TransferSizes, UdpAvoidance,
 };
-use crate::{GroupSelections, Sessions, config::Policy, telemetry::ListenerMetrics};
+use crate::{GroupSelections, Sessions, SharedSessions, config::Policy, telemetry::ListenerMetrics};
 
 /// The pool and what was learned while requests were served from it.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Selection {
     pub(crate) clock: Clock,
     pub(crate) metrics: ListenerMetrics,
     pub(crate) sessions: Arc<Sessions>,
+    /// The sessions of all gateways, where there are several.
+    pub(crate) shared_sessions: Option<Arc<dyn SharedSessions>>,
     /// What a person has selected.
     pub(crate) groups: Arc<GroupSelections>,
     /// Why there is no node, when there is none.

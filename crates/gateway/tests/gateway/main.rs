@@ -17,6 +17,7 @@ mod limits;
 mod listeners;
 mod real_clients;
 mod selections;
+mod shared_sessions;
 mod socks;
 mod tls;
 mod users;

@@ -341,7 +341,16 @@ pub(crate) async fn world(config: GatewayConfig, nodes: &[Does]) -> World {
 }
 
 /// A gateway over nodes at given servers.
-pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) -> World {
+pub(crate) async fn world_at(config: GatewayConfig, nodes: &[(&str, Does)]) -> World {
+    world_with(config, nodes, |gateway, _| gateway).await
+}
+
+/// The same, with a gateway that is changed before it serves; its nodes have these ids.
+pub(crate) async fn world_with(
+    mut config: GatewayConfig,
+    nodes: &[(&str, Does)],
+    change: impl FnOnce(Gateway, &[NodeId]) -> Gateway,
+) -> World {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     config.listen = address;
@@ -373,13 +382,14 @@ pub(crate) async fn world_at(mut config: GatewayConfig, nodes: &[(&str, Does)]) 
     let engine = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
     let sessions = Arc::new(Sessions::new(config.max_sessions).with_user_limit(config.max_sessions_per_user));
     let gateway = Gateway::new(config, pool.clone(), engine, clock, metrics).with_sessions(sessions.clone());
+    let ids: Vec<NodeId> = specs.iter().map(NodeSpec::id).collect();
+    let gateway = change(gateway, &ids);
     let connections = gateway.connections().clone();
     let gateway = Arc::new(gateway);
     let serves = gateway.clone();
     let drain = CancellationToken::new();
     let token = drain.clone();
     let serving = tokio::spawn(async move { serves.serve(listener, token).await.unwrap() });
-    let ids = specs.iter().map(NodeSpec::id).collect();
     World { address, pool, fakes, ids, drain, serving, registry, sessions, connections, gateway }
 }
 

@@ -9,11 +9,13 @@ use hezar_core::{Country, KeyHasher, SessionKey, Timestamp};
 use parking_lot::Mutex;
 
 mod id;
+mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use id::{ParseSessionIdError, SessionId};
+pub use shared::{SharedSession, SharedSessions};
 use table::Table;
 
 /// A session is renewed when this part of its time has passed: the hundredth.
