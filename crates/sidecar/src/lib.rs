@@ -6,6 +6,7 @@ mod controller;
 mod error;
 mod process;
 mod settings;
+mod xray;
 
 pub use controller::{
     Controller, ControllerAddress, ControllerError, CoreConnection, CoreConnections, CoreLogLine, CoreProxy,
@@ -14,3 +15,4 @@ pub use controller::{
 pub use error::CoreError;
 pub use process::{CoreCommand, CoreEvent, CoreHome, CoreProcess, CoreSetup, CoreState, CoreSupervisor};
 pub use settings::{CoreChoice, CoreName, SidecarSettings};
+pub use xray::{AddedOutbounds, XrayApi, XrayApiError, XraySetup};
