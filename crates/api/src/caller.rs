@@ -15,11 +15,13 @@ pub enum Scope {
     Feedback,
     /// Reading one subscription, and nothing of the API.
     Subscription,
+    /// Following the nodes that work, with their links (`GET /api/v1/feed`): what another instance needs, and nothing else.
+    Feed,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 4] = [Self::Admin, Self::Read, Self::Feedback, Self::Subscription];
+    pub const ALL: [Self; 5] = [Self::Admin, Self::Read, Self::Feedback, Self::Subscription, Self::Feed];
 
     /// The name in the API, the store and the documentation.
     #[must_use]
@@ -29,6 +31,7 @@ impl Scope {
             Self::Read => "read",
             Self::Feedback => "feedback",
             Self::Subscription => "subscription",
+            Self::Feed => "feed",
         }
     }
 
@@ -36,6 +39,8 @@ impl Scope {
     pub(crate) fn needed(method: &Method, path: &str) -> Self {
         if *method == Method::POST && path == "/feedback" {
             Self::Feedback
+        } else if path == "/feed" || path.starts_with("/feed/") {
+            Self::Feed
         } else if shows_secret(path) {
             Self::Admin
         } else if *method == Method::GET || *method == Method::HEAD {
@@ -78,6 +83,8 @@ mod tests {
         assert_eq!(needed(Method::GET, "/nodes/ab/link"), Scope::Admin);
         assert_eq!(needed(Method::GET, "/subscriptions/phone/address"), Scope::Admin);
         assert_eq!(needed(Method::GET, "/subscriptions/address"), Scope::Read);
+        assert_eq!(needed(Method::GET, "/feed"), Scope::Feed);
+        assert_eq!(needed(Method::GET, "/feed/changes"), Scope::Feed);
         assert_eq!(needed(Method::POST, "/feedback"), Scope::Feedback);
         assert_eq!(needed(Method::POST, "/feedback/"), Scope::Admin);
         assert_eq!(needed(Method::DELETE, "/feedback"), Scope::Admin);

@@ -37,16 +37,16 @@ pub use caller::{Caller, Scope};
 pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CertificateDto, CodeDto, ConnectionDto,
     ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, DrainingDto, EndReport,
-    EventData, EventsQuery, ExcludedDto, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedbackReport,
-    FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto, HistoryBytesDto, HistoryDto,
-    HistoryLatencyDto, HistoryPointDto, HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest,
-    LinkDto, ListenerStatusDto, LogLineDto, LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks,
-    NodeProbeDto, NodeProbesDto, NodesEvent, NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto,
-    ProxyDto, ProxyQuery, ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, RotateReport, SessionDto,
-    SessionsQuery, SiteBanDto, SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery,
-    SiteEvidenceDto, SitesQuery, SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto,
-    TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto,
-    VersionDto,
+    EventData, EventsQuery, ExcludedDto, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedChangesDto,
+    FeedChangesQuery, FeedHeadDto, FeedLineDto, FeedNodeDto, FeedQuery, FeedbackReport, FeedbackRequest, FetchReport,
+    FetchRequest, FetchedDto, HealthDto, HealthzDto, HistoryBytesDto, HistoryDto, HistoryLatencyDto, HistoryPointDto,
+    HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport, LiftRequest, LinkDto, ListenerStatusDto, LogLineDto,
+    LogPage, LogQuery, MarkReport, MarkRequest, NodeChange, NodeDto, NodeMarks, NodeProbeDto, NodeProbesDto,
+    NodesEvent, NodesFilter, NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery,
+    ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest, RotateReport, SessionDto, SessionsQuery,
+    SiteBanDto, SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto,
+    SitesQuery, SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest,
+    TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
 };
 pub use dto::{AlertDto, AlertTestReport, AlertTroubleDto};
 pub use dto::{
@@ -61,7 +61,7 @@ pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{
     AlertsPort, Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort,
-    DashboardTest, DashboardView, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort,
+    DashboardTest, DashboardView, FeedPort, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort,
     SiteBansPort, SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
 };
 pub use problem::ProblemDto;

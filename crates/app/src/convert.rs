@@ -2,14 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hezar_core::settings::{Given, SettingValue};
+use hezar_core::{
+    Secret,
+    settings::{Given, SettingValue},
+};
 use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
 use hezar_formats::{Hints, ListScheme};
 use hezar_gateway::GatewayConfig;
 use hezar_pool::{Bounds, Filter, FilterId, Rules, Term};
 use hezar_probe::ProbeConfig;
 
-use crate::config::{Config, Expression, ListenerConfig, SourceConfig, SourceOrigin, SubscriptionConfig, TagFilter};
+use crate::config::{
+    Config, Expression, ListenerConfig, SourceConfig, SourceOrigin, SubscriptionConfig, TagFilter, feed_url,
+};
 
 /// The longest pause after a first failure.
 const SUSPECT_INTERVAL: Duration = Duration::from_secs(10);
@@ -141,12 +146,24 @@ pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
     SourceSpec {
         interval: source.interval,
         user_agent: source.user_agent.as_deref().map(Into::into),
-        headers: source.headers.0.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
+        headers: headers(source),
         max_bytes: source.max_bytes.0,
         via: source.via,
         allow_private: source.allow_private,
         ..SourceSpec::new(Arc::from(source.name.as_str()), kind(&source.origin))
     }
+}
+
+/// The headers of a source's requests; the token of another instance is one of them.
+fn headers(source: &SourceConfig) -> Vec<(Box<str>, Secret)> {
+    let given = source.headers.0.iter().map(|(name, value)| (name.as_str().into(), value.clone()));
+    let token = match &source.origin {
+        SourceOrigin::Hezar { token, .. } => {
+            Some(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))))
+        }
+        _ => None,
+    };
+    given.chain(token).collect()
 }
 
 fn kind(origin: &SourceOrigin) -> SourceKind {
@@ -162,6 +179,7 @@ fn kind(origin: &SourceOrigin) -> SourceKind {
         },
         // What such a source lists is known to the program alone; here it only has to be told from other kinds.
         SourceOrigin::Tor(_) => SourceKind::Inline(vec!["tor:".into()]),
+        SourceOrigin::Hezar { url, .. } => SourceKind::Url(Secret::new(feed_url(url, &[]).as_str())),
         SourceOrigin::Telegram { channel, pages } => SourceKind::Telegram {
             channel: channel.as_str().into(),
             pages: u32::try_from(*pages).unwrap_or(SourceSpec::MAX_PAGES),

@@ -86,7 +86,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
 fn has_secrets(config: &Config) -> bool {
     let of_source = |source: &SourceConfig| {
         let origin = match &source.origin {
-            SourceOrigin::Url(_) | SourceOrigin::Links(_) => true,
+            SourceOrigin::Url(_) | SourceOrigin::Links(_) | SourceOrigin::Hezar { .. } => true,
             SourceOrigin::GitHub { token, .. } => token.is_some(),
             SourceOrigin::File(_) | SourceOrigin::Telegram { .. } => false,
             SourceOrigin::Tor(circuits) => matches!(&circuits.client, TorClient::Existing { password: Some(_), .. }),

@@ -16,6 +16,8 @@ mod diagnosis;
 mod disk;
 mod doctor;
 mod exposure;
+mod feed;
+mod feed_name;
 mod firewall;
 mod geo;
 mod greeting;

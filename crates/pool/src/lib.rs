@@ -41,7 +41,7 @@ pub use lease::Lease;
 pub use need::Need;
 pub use node::{Annotation, Node};
 pub use outcome::{Exit, Failure, Origin, Outcome, Success};
-pub use pool::{Candidate, Excluded, Explanation, Pool};
+pub use pool::{Candidate, Excluded, Explanation, Hearsay, Pool};
 pub use query::{ParseStrategyError, Query, Strategy};
 pub use rules::{Bounds, LeftOut, Rules};
 pub use sessions::Pinned;

@@ -140,7 +140,7 @@ export const en = {
   tokens: {
     name: "Name",
     scope: "Scope",
-    scopes: { admin: "everything", read: "reading", feedback: "feedback", subscription: "one subscription" },
+    scopes: { admin: "everything", read: "reading", feedback: "feedback", subscription: "one subscription", feed: "the feed for another Hezar" },
     created: "Created",
     used: "Last used",
     never: "never",
@@ -396,7 +396,7 @@ export const en = {
   sources: {
     name: "Name",
     kind: "Kind",
-    kinds: { url: "URL", file: "file", github: "GitHub", telegram: "Telegram", links: "links", tor: "Tor" },
+    kinds: { url: "URL", file: "file", github: "GitHub", telegram: "Telegram", links: "links", tor: "Tor", hezar: "another Hezar" },
     nodes: "Nodes",
     healthy: "Healthy",
     exits: "Exits",
@@ -412,6 +412,7 @@ export const en = {
     file: "File on the server",
     links: "Links, one a line",
     circuits: "Tor circuits (their number)",
+    token: "Token (for GitHub or another Hezar)",
     interval: "Read every",
     via: "Read over",
     vias: { auto: "direct, else over nodes", direct: "direct", pool: "over nodes" },

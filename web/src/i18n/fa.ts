@@ -140,7 +140,7 @@ export const fa: Messages = {
   tokens: {
     name: "نام",
     scope: "اجازه",
-    scopes: { admin: "همه‌چیز", read: "خواندن", feedback: "بازخورد", subscription: "یک اشتراک" },
+    scopes: { admin: "همه‌چیز", read: "خواندن", feedback: "بازخورد", subscription: "یک اشتراک", feed: "خوراک برای هزارِ دیگر" },
     created: "ساخته شد",
     used: "آخرین استفاده",
     never: "هرگز",
@@ -396,7 +396,7 @@ export const fa: Messages = {
   sources: {
     name: "نام",
     kind: "گونه",
-    kinds: { url: "نشانی", file: "پرونده", github: "گیت‌هاب", telegram: "تلگرام", links: "لینک‌ها", tor: "تور" },
+    kinds: { url: "نشانی", file: "پرونده", github: "گیت‌هاب", telegram: "تلگرام", links: "لینک‌ها", tor: "تور", hezar: "هزارِ دیگر" },
     nodes: "گره",
     healthy: "سالم",
     exits: "خروجی",
@@ -412,6 +412,7 @@ export const fa: Messages = {
     file: "پرونده‌ای روی سرور",
     links: "لینک‌ها، هر یک در یک خط",
     circuits: "مدارهای تور (تعداد)",
+    token: "توکن (برای گیت‌هاب یا هزارِ دیگر)",
     interval: "خواندن هر",
     via: "خواندن از راه",
     vias: { auto: "مستقیم، وگرنه از راه گره‌ها", direct: "مستقیم", pool: "از راه گره‌ها" },

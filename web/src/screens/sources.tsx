@@ -77,6 +77,8 @@ function fields(object: StoredObject | undefined): readonly Field[] {
     { name: "file", label: c.file, kind: "text", placeholder: "/etc/hezar/list.txt" },
     { name: "links", label: c.links, kind: "lines", placeholder: "vless://…" },
     { name: "tor", label: c.circuits, kind: "number" },
+    { name: "hezar", label: c.kinds.hezar, kind: "text", placeholder: "https://other.example:9090" },
+    { name: "token", label: c.token, kind: "secret" },
     { name: "interval", label: c.interval, kind: "text", placeholder: "30m" },
     { name: "via", label: c.via, kind: "select", options: [["auto", c.vias.auto], ["direct", c.vias.direct], ["pool", c.vias.pool]] },
     { name: "tags", label: c.tags, kind: "list" },

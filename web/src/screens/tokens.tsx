@@ -14,7 +14,7 @@ import { Empty } from "../ui/states";
 import { DataTable, type Column, type Filters } from "../ui/table";
 import { attempt } from "../ui/toast";
 
-const SCOPES = ["admin", "read", "feedback", "subscription"] as const;
+const SCOPES = ["admin", "read", "feedback", "subscription", "feed"] as const;
 
 function columns(): readonly Column<ApiToken>[] {
   const c = t().tokens;

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 mod actions;
 mod alerts;
+mod feed;
 mod history;
 mod inventory;
 mod live;
@@ -20,6 +21,7 @@ mod usage;
 
 pub use actions::*;
 pub use alerts::*;
+pub use feed::*;
 pub use history::*;
 pub use inventory::*;
 pub use live::*;
@@ -88,7 +90,7 @@ pub struct StateCounts {
 pub struct SourceDto {
     /// Its name.
     pub name: String,
-    /// `url`, `file`, `github`, `telegram`, `links` or `tor`.
+    /// `url`, `file`, `github`, `telegram`, `links`, `tor` or `hezar`.
     pub kind: String,
     /// Nodes it lists now.
     pub nodes: usize,

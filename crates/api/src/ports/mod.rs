@@ -2,6 +2,7 @@
 
 mod alerts;
 mod dashboard;
+mod feed;
 mod history;
 mod live;
 mod nodes;
@@ -16,6 +17,7 @@ pub use alerts::AlertsPort;
 pub use dashboard::{
     DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, DashboardTest, DashboardView,
 };
+pub use feed::FeedPort;
 pub use history::HistoryPort;
 pub use live::LivePort;
 pub use nodes::NodesPort;
@@ -39,6 +41,7 @@ pub trait Control:
     + ObjectsPort
     + DashboardPort
     + SubscriptionsPort
+    + FeedPort
 {
 }
 
@@ -54,5 +57,6 @@ impl<T> Control for T where
         + ObjectsPort
         + DashboardPort
         + SubscriptionsPort
+        + FeedPort
 {
 }

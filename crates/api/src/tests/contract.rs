@@ -44,7 +44,14 @@ impl Contract {
         if seen.method == "HEAD" || !seen.content_type.contains("json") {
             return Ok(());
         }
-        let body: Value = serde_json::from_slice(seen.body).map_err(|error| format!("the body is no JSON: {error}"))?;
+        let of_lines = seen.content_type.contains("ndjson");
+        let lines = seen.body.split(|byte| of_lines && *byte == b'\n').filter(|line| !of_lines || !line.is_empty());
+        lines.map(|line| self.check_body(schema, line)).collect()
+    }
+
+    /// Says what of a body its schema does not describe.
+    fn check_body(&self, schema: &Value, body: &[u8]) -> Result<(), String> {
+        let body: Value = serde_json::from_slice(body).map_err(|error| format!("the body is no JSON: {error}"))?;
         let root = json!({ "allOf": [schema], "components": self.0["components"] });
         let validator = jsonschema::draft202012::new(&root).map_err(|error| format!("the schema: {error}"))?;
         let wrong: Vec<String> =

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -447,6 +448,21 @@ fn source_object() -> ObjectDto {
         address: None,
         status: None,
         token: None,
+    }
+}
+
+#[async_trait]
+impl FeedPort for Fake {
+    fn feed(&self, query: &FeedQuery) -> (FeedHeadDto, Vec<FeedNodeDto>) {
+        let head =
+            FeedHeadDto { instance: "ab".into(), cursor: "ab-2".into(), whole: query.after.is_none(), from_reader: 0 };
+        let node = |id: &str| FeedNodeDto { id: id.into(), ..FeedNodeDto::default() };
+        let works = FeedNodeDto { link: Some("socks5://192.0.2.1:1080".into()), age_ms: Some(7), ..node("aa") };
+        (head, vec![works, node("bb")])
+    }
+
+    async fn feed_changed(&self, after: Option<&str>, wait: Duration) -> bool {
+        after != Some("ab-2") || wait.is_zero()
     }
 }
 

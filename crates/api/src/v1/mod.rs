@@ -7,6 +7,7 @@ mod connections;
 mod document;
 mod events;
 mod exits;
+mod feed;
 mod history;
 mod jobs;
 mod log;
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(history::routes())
         .merge(nodes::routes())
         .merge(exits::routes())
+        .merge(feed::routes())
         .merge(bans::routes())
         .merge(site_bans::routes())
         .merge(sessions::routes())

@@ -9,6 +9,7 @@ mod dashboard;
 pub(crate) mod events;
 mod exits;
 mod explain;
+mod feed;
 mod history;
 mod listing;
 mod live;
@@ -53,6 +54,7 @@ use crate::{
     certificates::Certificates,
     dashboard::DashboardState,
     diagnosis::Diagnosis,
+    feed::NodeFeed,
     geo::GeoLookup,
     metrics::NodeMetrics,
     nodes::{Nodes, Payload},
@@ -102,6 +104,8 @@ pub(crate) struct ApiBackend {
     pub(crate) geo: Arc<GeoLookup>,
     pub(crate) dashboard: Arc<DashboardState>,
     pub(crate) tor: Arc<TorSources>,
+    /// What other instances follow.
+    pub(crate) feed: Arc<NodeFeed>,
     /// Processes from which this one has taken over.
     pub(crate) draining: Arc<DrainingProcesses>,
 }

@@ -180,7 +180,7 @@ pub(crate) struct CreateTokenArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// What it allows
-    #[arg(long, default_value = "read", value_parser = ["admin", "read", "feedback", "subscription"])]
+    #[arg(long, default_value = "read", value_parser = ["admin", "read", "feedback", "subscription", "feed"])]
     pub(crate) scope: String,
     #[command(flatten)]
     pub(crate) output: JsonArgs,

@@ -53,6 +53,7 @@ pub(crate) use reader::ConfigReader;
 pub use reference::reference;
 pub(crate) use resolve::overlap;
 pub(crate) use show::shown;
+pub(crate) use source::feed_url;
 pub use source::{
     MANUAL, MANUAL_PRIVATE, MANUAL_SOURCES, SourceConfig, SourceOrigin, TorBridges, TorCircuits, TorClient,
 };

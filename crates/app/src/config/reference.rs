@@ -25,7 +25,7 @@ const OBJECTS: [(ObjectKind, &str, &str); 4] = [
     (
         ObjectKind::Source,
         "source",
-        "One source of nodes; it is one of `url`, `file`, `github`, `telegram` and `links`.",
+        "One source of nodes; it is one of `url`, `file`, `github`, `telegram`, `links`, `tor` and `hezar`.",
     ),
     (
         ObjectKind::Subscription,

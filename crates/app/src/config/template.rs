@@ -71,7 +71,8 @@ const ALERT: &str = r#"# [[alert]]                         # tells of troubles w
 
 "#;
 
-const ABOUT_SOURCES: &str = r#"# A source is one of: url, file, github, telegram, links, tor (so many circuits: docs/tor.md).
+const ABOUT_SOURCES: &str = r#"# A source is one of: url, file, github, telegram, links, tor (so many circuits: docs/tor.md), hezar (another
+# instance: docs/sources.md).
 #   via = "auto"                    directly, and over the pool's nodes when that fails (https only); "direct"; "pool"
 #   allow_private = true            accepts nodes on private and loopback addresses
 #   enabled = false                 is not read, and its nodes are not used
@@ -132,6 +133,11 @@ const MORE_SOURCES: &str = r#"
 # [[source]]
 # name = "mine"
 # file = "nodes/*.txt"
+
+# [[source]]
+# name = "other-hezar"
+# hezar = "https://other.example:9090"
+# token = "hz_…"                    # made there: hezar token create NAME --scope feed
 
 # [[source]]
 # name = "by-hand"

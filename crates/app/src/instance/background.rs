@@ -93,6 +93,13 @@ pub(super) fn start_pool_tasks(tasks: &mut Supervisor, parts: &InstanceParts, ba
         }),
     );
     tasks.restarting(
+        "feeds of others",
+        pausing(&stop, &parts.pause, Arc::clone(&parts.collector), |collector, stop| async move {
+            collector.follow_feeds(&stop).await;
+            Ok(())
+        }),
+    );
+    tasks.restarting(
         "diagnosis",
         every_time(&stop, Arc::new(parts.diagnosis.clone()), |diagnosis, stop| async move {
             diagnosis.watch(stop).await;

@@ -11,6 +11,7 @@ use crate::{
     alerts::FactSources,
     api::{ApiBackend, connections::RateSampler, events::EventFeed},
     base::Base,
+    feed::NodeFeed,
     metrics::NodeMetrics,
     store_sync::site_bans::SiteBanSync,
     supervise::Supervisor,
@@ -50,6 +51,16 @@ pub(super) fn start(
             Ok(())
         }),
     );
+    let upstreams = parts.collector.upstreams();
+    let feed = NodeFeed::new(upstreams.own_name(), Arc::clone(&parts.pool), parts.clock, upstreams);
+    let feed = Arc::new(feed);
+    tasks.restarting(
+        "feed",
+        every_time(&stop, Arc::clone(&feed), |feed, stop| async move {
+            feed.run(stop).await;
+            Ok(())
+        }),
+    );
     let clock = parts.clock;
     let backend = ApiBackend {
         draining,
@@ -84,6 +95,7 @@ pub(super) fn start(
         store: base.store,
         dashboard: Arc::clone(&parts.dashboard),
         tor: Arc::clone(&parts.tor),
+        feed,
     };
     tasks.restarting(
         "api",

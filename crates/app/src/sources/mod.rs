@@ -1,6 +1,8 @@
 //! The sources of the configuration: each is read when it is due or when somebody asks, and what leaves the configuration is
 //! dropped.
 
+mod failure;
+mod feed_reading;
 pub(crate) mod pool_dialer;
 mod preview;
 mod provided;
@@ -10,6 +12,7 @@ mod refresh;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -21,14 +24,15 @@ use hezar_pool::PoolChange;
 use hezar_store::{SourceRow, Writer};
 use parking_lot::RwLock;
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, watch},
     task::{JoinSet, spawn_blocking},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     base::Base,
-    config::{Config, MANUAL_SOURCES, SourceConfig},
-    convert,
+    config::{Config, MANUAL_SOURCES, SourceConfig, SourceOrigin},
+    convert, feed_name,
     nodes::Nodes,
     store_sync::nodes::NodeSync,
 };
@@ -38,6 +42,7 @@ use reader::Reader;
 pub(crate) use refresh::FetchNowError;
 use refresh::Order;
 use status::SourceTable;
+pub(crate) use upstream::Upstreams;
 
 /// Sources fetched at a time.
 const AT_A_TIME: usize = 4;
@@ -59,11 +64,16 @@ pub(crate) const SOURCE_CODES: &[CodeDoc] = &[
         "The Tor client of the source cannot be started, cannot be asked, or has ended. It is tried again after a pause.",
     ),
     CodeDoc::new(
+        LOOP,
+        "The other Hezar is this one, or all that it tells came from this one: instances that take from each other give each other no nodes. Nodes of other sources count as before.",
+    ),
+    CodeDoc::new(
         PANICKED,
         "Reading the source failed by a fault of this program, which its log names; it is tried again. This is a bug.",
     ),
 ];
 const NO_NODES: &str = "source-no-nodes";
+const LOOP: &str = "source-loop";
 const PANICKED: &str = "source-internal";
 /// The code while a Tor client starts.
 pub(crate) const TOR_NOT_READY: &str = "tor-not-ready";
@@ -93,6 +103,8 @@ pub(crate) struct Collector {
     ordered: Mutex<mpsc::Receiver<Order>>,
     /// Held while the sources are changed.
     changing: Mutex<()>,
+    /// Grows when other sources are read.
+    changes: watch::Sender<u64>,
 }
 
 impl Collector {
@@ -110,6 +122,7 @@ impl Collector {
             metrics,
             table,
             provided: ProvidedLists::default(),
+            upstreams: Upstreams::new(feed_name::load_or_make(&base.config.data)),
         };
         let readers = factory.readers(&base.config, &[], true);
         let now = base.clock.now();
@@ -128,7 +141,7 @@ impl Collector {
     fn with(readers: Vec<Reader>, factory: ReaderFactory) -> Self {
         let (orders, ordered) = mpsc::channel(MOST_ORDERS);
         let (readers, ordered) = (RwLock::new(readers.into()), Mutex::new(ordered));
-        Self { readers, factory, orders, ordered, changing: Mutex::default() }
+        Self { readers, factory, orders, ordered, changing: Mutex::default(), changes: watch::Sender::new(0) }
     }
 
     /// Takes another configuration over. Sources that it leaves as they are keep their schedule, their nodes and what is being read.
@@ -146,7 +159,9 @@ impl Collector {
         let places: HashMap<String, Arc<SourceConfig>> =
             new.iter().map(|reader| (reader.source.name.clone(), Arc::clone(&reader.source))).collect();
         self.factory.provided.keep(|name| places.contains_key(name));
+        self.factory.upstreams.keep(|name| places.get(name).is_some_and(|source| is_upstream(source)));
         *self.readers.write() = new.into();
+        self.changes.send_modify(|number| *number += 1);
         for reader in retired {
             let name: Arc<str> = reader.source.name.as_str().into();
             let stays = places.get(&*name).is_some_and(|source| source.origin.is_same_place(&reader.source.origin));
@@ -170,6 +185,21 @@ impl Collector {
         }
         self.factory.provided.set(name, provided);
         self.fetch_now(&[name.to_owned()]).map(drop)
+    }
+
+    /// Follows the feeds of other instances until the stop.
+    pub(crate) async fn follow_feeds(self: &Arc<Self>, stop: &CancellationToken) {
+        upstream::follow_all(self, stop).await;
+    }
+
+    /// The sources that are other instances, with what is known of their nodes.
+    pub(crate) fn upstreams(&self) -> Upstreams {
+        self.factory.upstreams.clone()
+    }
+
+    /// Tells when other sources are read.
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     pub(crate) fn table(&self) -> SourceTable {
@@ -232,6 +262,8 @@ struct ReaderFactory {
     table: SourceTable,
     /// The lists of sources that are not fetched.
     provided: ProvidedLists,
+    /// What is known of sources that are other instances.
+    upstreams: Upstreams,
 }
 
 impl ReaderFactory {
@@ -242,7 +274,11 @@ impl ReaderFactory {
             Arc::new(PoolDialer { pool: Arc::clone(&self.pool), engine: Arc::clone(&self.engine), clock: self.clock });
         let reader = |source: &SourceConfig| {
             let known = old.iter().find(|reader| *reader.source == *source && !fetch_changed);
-            known.cloned().unwrap_or_else(|| self.reader(source, config, &fetcher, &via))
+            known.cloned().unwrap_or_else(|| {
+                let reader = self.reader(source, config, &fetcher, &via);
+                self.upstreams.set(&source.name, reader.upstream.clone());
+                reader
+            })
         };
         config.sources.iter().filter(|source| source.enabled).map(reader).collect()
     }
@@ -272,6 +308,8 @@ impl ReaderFactory {
             table: self.table.clone(),
             retired: Arc::default(),
             provided: self.provided.clone(),
+            tls: self.tls.clone(),
+            upstream: is_upstream(source).then(|| self.upstreams.unread()),
         }
     }
 
@@ -286,6 +324,11 @@ impl ReaderFactory {
         .await?;
         self.table.forget(name).await.map_err(|_| anyhow!("the store's writer has ended"))
     }
+}
+
+/// Whether a source is another instance.
+const fn is_upstream(source: &SourceConfig) -> bool {
+    matches!(source.origin, SourceOrigin::Hezar { .. })
 }
 
 /// The nodes that this source alone lists, or was the last to list.

@@ -7,7 +7,7 @@ use hezar_fetch::{Document, Fetched, Validators};
 use hezar_formats::Parsed;
 use tokio::{task::spawn_blocking, time::timeout};
 
-use super::{Collector, reader::Reader};
+use super::{Collector, is_upstream, reader::Reader, upstream::links};
 use crate::{
     config::{Config, SourceConfig, SourceOrigin},
     convert,
@@ -71,8 +71,9 @@ async fn read(
     let read = spawn_blocking(move || {
         let (mut report, mut seen) = (PreviewReport::default(), HashSet::new());
         for document in documents {
+            let bytes = if is_upstream(&source) { links(&document.bytes).into() } else { document.bytes };
             let Parsed { nodes, rejects, .. } =
-                hezar_formats::parse_with(&document.bytes, &convert::hints(&source, &document.name));
+                hezar_formats::parse_with(&bytes, &convert::hints(&source, &document.name));
             report.refused += rejects.len();
             let room = MOST_NAMED.saturating_sub(report.refusals.len());
             report.refusals.extend(rejects.iter().take(room).map(|reject| RejectDto {

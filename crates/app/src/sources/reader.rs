@@ -4,7 +4,7 @@ use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Durati
 
 use futures_util::FutureExt;
 use hezar_core::{Label, NodeId, NodeSpec, Secret, Timestamp};
-use hezar_engine::{Clock, Dialer};
+use hezar_engine::{Clock, Dialer, TlsClients};
 use hezar_fetch::{Document, FetchOutcome, Fetched, Fetcher, SourceKind, Validators};
 use hezar_formats::RejectCode;
 use hezar_pool::{Applied, LeftOut, PoolChange};
@@ -13,8 +13,13 @@ use parking_lot::RwLock;
 use tokio::task::spawn_blocking;
 
 use super::{
-    NO_NODES, PANICKED, Provided, ProvidedLists, Reading, TOR_NOT_READY, pool_dialer::FetchRoutes, provided::left_by,
-    quality, status::SourceTable,
+    NO_NODES, PANICKED, Provided, ProvidedLists, Reading, TOR_NOT_READY,
+    failure::Failure,
+    pool_dialer::FetchRoutes,
+    provided::left_by,
+    quality,
+    status::SourceTable,
+    upstream::{FeedContent, Upstream},
 };
 use crate::{
     config::{SourceConfig, SourceOrigin},
@@ -42,6 +47,8 @@ struct Content {
 enum Brought {
     /// Everything is as it was.
     Unchanged,
+    /// What another instance tells.
+    Feed(Arc<Upstream>, FeedContent),
     /// Nodes.
     Content {
         content: Content,
@@ -50,19 +57,6 @@ enum Brought {
         validators: Box<str>,
         subscription: Option<Box<str>>,
     },
-}
-
-/// Why a fetch brought nothing useful.
-struct Failure {
-    code: &'static str,
-    text: String,
-    ended: FetchOutcome,
-}
-
-impl Failure {
-    const fn new(code: &'static str, text: String) -> Self {
-        Self { code, text, ended: FetchOutcome::Failed }
-    }
 }
 
 /// One source with what reading it needs. Cheap to clone.
@@ -78,6 +72,9 @@ pub(super) struct Reader {
     pub(super) retired: Arc<RwLock<bool>>,
     /// What is listed where nothing is fetched.
     pub(super) provided: ProvidedLists,
+    pub(super) tls: TlsClients,
+    /// What is known of the other instance that the source is; `None` for sources that are something else.
+    pub(super) upstream: Option<Arc<Upstream>>,
 }
 
 impl Reader {
@@ -159,6 +156,7 @@ impl Reader {
                 (row.last_ok, row.error) = (Some(now), None);
                 Reading { row, added: 0, left_out: 0, unchanged: true, ended: FetchOutcome::Succeeded }
             }
+            Ok(Brought::Feed(upstream, content)) => self.merge_feed(row, upstream, content, now).await,
             Ok(Brought::Content { content, complete, validators, subscription }) => {
                 row.validators = (forgotten == self.table.times_forgotten()).then_some(validators);
                 row.subscription = subscription;
@@ -191,6 +189,10 @@ impl Reader {
 
     async fn bring(&self, via: &dyn Dialer, validators: &Validators, now: Timestamp) -> Result<Brought, Failure> {
         let mut spec = convert::source(&self.source);
+        if let (SourceOrigin::Hezar { url, .. }, Some(upstream)) = (&self.source.origin, &self.upstream) {
+            let content = self.bring_feed(url, upstream, spec, via, now).await?;
+            return Ok(Brought::Feed(Arc::clone(upstream), content));
+        }
         if self.is_provided() {
             spec.kind = SourceKind::Inline(self.provided_links()?);
         }
@@ -199,11 +201,7 @@ impl Reader {
         let found = match self.fetcher.fetch(&spec, via, validators, wall).await {
             Ok(Fetched::NotModified) => return Ok(Brought::Unchanged),
             Ok(Fetched::Documents(found)) => found,
-            Err(error) => {
-                let until = error.retry_at().map(|until| now.after(until.since(wall)));
-                let ended = until.map_or(FetchOutcome::Failed, |until| FetchOutcome::RateLimited { until });
-                return Err(Failure { ended, ..Failure::new(error.code(), error.to_string()) });
-            }
+            Err(error) => return Err(Failure::of_fetch(&error, now, wall)),
         };
         let complete = found.is_complete();
         let validators = found.validators.to_text().into();
@@ -249,7 +247,7 @@ impl Reader {
         Failure { ended: FetchOutcome::RateLimited { until }, ..Failure::new(code, text) }
     }
 
-    fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: FetchOutcome) -> Reading {
+    pub(super) fn failed(&self, mut row: SourceRow, code: &str, text: &str, ended: FetchOutcome) -> Reading {
         let nodes = if row.last_ok.is_some() { "; its nodes stay as they were" } else { "" };
         if code == TOR_NOT_READY {
             tracing::info!(source = %row.name, code, "source is not ready{nodes}: {text}");
@@ -334,7 +332,7 @@ fn is_page(document: &Document) -> bool {
 }
 
 /// The result of a blocking task; its panic goes on here, to who reads the source. Such a task is aborted only when the runtime ends.
-fn unbroken<T: Default>(ended: Result<T, tokio::task::JoinError>) -> T {
+pub(super) fn unbroken<T: Default>(ended: Result<T, tokio::task::JoinError>) -> T {
     ended.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(payload) => std::panic::resume_unwind(payload),
         Err(_) => T::default(),

@@ -48,6 +48,8 @@ async fn a_source_whose_reading_panics_is_tried_again() {
         table: table.clone(),
         retired: Arc::default(),
         provided: ProvidedLists::default(),
+        tls: engine.tls().clone(),
+        upstream: None,
     };
     let readers = config.sources.iter().map(reader).collect();
     let factory = ReaderFactory {
@@ -58,6 +60,7 @@ async fn a_source_whose_reading_panics_is_tried_again() {
         metrics: FetchMetrics::default(),
         table: table.clone(),
         provided: ProvidedLists::default(),
+        upstreams: Upstreams::new("0".repeat(32).into()),
     };
     let collector = Arc::new(Collector::with(readers, factory));
     assert_eq!(collector.fetch_now(&["absent".into()]).unwrap_err(), FetchNowError::Unknown("absent".into()));
@@ -151,6 +154,8 @@ async fn a_blocked_source_is_read_over_the_other_route() {
         table: SourceTable::new(Vec::new(), writer),
         retired: Arc::default(),
         provided: ProvidedLists::default(),
+        tls: NativeEngine::new(&NativeEngineConfig::default()).tls().clone(),
+        upstream: None,
     };
     for expected in [(1, 1), (1, 2)] {
         let reading = reader.clone().read().await;
@@ -234,6 +239,7 @@ async fn a_source_that_moves_to_another_url_leaves_its_old_nodes_behind_at_once(
         metrics: FetchMetrics::default(),
         table: table.clone(),
         provided: ProvidedLists::default(),
+        upstreams: Upstreams::new("0".repeat(32).into()),
     };
     let collector = Collector::with(factory.readers(&config("old.test", "1h"), &[], true), factory);
     collector.once(&[], |_| ()).await.unwrap();
@@ -275,6 +281,8 @@ async fn a_file_that_has_become_a_page_takes_no_node_away() {
         table: SourceTable::new(Vec::new(), writer),
         retired: Arc::default(),
         provided: ProvidedLists::default(),
+        tls: NativeEngine::new(&NativeEngineConfig::default()).tls().clone(),
+        upstream: None,
     };
     let listed = || pool.snapshot().nodes().filter(|node| node.listed_by("mine")).count();
     write("a.txt", "socks5://11.0.0.1:1080");
@@ -316,6 +324,7 @@ async fn what_is_provided_is_listed_and_what_is_provided_no_more_is_gone() {
         metrics: FetchMetrics::default(),
         table: table.clone(),
         provided: ProvidedLists::default(),
+        upstreams: Upstreams::new("0".repeat(32).into()),
     };
     let collector = Collector::with(factory.readers(&config(2), &[], true), factory);
     let provide = |provided| assert!(collector.provide("tor", provided).is_ok());

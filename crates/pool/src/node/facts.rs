@@ -7,7 +7,7 @@ use hezar_core::{Code, Fault, Label, OptionalTime, Record, Timestamp};
 use super::{Annotation, listing_set::ListingSet, packed_time::PackedTime};
 use crate::{
     LastFailure, Listing, Quarantine, Rules, State,
-    outcome::{Failure, Origin, Outcome, Success},
+    outcome::{Exit, Failure, Origin, Outcome, Success},
 };
 
 /// The part of a node behind its lock. A million nodes have one each, so that what is rare is boxed and what nodes share
@@ -205,6 +205,20 @@ impl Facts {
             }
             Err(_) => None,
         }
+    }
+
+    /// Takes in what another instance says of a node that was never judged here; false when it was. One failure of a probe is then as
+    /// many as make it dead.
+    pub(crate) fn believe(&mut self, exit: Option<Exit>, now: Timestamp, dead_after: u32) -> bool {
+        if self.last_checked().is_some() {
+            return false;
+        }
+        self.failures = dead_after - 1;
+        if let Some(exit) = exit {
+            self.exit_ip = Some(exit.ip);
+            self.exit_seen = now.into();
+        }
+        true
     }
 
     fn succeeded(&mut self, success: &Success, now: Timestamp) -> State {

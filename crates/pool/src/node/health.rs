@@ -9,7 +9,7 @@ use hezar_core::{Code, ExitKey, Timestamp};
 
 use super::{Node, facts::Observed, micros};
 use crate::{
-    Quarantine, Rules, State,
+    Hearsay, Quarantine, Rules, State,
     outcome::{Origin, Outcome},
 };
 
@@ -181,8 +181,38 @@ impl<D> Node<D> {
         Observed { counted: true, state, moved: state || (after.routable() && (elsewhere || self.drifted())) }
     }
 
+    /// Takes in what another instance has measured, when nothing is known here; says whether that changed it.
+    pub(crate) fn believe(&self, hearsay: &Hearsay, now: Timestamp, dead_after: u32) -> bool {
+        let mut facts = self.facts();
+        if self.state() != State::New || !facts.believe(hearsay.exit, now, dead_after) {
+            return false;
+        }
+        // A time of zero means that it never worked.
+        self.last_success.store(hearsay.last_ok.min(now).0.max(1), Relaxed);
+        self.latency.set(hearsay.latency.map(micros), now);
+        if let Some(exit) = hearsay.exit {
+            self.exit.store(ExitKey::from_ip(exit.ip).number(), Relaxed);
+            self.country.store(exit.country.map_or(0, u16::from_be_bytes), Relaxed);
+        }
+        self.set_state(State::Suspect);
+        true
+    }
+
+    /// Takes back what another instance said, when nothing else is known; says whether that changed it.
+    pub(crate) fn disbelieve(&self) -> bool {
+        let mut facts = self.facts();
+        if self.state() != State::Suspect || facts.last_checked().is_some() {
+            return false;
+        }
+        facts.failures = 0;
+        self.last_success.store(0, Relaxed);
+        self.latency.clear();
+        self.set_state(State::New);
+        true
+    }
+
     pub(super) fn set_state(&self, state: State) {
-        // Only this function changes the state, under the lock of the facts; the flags may be set meanwhile.
+        // Only this function changes the state, under the lock of the facts, which whoever calls it holds; the flags may be set meanwhile.
         let _ = self.phase.fetch_update(Release, Acquire, |phase| Some((phase & !3) | state as u8));
     }
 

@@ -123,6 +123,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         applied
     }
 
+    /// Takes nodes off the list of a source, as a complete list without them would; returns how many are listed by none now.
+    pub fn unlist_nodes(&self, name: &SourceName, ids: &[NodeId], now: Timestamp) -> usize {
+        let mut table = self.sources.lock();
+        let source = table.source(name);
+        let listing = Arc::clone(&source.listing);
+        let slots = ids.iter().filter_map(|id| Some(self.node(*id)?.slot()));
+        let slots: Vec<u32> = slots.filter(|slot| source.members.remove(slot)).collect();
+        self.unlist(&mut table, name, &slots, Some(&listing), now)
+    }
+
     /// The slots of the source's nodes that a list names again: they come before what is new to the source.
     fn kept(&self, table: &SourceTable, nodes: &[(NodeId, NodeSpec, Label)], before: &SlotSet) -> SlotSet {
         if before.is_empty() {

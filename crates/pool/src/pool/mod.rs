@@ -4,6 +4,7 @@ mod adopt;
 mod by_id;
 mod evidence;
 mod explain;
+mod hearsay;
 mod list;
 mod membership;
 mod operator;
@@ -12,6 +13,7 @@ mod restore;
 mod room;
 
 pub use explain::{Candidate, Excluded, Explanation};
+pub use hearsay::Hearsay;
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 

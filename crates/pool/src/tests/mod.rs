@@ -7,6 +7,7 @@ mod atlas;
 mod bounds;
 mod circuits;
 mod exits;
+mod hearsay;
 mod laws;
 mod listing;
 mod parts;

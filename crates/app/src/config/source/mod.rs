@@ -15,7 +15,8 @@ use url::Url;
 
 use super::{resolve::beside, section::Section};
 pub use tor::{TorBridges, TorCircuits, TorClient};
-use values::{BareScheme, Channel, Headers, Links, Repository, SourceUrl};
+pub(crate) use values::feed_url;
+use values::{BareScheme, Channel, Headers, InstanceUrl, Links, Repository, SourceUrl};
 
 /// The source that lists the nodes that were added by hand. No configured source may have this name.
 pub const MANUAL: &str = "manual";
@@ -25,7 +26,7 @@ pub const MANUAL_PRIVATE: &str = "manual-private";
 pub const MANUAL_SOURCES: [&str; 2] = [MANUAL, MANUAL_PRIVATE];
 
 /// The keys of which a source has exactly one: where its nodes are published.
-const ORIGINS: [&str; 6] = ["url", "file", "github", "telegram", "links", "tor"];
+const ORIGINS: [&str; 7] = ["url", "file", "github", "telegram", "links", "tor", "hezar"];
 /// How many pages of a channel are read unless the source says it.
 const USUAL_PAGES: usize = 3;
 
@@ -47,11 +48,13 @@ settings! {
         pub links: Option<Links> = None;
         /// So many circuits through the Tor network, each of them a node: docs/tor.md.
         pub tor: Option<usize> [1..=500] = None;
+        /// The address of another instance's API: the nodes that work there, followed as they change (docs/sources.md).
+        pub hezar: Option<InstanceUrl> = None;
         /// The branch of the repository, its own default when absent.
         pub branch: Option<String> = None;
         /// Patterns of the files of the repository that are read; empty = the usual endings of lists.
         pub paths: Vec<String> = Vec::new();
-        /// The token for GitHub.
+        /// The token for GitHub, or a token of the scope `feed` of the other instance.
         pub token: Option<Secret> = None;
         /// How many pages of the channel are read, 3 when absent.
         pub pages: Option<usize> [1..=100] = None;
@@ -120,6 +123,13 @@ pub enum SourceOrigin {
     },
     /// Circuits of a Tor client.
     Tor(TorCircuits),
+    /// The feed of another instance.
+    Hezar {
+        /// The address of its API.
+        url: Url,
+        /// A token of its scope `feed`.
+        token: Secret,
+    },
 }
 
 impl SourceOrigin {
@@ -131,6 +141,7 @@ impl SourceOrigin {
             Self::Url(url) => ["https://", "ssconf://"].iter().any(|scheme| url.expose().trim().starts_with(scheme)),
             Self::GitHub { .. } => is_https(&places.github_api) && is_https(&places.github_raw),
             Self::Telegram { .. } => is_https(&places.telegram),
+            Self::Hezar { url, .. } => is_https(url),
             Self::File(_) | Self::Links(_) | Self::Tor(_) => false,
         }
     }
@@ -140,6 +151,7 @@ impl SourceOrigin {
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tor(one), Self::Tor(other)) => one.client == other.client,
+            (Self::Hezar { url: one, .. }, Self::Hezar { url: other, .. }) => one == other,
             (one, other) => one == other,
         }
     }
@@ -154,6 +166,7 @@ impl SourceOrigin {
             Self::GitHub { .. } => "github",
             Self::Telegram { .. } => "telegram",
             Self::Tor(_) => "tor",
+            Self::Hezar { .. } => "hezar",
         }
     }
 }
@@ -191,17 +204,24 @@ fn origin(section: &Section<'_>, source: &SourceConfig, folder: Option<&Path>) -
             ),
         ),
     }
-    for key in ["branch", "paths", "token"] {
+    for key in ["branch", "paths"] {
         if section.was_given(key) && !section.was_given("github") {
             section.problem(key, "belongs to a source with github = \"owner/repo\"");
         }
+    }
+    if section.was_given("token") && !section.was_given("github") && !section.was_given("hezar") {
+        section.problem("token", "belongs to a source with github = \"owner/repo\" or hezar = \"https://…\"");
+    }
+    if source.hezar.is_some() && source.token.is_none() {
+        section.problem("token", "the other instance needs a token: hezar token create NAME --scope feed, there");
     }
     if section.was_given("pages") && !section.was_given("telegram") {
         section.problem("pages", "belongs to a source with telegram = \"channel\"");
     }
     tor::check(section, source);
     let tor = tor::circuits(source).map(SourceOrigin::Tor);
-    let SourceConfig { url, file, github, telegram, links, branch, paths, token, pages, .. } = source.clone();
+    let SourceConfig { url, file, github, telegram, links, hezar, branch, paths, token, pages, .. } = source.clone();
+    let hezar = hezar.zip(token.clone()).map(|(InstanceUrl(url), token)| SourceOrigin::Hezar { url, token });
     let github = github.map(|Repository { owner, repo }| SourceOrigin::GitHub { owner, repo, branch, paths, token });
     let pages = pages.unwrap_or(USUAL_PAGES);
     let all = [
@@ -211,6 +231,7 @@ fn origin(section: &Section<'_>, source: &SourceConfig, folder: Option<&Path>) -
         github,
         telegram.map(|channel| SourceOrigin::Telegram { channel: channel.0, pages }),
         tor,
+        hezar,
     ];
     all.into_iter().flatten().next().filter(|_| found.len() == 1)
 }

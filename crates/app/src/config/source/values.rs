@@ -2,7 +2,7 @@
 
 use hezar_core::{
     Secret,
-    settings::{Given, Mistake, Optional, SettingValue},
+    settings::{Given, Mistake, Optional, SettingValue, http_url},
 };
 use hyper::header::{HeaderName, HeaderValue};
 use url::Url;
@@ -35,6 +35,39 @@ impl Optional for SourceUrl {}
 fn is_url_template(text: &str) -> bool {
     let text = text.strip_prefix("ssconf://").map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
     Url::parse(&text.replace(['{', '}'], "")).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// The address of another instance's API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceUrl(pub Url);
+
+impl SettingValue for InstanceUrl {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        let url = http_url(given.text()?)?;
+        let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        (is_plain && url.fragment().is_none()).then_some(Self(url))
+    }
+
+    fn expected((): &()) -> String {
+        "an http or https URL without a name, password or parameters, such as \"https://other.example:9090\"".to_owned()
+    }
+
+    fn write(&self) -> Option<Given> {
+        Some(Given::Text(self.0.to_string()))
+    }
+}
+
+impl Optional for InstanceUrl {}
+
+/// An address of the feed of the instance at `base`.
+pub(crate) fn feed_url(base: &Url, more: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(["api", "v1", "feed"]).extend(more);
+    }
+    url
 }
 
 /// A repository of GitHub: `owner/repo`, or its address.
