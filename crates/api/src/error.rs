@@ -55,6 +55,9 @@ pub enum ApiError {
     /// There is no such page, node or session.
     #[error("not found")]
     NotFound,
+    /// This process has another part of the work than the API.
+    #[error("this instance has not the role \"api\": it answers /healthz, /readyz and /metrics alone; ask another one")]
+    OtherRole,
     /// It is there already, or it is said in another place.
     #[error("{0}")]
     Conflict(String),
@@ -106,6 +109,10 @@ impl ApiError {
         CodeDoc::new("api-internal", "The answer could not be made; the log says why. This is a bug (HTTP 500)."),
         CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
         CodeDoc::new(
+            "api-other-role",
+            "The instance that was asked has not the role api; others of its cluster have it (HTTP 404).",
+        ),
+        CodeDoc::new(
             "api-conflict",
             "An object of this name is there already, or is said in the configuration file, or its address is taken, or a node that is to be rotated is no Tor circuit (HTTP 409).",
         ),
@@ -142,6 +149,7 @@ impl ApiError {
             Self::TooManyRequests => "api-too-many-requests",
             Self::Internal => "api-internal",
             Self::NotFound => "api-not-found",
+            Self::OtherRole => "api-other-role",
             Self::Conflict(_) => "api-conflict",
             Self::NotStored(_) => "api-not-stored",
             Self::NoExit => "api-no-exit",
@@ -163,7 +171,7 @@ impl ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::OtherRole => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::StoreRefused => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) | Self::NotStored(_) | Self::NoExit | Self::StoreOverflow | Self::Unavailable => {
@@ -195,6 +203,7 @@ mod tests {
             ApiError::TooManyRequests,
             ApiError::Internal,
             ApiError::NotFound,
+            ApiError::OtherRole,
             ApiError::Conflict(text()),
             ApiError::NotStored(text()),
             ApiError::NoExit,

@@ -26,12 +26,8 @@ pub(crate) fn router(
     open_metrics: bool,
 ) -> axum::Router {
     let state = ApiState::new(control, guard, page, openapi_json(), stop);
-    let guarded =
-        |routes: OpenApiRouter<ApiState>| routes.route_layer(middleware::from_fn_with_state(state.clone(), need_token));
-    let of_instance = metrics::instance_routes();
-    let of_instance = if open_metrics { of_instance } else { guarded(of_instance) };
-    let metrics = of_instance.merge(guarded(metrics::node_routes()));
-    let (router, _) = described(guarded(v1::routes()), metrics).split_for_parts();
+    let metrics = metric_routes(&state, open_metrics);
+    let (router, _) = described(guarded(v1::routes(), &state), metrics).split_for_parts();
     router
         .merge(page::file_routes())
         .fallback(async || ApiError::NotFound)
@@ -40,6 +36,34 @@ pub(crate) fn router(
         .merge(clash::router(state.clone()))
         .merge(subscription::router(state.clone()))
         .layer(middleware::from_fn_with_state(state, need_host))
+}
+
+/// The router of an instance without the role `api`: health and metrics alone.
+pub(crate) fn health_router(
+    control: Arc<dyn Control>,
+    guard: Guard,
+    page: Arc<PageAccess>,
+    stop: CancellationToken,
+    open_metrics: bool,
+) -> axum::Router {
+    let state = ApiState::new(control, guard, page, String::new(), stop);
+    let (router, _) = health_routes(metric_routes(&state, open_metrics)).split_for_parts();
+    router
+        .fallback(async || ApiError::OtherRole)
+        .method_not_allowed_fallback(async || ApiError::Method)
+        .with_state(state.clone())
+        .layer(middleware::from_fn_with_state(state, need_host))
+}
+
+/// Routes that need a token.
+fn guarded(routes: OpenApiRouter<ApiState>, state: &ApiState) -> OpenApiRouter<ApiState> {
+    routes.route_layer(middleware::from_fn_with_state(state.clone(), need_token))
+}
+
+fn metric_routes(state: &ApiState, open_metrics: bool) -> OpenApiRouter<ApiState> {
+    let of_instance = metrics::instance_routes();
+    let of_instance = if open_metrics { of_instance } else { guarded(of_instance, state) };
+    of_instance.merge(guarded(metrics::node_routes(), state))
 }
 
 /// The OpenAPI 3.1 document of the API, as `GET /api/v1/openapi.json` answers it.
@@ -55,11 +79,12 @@ pub fn openapi_json() -> String {
 
 /// Every path with its description.
 fn described(v1: OpenApiRouter<ApiState>, metrics: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
-    OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(healthz))
-        .routes(routes!(readyz))
-        .merge(metrics)
-        .nest(openapi::PREFIX, page::session_routes().merge(v1))
+    health_routes(metrics).nest(openapi::PREFIX, page::session_routes().merge(v1))
+}
+
+/// What needs no token, with the metrics.
+fn health_routes(metrics: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(openapi::base()).routes(routes!(healthz)).routes(routes!(readyz)).merge(metrics)
 }
 
 async fn need_host(State(state): State<ApiState>, request: Request, next: Next) -> Response {
@@ -92,7 +117,8 @@ async fn healthz(State(state): State<ApiState>) -> Json<HealthzDto> {
     Json(HealthzDto { status: "ok".to_owned(), serving: state.control.health().serving })
 }
 
-/// Says whether requests can be served: listeners are open, and nodes carry traffic. For load balancers.
+/// Says whether the instance does its part: a gateway has open listeners and nodes that carry traffic, and none is being drained.
+/// For load balancers.
 #[utoipa::path(
     get, path = "/readyz", tag = "status", security(()),
     responses((status = 200, body = ReadyDto), (status = 503, body = ReadyDto, description = "Not now; the body says why."))

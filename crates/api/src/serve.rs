@@ -56,6 +56,8 @@ pub struct ApiConfig {
     pub token: Secret,
     /// Host names, besides addresses and `localhost`, under which the API may be asked.
     pub hosts: Vec<String>,
+    /// Whether nothing is served but `/healthz`, `/readyz` and `/metrics`.
+    pub only_health: bool,
     /// Whether `/metrics` answers also who has no token.
     pub open_metrics: bool,
     /// The TLS of the port.
@@ -88,9 +90,13 @@ pub async fn serve(
 ) -> Result<(), ApiServeError> {
     let address = listener.local_addr()?;
     let routes_of = |config: ApiConfig, trust: &Trust| {
-        let open_metrics = config.open_metrics;
+        let (open_metrics, only_health) = (config.open_metrics, config.only_health);
         let guard = Guard::new(config.token, address, config.hosts);
-        router::router(Arc::clone(&control), guard, Arc::clone(&trust.page), trust.stop.clone(), open_metrics)
+        let (control, page) = (Arc::clone(&control), Arc::clone(&trust.page));
+        if only_health {
+            return router::health_router(control, guard, page, trust.stop.clone(), open_metrics);
+        }
+        router::router(control, guard, page, trust.stop.clone(), open_metrics)
     };
     let mut now = config.borrow_and_update().clone();
     let mut trust = Trust::new(address, &stop);

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
+use hezar_core::Role;
 use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Pool, Watch};
 use hezar_store::{DashboardRow, ReleasableStore, SessionRow, SourceRow, Store, TokenRow, create_private_folder};
@@ -86,10 +87,12 @@ impl Base {
         let first = received.recv().await.unwrap_or_default();
         let mut sources = first.sources;
         for row in &mut sources {
-            // What a source may do is said by the configuration, not by the store.
+            // What a source may do is said by the configuration, not by the store, which may be older; unless this process leaves
+            // reading the sources to others, whose configuration names them.
             let configured = config.sources.iter().find(|source| *source.name == *row.name);
             let by_hand = *row.name == *MANUAL_PRIVATE;
-            row.allow_private = configured.map_or(by_hand, |source| source.allow_private);
+            let otherwise = by_hand || (!config.cluster.roles.has(Role::Fetch) && row.allow_private);
+            row.allow_private = configured.map_or(otherwise, |source| source.allow_private);
         }
         let (bans, mut repairs) = restore::bans(first.bans);
         let bans = Bans::restore(bans, &pool);

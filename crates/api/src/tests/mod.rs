@@ -43,7 +43,14 @@ pub(crate) fn fixed_config(hosts: &[&str]) -> watch::Receiver<ApiConfig> {
 /// The settings of a server with this token and these names.
 fn config_of(token: &str, hosts: &[&str]) -> ApiConfig {
     let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    ApiConfig { token: token.into(), hosts, open_metrics: true, tls: None, trusted_proxies: Networks::default() }
+    ApiConfig {
+        token: token.into(),
+        hosts,
+        only_health: false,
+        open_metrics: true,
+        tls: None,
+        trusted_proxies: Networks::default(),
+    }
 }
 
 /// One request to a fresh listener; gives the status line's number and the body.
@@ -302,6 +309,22 @@ async fn metrics_of_nodes_need_a_token_and_the_others_where_it_is_so_configured(
     assert_eq!(ask_with(closed(), without("/metrics").as_bytes()).await.0, 401);
     assert_eq!(ask_with(closed(), request("GET", "/metrics", "").as_bytes()).await.0, 200);
     assert_eq!(ask_with(closed(), without("/healthz").as_bytes()).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_instance_without_the_role_answers_health_and_metrics_alone() {
+    let without = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let limited = || watch::channel(ApiConfig { only_health: true, ..config_of("secret", &[]) }).1;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(ask_with(limited(), without(path).as_bytes()).await.0, 200, "{path}");
+    }
+    assert_eq!(ask_with(limited(), without("/metrics/nodes").as_bytes()).await.0, 401);
+    for path in ["/api/v1/status", "/", "/sub/x", "/version", "/api/v1/openapi.json"] {
+        let (status, body) = ask_with(limited(), request("GET", path, "").as_bytes()).await;
+        assert!(status == 404 && body.contains("api-other-role"), "{path}: {status} {body}");
+    }
+    let foreign = "GET /healthz HTTP/1.1\r\nHost: rebound.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(ask_with(limited(), foreign.as_bytes()).await.0, 421);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ use hezar_api::{
     SessionDto, SessionsPort, SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto, TestReport,
     TestRequest, TrafficDto, VersionDto,
 };
-use hezar_core::Timestamp;
+use hezar_core::{Role, Timestamp};
 use hezar_engine::TlsClients;
 use hezar_gateway::{Connections, Sessions, Usage};
 use hezar_pool::Node;
@@ -224,6 +224,9 @@ impl LivePort for ApiBackend {
     }
 
     fn ready(&self) -> ReadyDto {
+        if !self.runtime.applied().config.cluster.roles.has(Role::Gateway) {
+            return ReadyDto { ready: true, reason: None };
+        }
         if self.listeners.addresses().is_empty() {
             return ReadyDto { ready: false, reason: Some("no listener is open".to_owned()) };
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hezar_core::Role;
 use hezar_engine::Clock;
 use hezar_gateway::{Connections, Gateway, RequestTracer, Sessions, Usage};
 use hezar_store::Store;
@@ -115,15 +116,18 @@ impl InstanceParts {
         let connections = Arc::clone(gateway.connections());
         let access_log = Arc::new(AccessLogControl::new(Arc::clone(gateway.access_log())));
         access_log.replace(access_log.open(&base.config.access_log)?);
-        let listeners = Arc::new(Listeners::new(
-            gateway,
-            Arc::clone(&base.pool),
-            base.native.clone(),
-            Arc::clone(&certificates),
-            api_plan.address(),
-            inherited,
-            draining,
-        ));
+        let listeners = Arc::new(
+            Listeners::new(
+                gateway,
+                Arc::clone(&base.pool),
+                base.native.clone(),
+                Arc::clone(&certificates),
+                api_plan.address(),
+                inherited,
+                draining,
+            )
+            .serving(base.config.cluster.roles.has(Role::Gateway)),
+        );
         listeners.carry_out(listeners.plan(&base.config).await?)?;
         certificates.keep(&base.config);
         let tor = Arc::new(TorSources::new(

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use hezar_api::{ApiConfig, Control};
+use hezar_core::Role;
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -85,7 +86,8 @@ impl ApiServer {
         let address = socket.local_addr()?;
         let (hosts, open_metrics) = (config.api.hosts.clone(), !config.api.metrics_token);
         let (tls, trusted_proxies) = (self.certificates.of(&config.api.tls), config.api.trusted_proxies.clone());
-        let config = ApiConfig { token, hosts, open_metrics, tls, trusted_proxies };
+        let only_health = !config.cluster.roles.has(Role::Api);
+        let config = ApiConfig { token, hosts, only_health, open_metrics, tls, trusted_proxies };
         Ok(ApiPlan(Some(Arc::new(Served { socket, listen: wanted, address, config }))))
     }
 

@@ -17,7 +17,7 @@ mod upstream;
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::anyhow;
-use hezar_core::{CodeDoc, NodeId, Timestamp};
+use hezar_core::{CodeDoc, NodeId, Role, Timestamp};
 use hezar_engine::{AddressPolicy, Clock, Dialer, Engine, TlsClients};
 use hezar_fetch::{FetchMetrics, FetchOutcome, Fetcher, Via};
 use hezar_pool::PoolChange;
@@ -99,6 +99,8 @@ pub(crate) struct Collector {
     readers: RwLock<Arc<[Reader]>>,
     factory: ReaderFactory,
     orders: mpsc::Sender<Order>,
+    /// Whether this process reads sources; otherwise others do, and this one neither lists nor drops anything.
+    reads: bool,
     /// Held by the one task that works.
     ordered: Mutex<mpsc::Receiver<Order>>,
     /// Held while the sources are changed.
@@ -125,6 +127,9 @@ impl Collector {
             upstreams: Upstreams::new(feed_name::load_or_make(&base.config.data)),
         };
         let readers = factory.readers(&base.config, &[], true);
+        if !base.config.cluster.roles.has(Role::Fetch) {
+            return Ok(Self { reads: false, ..Self::with(readers, factory) });
+        }
         let now = base.clock.now();
         for name in factory.table.names() {
             let reader = readers.iter().find(|reader| *reader.source.name == *name);
@@ -141,7 +146,15 @@ impl Collector {
     fn with(readers: Vec<Reader>, factory: ReaderFactory) -> Self {
         let (orders, ordered) = mpsc::channel(MOST_ORDERS);
         let (readers, ordered) = (RwLock::new(readers.into()), Mutex::new(ordered));
-        Self { readers, factory, orders, ordered, changing: Mutex::default(), changes: watch::Sender::new(0) }
+        Self {
+            readers,
+            factory,
+            orders,
+            reads: true,
+            ordered,
+            changing: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
     }
 
     /// Takes another configuration over. Sources that it leaves as they are keep their schedule, their nodes and what is being read.
@@ -162,6 +175,9 @@ impl Collector {
         self.factory.upstreams.keep(|name| places.get(name).is_some_and(|source| is_upstream(source)));
         *self.readers.write() = new.into();
         self.changes.send_modify(|number| *number += 1);
+        if !self.reads {
+            return Ok(());
+        }
         for reader in retired {
             let name: Arc<str> = reader.source.name.as_str().into();
             let stays = places.get(&*name).is_some_and(|source| source.origin.is_same_place(&reader.source.origin));

@@ -50,6 +50,8 @@ pub(crate) enum FetchNowError {
     Busy,
     /// The collector has ended.
     Ended,
+    /// Another process reads the sources.
+    Elsewhere,
 }
 
 /// The schedule of one run; a run that follows a panic begins with what the table and the pool know.
@@ -66,8 +68,11 @@ struct Rounds<'a> {
 }
 
 impl Collector {
-    /// Reads sources as they become due or are asked for, until `stop`.
+    /// Reads sources as they become due or are asked for, until `stop`; where others do that, it only waits.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
+        if !self.reads {
+            return stop.cancelled().await;
+        }
         let mut ordered = self.ordered.lock().await;
         let mut rounds = Rounds::new(self);
         let mut forgot = self.factory.clock.now();
@@ -103,6 +108,9 @@ impl Collector {
     /// as they end; that of a source which is being read already counts.
     pub(crate) fn fetch_now(&self, names: &[String]) -> Result<(usize, UnboundedReceiver<Reading>), FetchNowError> {
         let readers = self.named(names).map_err(FetchNowError::Unknown)?;
+        if !self.reads {
+            return Err(FetchNowError::Elsewhere);
+        }
         let names: Vec<Arc<str>> = readers.iter().map(|reader| reader.source.name.as_str().into()).collect();
         let (answers, receiver) = unbounded_channel();
         let asked = names.len();

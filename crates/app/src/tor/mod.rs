@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_core::NodeId;
+use hezar_core::{NodeId, Role};
 use hezar_engine::Clock;
 use parking_lot::RwLock;
 use tokio::{
@@ -171,8 +171,11 @@ impl TorTask {
     }
 }
 
-/// The sources that are switched on and list circuits.
+/// The sources that are switched on and list circuits; none where another process reads the sources.
 fn wanted(config: &Config) -> Vec<(String, TorCircuits)> {
+    if !config.cluster.roles.has(Role::Fetch) {
+        return Vec::new();
+    }
     let sources = config.sources.iter().filter(|source| source.enabled);
     let circuits = sources.filter_map(|source| match &source.origin {
         SourceOrigin::Tor(circuits) => Some((source.name.clone(), circuits.clone())),

@@ -97,6 +97,8 @@ pub(crate) struct Listeners {
     /// The address of the API, which is no node either.
     api: RwLock<Option<SocketAddr>>,
     stop: CancellationToken,
+    /// Whether clients are served; without, no listener is ever opened.
+    serves: bool,
     open: RwLock<Vec<Open>>,
     sockets: ListeningSockets,
     /// Is cancelled when another process accepts the clients.
@@ -126,12 +128,18 @@ impl Listeners {
             certificates,
             api: RwLock::new(api),
             stop,
+            serves: true,
             open: RwLock::default(),
             sockets: ListeningSockets::inheriting(inherited),
             handed_over: CancellationToken::new(),
             begin,
             begun: Mutex::new(begun),
         }
+    }
+
+    /// The same listeners where the gateway has its role; otherwise none is ever opened.
+    pub(crate) fn serving(self, serves: bool) -> Self {
+        Self { serves, ..self }
     }
 
     /// The API listens here from now on; it counts with the next [`Listeners::carry_out`].
@@ -172,6 +180,9 @@ impl Listeners {
     /// An address cannot be bound, or there are too many filters.
     pub(crate) async fn plan(&self, config: &Config) -> anyhow::Result<Plan> {
         let mut plan = Plan { next: Vec::new(), made: Vec::new() };
+        if !self.serves {
+            return Ok(plan);
+        }
         let kept = self.kept_addresses(config);
         let first = (convert::gateway(config), None, "proxy.listen or --listen");
         let others = config.listeners.iter().map(|listener| {
