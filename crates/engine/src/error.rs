@@ -43,7 +43,12 @@ impl DialError {
             Fault::Local => {
                 matches!(
                     self.cause,
-                    Cause::ForbiddenAddress | Cause::OwnListener | Cause::Unsupported(_) | Cause::NoRoute
+                    Cause::ForbiddenAddress
+                        | Cause::OwnListener
+                        | Cause::Unsupported(_)
+                        | Cause::NoRoute
+                        | Cause::CoreUnavailable(_)
+                        | Cause::CoreRefused(_)
                 )
             }
             Fault::Client => false,
@@ -144,6 +149,12 @@ pub enum Cause {
     /// The protocol or this build cannot do what was asked.
     #[error("{0} not supported")]
     Unsupported(&'static str),
+    /// The core that dials the node does not run now, or has no room for it.
+    #[error("the core that dials this node cannot be used now: {0}")]
+    CoreUnavailable(&'static str),
+    /// The core that would dial the node does not take its description.
+    #[error("the core does not take this node: {0}")]
+    CoreRefused(Box<str>),
 }
 
 impl Cause {
@@ -187,7 +198,18 @@ impl Cause {
             "The answer to a plain HTTP request is not HTTP that can be read; the text says what is wrong with it.",
         ),
         CodeDoc::new("unsupported", "The protocol or this build cannot do what was asked."),
+        CodeDoc::new(
+            "core-unavailable",
+            "The core that dials the node (mihomo or Xray) does not run now, or all nodes that it has room for are in use.",
+        ),
+        CodeDoc::new(
+            "core-refused",
+            "The core that would dial the node (mihomo or Xray) does not take its description; the text says why. The node is never dialled.",
+        ),
     ];
+
+    /// The code of [`Self::CoreUnavailable`].
+    pub const CORE_UNAVAILABLE: &'static str = "core-unavailable";
 
     /// The stable code; one of [`Cause::CODES`].
     #[must_use]
@@ -216,6 +238,8 @@ impl Cause {
             Self::UnexpectedAnswer(_) => "unexpected-answer",
             Self::BadAnswer(_) => "bad-answer",
             Self::Unsupported(_) => "unsupported",
+            Self::CoreUnavailable(_) => Self::CORE_UNAVAILABLE,
+            Self::CoreRefused(_) => "core-refused",
         }
     }
 
@@ -224,9 +248,13 @@ impl Cause {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::TargetUnreachable(_) => Fault::Target,
-            Self::Exhausted(_) | Self::Unsupported(_) | Self::ForbiddenAddress | Self::OwnListener | Self::NoRoute => {
-                Fault::Local
-            }
+            Self::Exhausted(_)
+            | Self::Unsupported(_)
+            | Self::ForbiddenAddress
+            | Self::OwnListener
+            | Self::NoRoute
+            | Self::CoreUnavailable(_)
+            | Self::CoreRefused(_) => Fault::Local,
             _ => Fault::Node,
         }
     }

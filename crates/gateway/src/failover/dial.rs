@@ -16,6 +16,9 @@ use crate::{AttemptError, Refusal};
 /// An attempt that had less time says nothing about its node: a handshake across continents may take as long.
 const FAIR: Duration = Duration::from_secs(2);
 
+/// So many nodes may be tried before one that cannot be dialled by no fault of its own counts as an attempt.
+const FREE_TRIES: usize = 64;
+
 /// A dial that is over.
 pub(super) struct Dialled {
     pub lease: NodeLease,
@@ -95,6 +98,14 @@ impl Failover {
         } else if !fail.sure && limit >= FAIR {
             // Cut short by our own deadline it would be no evidence at all.
             self.undecided.add(lease.id(), fail.clone());
+        }
+        match &error.cause {
+            Cause::CoreRefused(_) => self.selection.pool.mark_unsupported(lease.id(), error.code()),
+            // Nodes that cannot be dialled while their core is started again must not use up the attempts for others.
+            Cause::CoreUnavailable(_) if self.tried.len() < FREE_TRIES => {
+                self.attempts = self.attempts.saturating_sub(1)
+            }
+            _ => {}
         }
         let again = error.retryable();
         self.record_failure(fail);

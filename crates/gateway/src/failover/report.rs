@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hezar_core::{Fault, NodeId, Stage, Timestamp};
+use hezar_engine::Cause;
 use hezar_pool::{Origin, Outcome, SiteVerdict};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -148,10 +149,12 @@ pub(super) fn failure_outcome(fail: &AttemptError) -> Outcome {
     Outcome::failure(Origin::Traffic, fail.fault, fail.stage, fail.code)
 }
 
-/// Tells the pool; failures that are not the node's fault are told too, and the pool does not count them.
+/// Tells the pool; failures that are not the node's fault are told too, and the pool does not count them. A node whose core is not there rests.
 pub(super) fn report_outcome(selection: &Selection, node: NodeId, outcome: &Outcome) {
-    let ours = matches!(&outcome.result, Err(failure) if failure.fault == Fault::Local);
-    if !ours {
-        selection.pool.report(node, outcome, selection.clock.now());
+    let now = selection.clock.now();
+    match &outcome.result {
+        Err(failure) if failure.code == Cause::CORE_UNAVAILABLE => selection.pool.rest(node, now),
+        Err(failure) if failure.fault == Fault::Local => {}
+        _ => selection.pool.report(node, outcome, now),
     }
 }

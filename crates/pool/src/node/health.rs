@@ -134,6 +134,11 @@ impl<D> Node<D> {
         self.circuit.resting(now)
     }
 
+    /// Opens its circuit: it rests for seconds.
+    pub(crate) fn trip(&self, now: Timestamp) {
+        self.circuit.trip(now);
+    }
+
     /// Asks its circuit for permission: after a rest only one may try it.
     pub(crate) fn admit(&self, now: Timestamp) -> bool {
         self.circuit.admit(now)

@@ -36,6 +36,14 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.watchers.notify(&[ChangedNode { id, kind }]);
     }
 
+    /// Leaves a node alone for a moment that cannot be dialled by no fault of its own: it is not picked for seconds, and nothing counts
+    /// against it.
+    pub fn rest(&self, id: NodeId, now: Timestamp) {
+        if let Some(node) = self.node(id) {
+            node.trip(now);
+        }
+    }
+
     /// Takes in the speed of one transfer through a node, in bytes a second. It counts for the node and for its exit.
     pub fn record_throughput(&self, id: NodeId, bytes_per_sec: f32, now: Timestamp) {
         let Some(node) = self.node(id) else { return };

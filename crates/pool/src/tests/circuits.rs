@@ -24,6 +24,17 @@ fn fail(pool: &TestPool, now: Timestamp) {
 }
 
 #[test]
+fn a_node_rests_without_anything_counting_against_it() {
+    let pool = healthy(2);
+    let before = pool.node(id(1)).unwrap().record();
+    pool.rest(id(1), at_ms(0));
+    pool.rest(id(7), at_ms(0));
+    assert_eq!(picks(&pool, at_ms(999)), [100, 0]);
+    assert_eq!(picks(&pool, at_ms(1000)), [99, 1], "one trial");
+    assert_eq!(pool.node(id(1)).unwrap().record(), before);
+}
+
+#[test]
 fn a_node_that_failed_rests_at_once_and_is_tried_once() {
     let pool = healthy(2);
     assert!(picks(&pool, at_ms(0))[1] > 20);

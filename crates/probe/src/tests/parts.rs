@@ -85,6 +85,10 @@ fn verdicts_follow_the_cause() {
         ProbeError::Inconclusive("unsupported"),
         "only a dialer that cannot be built makes a node unsupported"
     );
+    let refused = Cause::CoreRefused("no such cipher".into());
+    assert_eq!(of(Stage::Connect, refused), ProbeError::Unsupported("core-refused"));
+    let absent = Cause::CoreUnavailable("mihomo does not run");
+    assert_eq!(of(Stage::Connect, absent), ProbeError::Inconclusive(Cause::CORE_UNAVAILABLE));
     // A node that cannot be reached from here is of no use, and the guard knows when that is our own outage.
     assert_eq!(of(Stage::Connect, Cause::NoRoute), failed(Stage::Connect, "no-route"));
 }
