@@ -54,7 +54,9 @@ pub async fn run(peer: Peer) -> anyhow::Result<()> {
     let fleet = peer.launch(&program, &rows, &certificate, folder.path()).await?;
     let config = NativeEngineConfig { extra_roots: vec![certificate.root.clone()], ..NativeEngineConfig::default() };
     let witness = World::start(WorldConfig::kinds([Kind::Http])).await?;
-    let stage = Stage { site: Site::start().await?, certificate, witness, engine: NativeEngine::new(&config) };
+    let native = NativeEngine::new(&config);
+    let engine = Arc::new(native.clone());
+    let stage = Stage { site: Site::start().await?, certificate, witness, engine, native };
     let column = play(&Arc::new(stage), &fleet).await?;
 
     let failed = column.iter().flatten().filter(|report| !report.failures.is_empty()).count();

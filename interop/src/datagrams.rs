@@ -1,10 +1,10 @@
 //! Datagrams through the gateway: small and full-sized ones, several targets over one association, answers from
 //! elsewhere, and none for a client that is not accepted.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use hezar_engine::NativeEngine;
+use hezar_engine::Engine;
 use tokio::{
     net::UdpSocket,
     time::{Instant, timeout},
@@ -53,7 +53,7 @@ impl Echo {
 }
 
 /// Everything that a row whose peer relays datagrams must do.
-pub(crate) async fn carried(link: String, relays: Relays, engine: &NativeEngine) -> anyhow::Result<()> {
+pub(crate) async fn carried(link: String, relays: Relays, engine: &Arc<dyn Engine>) -> anyhow::Result<()> {
     let route = Route::start(&[&link], engine, PATIENCE).await?;
     let targets = [Echo::start().await?, Echo::start().await?, Echo::start().await?];
     let association = route.associate().await?.context("the association was refused")?;
@@ -76,7 +76,7 @@ pub(crate) async fn carried(link: String, relays: Relays, engine: &NativeEngine)
 }
 
 /// A client that is not accepted gets no answer.
-pub(crate) async fn refused(link: String, engine: &NativeEngine) -> anyhow::Result<()> {
+pub(crate) async fn refused(link: String, engine: &Arc<dyn Engine>) -> anyhow::Result<()> {
     let route = Route::start(&[&link], engine, PATIENCE).await?;
     let target = Echo::start().await?;
     let Some(association) = route.associate().await? else {

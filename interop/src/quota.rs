@@ -1,11 +1,11 @@
 //! A user's quota ends parallel downloads over a node, whatever it speaks: what flows is counted on every path.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use hezar_core::settings::ByteCount;
-use hezar_engine::NativeEngine;
+use hezar_engine::Engine;
 use hezar_gateway::{Quota, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -23,7 +23,7 @@ const TUNNELS: usize = 10;
 /// Downloads until the quota is used up; fails when more than 5 % beyond it is moved.
 pub(crate) async fn ends_downloads(
     link: &str,
-    engine: &NativeEngine,
+    engine: &Arc<dyn Engine>,
     patience: Duration,
     (host, port): (&str, u16),
 ) -> anyhow::Result<()> {

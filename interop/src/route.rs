@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::NodeId;
-use hezar_engine::{Clock, Dialer, NativeEngine};
+use hezar_engine::{Clock, Dialer, Engine};
 use hezar_gateway::{Gateway, GatewayConfig, Metrics, Usage, User};
 use hezar_pool::{Origin, Outcome, Pool, PoolChange, Record, Rules, Strategy};
 use tokio::{
@@ -66,14 +66,14 @@ pub(crate) struct Answer {
 
 impl Route {
     /// Starts a gateway over the nodes of these links; the first one is the one in question.
-    pub(crate) async fn start(links: &[&str], engine: &NativeEngine, patience: Duration) -> anyhow::Result<Self> {
+    pub(crate) async fn start(links: &[&str], engine: &Arc<dyn Engine>, patience: Duration) -> anyhow::Result<Self> {
         Self::with_users(links, engine, patience, Vec::new()).await
     }
 
     /// The same, for these users alone.
     pub(crate) async fn with_users(
         links: &[&str],
-        engine: &NativeEngine,
+        engine: &Arc<dyn Engine>,
         patience: Duration,
         users: Vec<User>,
     ) -> anyhow::Result<Self> {
@@ -99,7 +99,7 @@ impl Route {
             users,
             ..GatewayConfig::default()
         };
-        let gateway = Gateway::new(config, Arc::clone(&pool), Arc::new(engine.clone()), clock, Metrics::default());
+        let gateway = Gateway::new(config, Arc::clone(&pool), Arc::clone(engine), clock, Metrics::default());
         let usage = Arc::clone(gateway.usage());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

@@ -1,11 +1,11 @@
 //! The suite that every row goes through: small, large both ways, half-close, a quota, wrong credential.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use futures_util::future::join_all;
 use hezar_core::Target;
-use hezar_engine::{AddressPolicy, Attempt, Engine as _, NativeEngine, build};
+use hezar_engine::{AddressPolicy, Attempt, Engine, NativeEngine, build};
 use hezar_formats::parse_link;
 use hezar_lab::{DEMO_HOST, World};
 use tokio::{
@@ -45,7 +45,10 @@ pub(crate) struct Stage {
     pub(crate) certificate: Certificate,
     /// One healthy node of the lab, on another address than the peer's.
     pub(crate) witness: World,
-    pub(crate) engine: NativeEngine,
+    /// What dials the rows.
+    pub(crate) engine: Arc<dyn Engine>,
+    /// The same, or the one beside it that the program speaks itself.
+    pub(crate) native: NativeEngine,
 }
 
 /// What went wrong in a row, check by check, and how refusals were called.
@@ -181,11 +184,11 @@ async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> 
     // The count is the engine's.
     static ALONE: Mutex<()> = Mutex::const_new(());
     let _alone = ALONE.lock().await;
-    let before = stage.engine.handed_over();
+    let before = stage.native.handed_over();
     let dialer = |link: &str| parse_link(link).map(|(spec, _)| spec).map_err(|code| anyhow::anyhow!("{code:?}"));
-    let node = stage.engine.dialer(&dialer(link)?, AddressPolicy::Any)?;
+    let node = stage.native.dialer(&dialer(link)?, AddressPolicy::Any)?;
     let secured = dialer(&format!("https://{}?sni={SERVER_NAME}", part.site))?;
-    let dialer = build(&secured, node, stage.engine.tls())?;
+    let dialer = build(&secured, node, stage.native.tls())?;
     let (target, attempt) = (Target::parse(&stage.site.address.to_string())?, Attempt::within(PATIENCE));
     let mut stream = dialer.connect(&target, &attempt).await?;
     stream.write_all(request("DOWN", LARGE).as_bytes()).await?;
@@ -200,7 +203,7 @@ async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> 
     let mut verdict = [0; 7];
     stream.read_exact(&mut verdict).await.context("no verdict")?;
     ensure!(&verdict == b"intact\n", "damaged on the way up");
-    let after = stage.engine.handed_over();
+    let after = stage.native.handed_over();
     ensure!(after.sending - before.sending == 2, "we did not leave what is around the inner TLS");
     ensure!(after.receiving - before.receiving == 2, "the peer did not leave what is around the inner TLS");
     Ok(())
