@@ -14,6 +14,8 @@ mod limited;
 mod link;
 mod listener_socket;
 mod origin;
+#[cfg(unix)]
+pub mod postgres;
 mod secure;
 mod server;
 mod silent;

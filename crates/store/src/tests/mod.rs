@@ -1,4 +1,4 @@
-//! Tests of the store: one story for every kind, then what only SQLite and the writer can get wrong.
+//! Tests of the store: one suite for SQLite and PostgreSQL, then what only one of them and the writer can get wrong.
 
 mod control;
 mod failing_disk;
@@ -7,6 +7,7 @@ mod history;
 mod laws;
 mod memory;
 mod model;
+mod place;
 mod releasable;
 mod story;
 mod usage;

@@ -12,6 +12,7 @@ use hezar_core::{
 };
 use proptest::prelude::*;
 
+use super::place::Place;
 use crate::{
     AnnotationRow, BanRow, Change, Contents, DashboardKind, DashboardRow, HistoryRow, HistorySample, HistoryStep,
     NodeRow, NodeSums, SessionName, SessionRow, SiteBanRow, SourceError, SourceNodes, SourceRow,
@@ -28,19 +29,40 @@ pub(super) struct Model {
     history: BTreeMap<(HistoryStep, Timestamp), HistoryRow>,
     annotations: BTreeMap<NodeId, AnnotationRow>,
     dashboard: BTreeMap<(DashboardKind, Box<str>), DashboardRow>,
+    /// Whether older evidence does not replace newer, and what is known without measuring comes with the node alone.
+    is_shared: bool,
 }
 
 impl Model {
+    /// The empty model of the store at a place.
+    pub(super) fn of(place: &Place) -> Self {
+        Self { is_shared: place.is_shared, ..Self::default() }
+    }
+
+    fn put_node(&mut self, mut row: NodeRow) {
+        if let Some(known) = self.nodes.get(&row.id).filter(|_| self.is_shared) {
+            if row.record.last_checked < known.record.last_checked {
+                let Record { first_seen, unlisted_since, .. } = row.record;
+                row.record = Record { first_seen, unlisted_since, ..known.record.clone() };
+            }
+        }
+        self.nodes.insert(row.id, row);
+    }
+
+    fn put_record(&mut self, id: NodeId, record: Record) {
+        let Some(row) = self.nodes.get_mut(&id) else { return };
+        if !self.is_shared {
+            row.record = record;
+        } else if record.last_checked >= row.record.last_checked {
+            let Record { first_seen, unlisted_since, .. } = row.record;
+            row.record = Record { first_seen, unlisted_since, ..record };
+        }
+    }
+
     pub(super) fn apply(&mut self, change: &Change) {
         match change.clone() {
-            Change::PutNode(row) => {
-                self.nodes.insert(row.id, row);
-            }
-            Change::PutRecord(id, record) => {
-                if let Some(row) = self.nodes.get_mut(&id) {
-                    row.record = record;
-                }
-            }
+            Change::PutNode(row) => self.put_node(row),
+            Change::PutRecord(id, record) => self.put_record(id, record),
             Change::RemoveNode(id) => {
                 self.nodes.remove(&id);
                 self.listings.values_mut().for_each(|ids| ids.retain(|listed| *listed != id));

@@ -1,41 +1,29 @@
 //! What every kind of store must do, told once.
 
-use std::path::Path;
+use super::{
+    model::{Model, healthy, id, node, sorted},
+    place::Place,
+};
+use crate::{Change, Contents, SourceError, SourceRow, Store};
 
-use super::model::{Model, healthy, id, node, sorted};
-use crate::{Access, Change, Contents, SourceError, SourceRow, Sqlite, Store};
-
-/// Opens the same store again and again: in production this is another run of the program.
-trait Place {
-    type Kind: Store;
-    async fn open(&self) -> Self::Kind;
-}
-
-struct SqliteFile(tempfile::TempDir);
-
-impl Place for SqliteFile {
-    type Kind = Sqlite;
-
-    async fn open(&self) -> Sqlite {
-        Sqlite::open(&self.0.path().join("hezar.db"), Access::Exclusive).await.unwrap()
+#[tokio::test]
+async fn every_store_remembers() {
+    for place in Place::all("every_store_remembers") {
+        remembers(&place).await;
     }
 }
 
 #[tokio::test]
-async fn sqlite_tells_the_story() {
-    let place = SqliteFile(tempfile::tempdir().unwrap());
-    remembers(&place, place.0.path()).await;
+async fn every_store_takes_a_big_batch() {
+    for place in Place::all("every_store_takes_a_big_batch") {
+        big_batch(&place).await;
+    }
 }
 
-#[tokio::test]
-async fn sqlite_takes_a_big_batch() {
-    big_batch(&SqliteFile(tempfile::tempdir().unwrap())).await;
-}
-
-async fn remembers<P: Place>(place: &P, directory: &Path) {
+async fn remembers(place: &Place) {
     let store = place.open().await;
     assert_eq!(store.load().await.unwrap(), Contents::default());
-    let mut model = Model::default();
+    let mut model = Model::of(place);
     let error = SourceError { code: "http-status".into(), text: "the server answered 404".into() };
     let failing = SourceRow { error: Some(error), failures: 3, ..SourceRow::new("b", "github") };
     let first = vec![
@@ -49,7 +37,7 @@ async fn remembers<P: Place>(place: &P, directory: &Path) {
         Change::PutRecord(id(2), healthy(7)),
         Change::PutRecord(id(98), healthy(7)),
     ];
-    write(&store, &mut model, &first).await;
+    write(&*store, &mut model, &first).await;
     let second = vec![
         Change::PutRecord(id(2), healthy(1)),
         Change::PutRecord(id(2), healthy(2)),
@@ -59,10 +47,11 @@ async fn remembers<P: Place>(place: &P, directory: &Path) {
         Change::RemoveSource("b".into()),
         Change::SetListing { source: "c".into(), ids: vec![], complete: true },
     ];
-    write(&store, &mut model, &second).await;
+    write(&*store, &mut model, &second).await;
 
-    let copy = directory.join("copy.db");
-    store.backup(&copy, false).await.unwrap();
+    if !place.is_shared {
+        store.backup(&place.folder().join("copy.db"), false).await.unwrap();
+    }
     store.close().await;
     assert_eq!(store.load().await.unwrap_err().code(), "store-closed");
     drop(store);
@@ -73,20 +62,20 @@ async fn remembers<P: Place>(place: &P, directory: &Path) {
     assert_eq!((two.record.state, two.record.latency.unwrap().as_millis()), (hezar_core::State::Healthy, 2));
 }
 
-async fn write<S: Store>(store: &S, model: &mut Model, changes: &[Change]) {
+async fn write(store: &dyn Store, model: &mut Model, changes: &[Change]) {
     store.write(changes).await.unwrap();
     changes.iter().for_each(|change| model.apply(change));
     assert_eq!(sorted(store.load().await.unwrap()), model.state());
 }
 
-async fn big_batch<P: Place>(place: &P) {
+async fn big_batch(place: &Place) {
     let store = place.open().await;
     let mut changes: Vec<Change> = (0..20_011).map(|n| Change::PutNode(node(n))).collect();
     changes.push(Change::SetListing { source: "all".into(), ids: (0..20_011).map(id).collect(), complete: true });
     changes.extend((0..20_011).step_by(2).map(|n| Change::PutRecord(id(n), healthy(n))));
     changes.extend((0..20_011).step_by(3).map(|n| Change::RemoveNode(id(n))));
     store.write(&changes).await.unwrap();
-    let mut model = Model::default();
+    let mut model = Model::of(place);
     changes.iter().for_each(|change| model.apply(change));
     assert_eq!(sorted(store.load().await.unwrap()), model.state());
 }
