@@ -39,7 +39,9 @@ pub use row::{
     SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
-pub use shared::{SharedStore, StoreIdentity};
+pub use shared::{
+    BEAT_EVERY, Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members, SharedStore, StoreIdentity,
+};
 pub use snapshot::{BackupFolder, SnapshotFile, SnapshotStatus};
 pub use sqlite::{Access, DatabaseSummary, Sqlite, newest_schema};
 pub use store::Store;

@@ -186,7 +186,7 @@ fn annotation(row: &PgRow) -> Result<AnnotationRow, sqlx::Error> {
     })
 }
 
-fn source(row: &PgRow) -> Result<SourceRow, sqlx::Error> {
+pub(super) fn source(row: &PgRow) -> Result<SourceRow, sqlx::Error> {
     let text = |column: usize| row.try_get::<Option<&str>, _>(column).map(|text| text.map(Box::<str>::from));
     let time = |column: usize| row.try_get::<Option<i64>, _>(column).map(|number| number.map(to_time));
     let number = |column: usize| row.try_get(column).map(to_u32);

@@ -5,11 +5,13 @@ mod control;
 mod error;
 mod history;
 mod load;
+mod members;
 mod nodes;
 mod records;
 mod schema;
 mod server;
 mod sessions;
+mod shared;
 mod transaction;
 mod usage;
 mod values;
@@ -246,12 +248,5 @@ impl Store for Postgres {
     async fn close(&self) {
         // A server that does not answer must not keep the program from ending.
         let _ = timeout(LONGEST_CLOSE, self.pool.close()).await;
-    }
-}
-
-#[async_trait]
-impl SharedStore for Postgres {
-    fn identify(&self, identity: StoreIdentity) {
-        *self.identity.write() = identity;
     }
 }

@@ -1,10 +1,14 @@
 //! What only a store can do that several instances share: PostgreSQL.
 
-use std::sync::Arc;
+mod members;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::Store;
+use crate::{SourceRow, Store, StoreError};
+
+pub use members::{BEAT_EVERY, Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members};
 
 /// Who writes to a shared store, and whose measurements it reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,4 +31,60 @@ pub struct StoreIdentity {
 pub trait SharedStore: Store {
     /// Says who writes from now on. Without it the instance has no name and measures from the only region.
     fn identify(&self, identity: StoreIdentity);
+
+    /// Says that an instance lives, and returns all members. A beat under the name of another living process does not count, unless
+    /// `takes_over` says that this process is dead.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn beat(&self, beat: &MemberBeat, takes_over: bool) -> Result<Members, StoreError>;
+
+    /// All members by name, as [`SharedStore::beat`] returns them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn members(&self) -> Result<Vec<MemberRow>, StoreError>;
+
+    /// Lets another process beat under the name from now on: it takes over from this one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn hand_over_member(&self, name: &str, incarnation: i64) -> Result<(), StoreError>;
+
+    /// Takes an instance off the list, and gives its claims up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn leave(&self, name: &str, incarnation: i64) -> Result<(), StoreError>;
+
+    /// Says that an instance is to be drained, or is not any more; it learns so with its next beat. False when there is none of this
+    /// name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn set_draining(&self, name: &str, draining: bool) -> Result<bool, StoreError>;
+
+    /// Claims a source for one reading. Claiming again before the lease has run out lengthens it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn claim_source(&self, source: &str, holder: &str, lease: Duration) -> Result<Claimed, StoreError>;
+
+    /// Gives a claimed source up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn release_source(&self, source: &str, holder: &str) -> Result<(), StoreError>;
+
+    /// Asks the instances that read sources to read these now; they learn so with their next beat.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn request_fetch(&self, sources: &[Arc<str>]) -> Result<(), StoreError>;
+
+    /// The row of a source as it is now; `None` when it was never read.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn source(&self, name: &str) -> Result<Option<SourceRow>, StoreError>;
 }
