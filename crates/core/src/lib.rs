@@ -37,9 +37,10 @@ pub use label::{Label, displayable};
 pub use latency_buckets::LatencyBuckets;
 pub use node::{ChainTooLong, NodeId, NodeSpec, ParseNodeIdError};
 pub use outbound::{
-    AnyTls, Congestion, Credentials, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, ImpossiblePair,
-    Obfs2, Outbound, PacketEncoding, Plugin, Shadowsocks, ShadowsocksR, SocksProxy, SocksVersion, StreamNode,
-    StreamProtocol, Trojan, Tuic, TuicUser, UdpRelayMode, Vision, Vless, Vmess, VmessCipher, WireGuard,
+    AnyTls, ClashKind, ClashOnly, Congestion, Credentials, HttpProxy, Hysteria, Hysteria2, HysteriaObfs,
+    HysteriaTransport, ImpossiblePair, Mieru, MieruMultiplexing, MieruTransport, Obfs2, Outbound, PacketEncoding,
+    Plugin, Shadowsocks, ShadowsocksR, Snell, SnellObfs, SocksProxy, SocksVersion, Ssh, StreamNode, StreamProtocol,
+    Trojan, Tuic, TuicUser, UdpRelayMode, Vision, Vless, Vmess, VmessCipher, WireGuard,
 };
 pub use reach::{Reach, leads_to};
 pub use roles::{ParseRolesError, Role, Roles};

@@ -62,6 +62,10 @@ fn build_node(
         Outbound::Hysteria2(settings) => protocol::hysteria2::build(settings, &spec.server, via, clients),
         Outbound::Hysteria(_) => Err(BuildError::Unsupported("Hysteria 1")),
         Outbound::Tuic(settings) => protocol::tuic::build(settings, &spec.server, via, clients),
+        Outbound::Snell(_) => Err(BuildError::Unsupported("Snell")),
+        Outbound::Ssh(_) => Err(BuildError::Unsupported("SSH")),
+        Outbound::Mieru(_) => Err(BuildError::Unsupported("mieru")),
+        Outbound::ClashOnly(settings) => Err(BuildError::Unsupported(settings.kind.name())),
         Outbound::WireGuard(settings) => protocol::wireguard::build(settings, &spec.server, via, &clients.budget),
     }
 }

@@ -8,6 +8,7 @@ mod address;
 mod arbitrary;
 mod carrier;
 mod charset;
+mod clash_only;
 mod document;
 mod field;
 mod hints;
@@ -16,6 +17,7 @@ mod list;
 mod markup;
 mod outbound;
 mod parsed;
+mod rare;
 mod reject;
 #[cfg(test)]
 mod tests;

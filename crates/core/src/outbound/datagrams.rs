@@ -1,6 +1,6 @@
 //! Which nodes can carry datagrams, told from their description alone.
 
-use super::{Outbound, Shadowsocks, SocksProxy, SocksVersion};
+use super::{ClashKind, MieruTransport, Outbound, Shadowsocks, SocksProxy, SocksVersion};
 
 impl Outbound {
     /// Whether the protocol with these settings carries datagrams. Whether the server really does shows when it is used.
@@ -12,7 +12,9 @@ impl Outbound {
             // A plugin disguises the stream alone, and datagrams beside it would lift the disguise.
             Self::Shadowsocks(Shadowsocks { plugin, udp_over_tcp, .. }) => *udp_over_tcp || plugin.is_none(),
             Self::Stream(_) | Self::Hysteria2(_) | Self::Tuic(_) | Self::WireGuard(_) | Self::AnyTls(_) => true,
-            Self::Http(_) | Self::ShadowsocksR(_) | Self::Hysteria(_) => false,
+            Self::ShadowsocksR(_) | Self::Hysteria(_) | Self::Mieru(_) | Self::ClashOnly(_) => true,
+            Self::Snell(snell) => snell.version >= 3,
+            Self::Http(_) | Self::Ssh(_) => false,
         }
     }
 
@@ -21,7 +23,9 @@ impl Outbound {
     pub const fn sends_datagrams(&self) -> bool {
         match self {
             Self::Shadowsocks(Shadowsocks { udp_over_tcp, .. }) => !*udp_over_tcp,
-            Self::Stream(_) | Self::AnyTls(_) => false,
+            Self::Stream(_) | Self::AnyTls(_) | Self::Snell(_) | Self::Ssh(_) => false,
+            Self::Mieru(mieru) => matches!(mieru.transport, MieruTransport::Udp),
+            Self::ClashOnly(node) => !matches!(node.kind, ClashKind::GostRelay | ClashKind::Sudoku),
             _ => true,
         }
     }

@@ -1,8 +1,9 @@
 //! The canonical forms of the protocols.
 
 use super::{
-    Congestion, Credentials, Hysteria, Hysteria2, HysteriaTransport, Obfs2, Outbound, PacketEncoding, Shadowsocks,
-    SocksVersion, StreamProtocol, Tuic, TuicUser, UdpRelayMode, Vision, VmessCipher, WireGuard,
+    Congestion, Credentials, Hysteria, Hysteria2, HysteriaTransport, Mieru, MieruTransport, Obfs2, Outbound,
+    PacketEncoding, Shadowsocks, Snell, SocksVersion, Ssh, StreamProtocol, Tuic, TuicUser, UdpRelayMode, Vision,
+    VmessCipher, WireGuard,
 };
 use crate::{Canon, Canonical, Secret, Tls};
 
@@ -160,6 +161,38 @@ impl Canonical for WireGuard {
     }
 }
 
+impl Canonical for Snell {
+    fn canonical(&self, canon: &mut Canon) {
+        canon.text("psk", self.psk.expose());
+        canon.show("version", Some(self.version));
+        canon.text("obfs", self.obfs.map_or("", |obfs| obfs.name()));
+        canon.text("obfs-host", self.obfs_host.as_deref().unwrap_or_default());
+    }
+}
+
+impl Canonical for Ssh {
+    fn canonical(&self, canon: &mut Canon) {
+        canon.text("user", &self.username);
+        canon.text("password", self.password.as_ref().map_or("", Secret::expose));
+        canon.text("key", self.private_key.as_ref().map_or("", Secret::expose));
+        canon.text("passphrase", self.passphrase.as_ref().map_or("", Secret::expose));
+        canon.list("host-key", self.host_keys.iter().map(AsRef::as_ref));
+        canon.list("algorithm", self.host_key_algorithms.iter().map(AsRef::as_ref));
+    }
+}
+
+impl Canonical for Mieru {
+    fn canonical(&self, canon: &mut Canon) {
+        canon.text("user", &self.username);
+        canon.text("password", self.password.expose());
+        canon.show("last-port", self.last_port);
+        canon.flag("udp", self.transport == MieruTransport::Udp);
+        canon.text("multiplexing", self.multiplexing.map_or("", |level| level.name()));
+        canon.flag("no-wait", self.no_wait);
+        canon.text("pattern", self.traffic_pattern.as_deref().unwrap_or_default());
+    }
+}
+
 impl Canonical for Outbound {
     fn canonical(&self, canon: &mut Canon) {
         canon.group(self.scheme());
@@ -194,6 +227,10 @@ impl Canonical for Outbound {
             Self::Hysteria(hysteria) => hysteria.canonical(canon),
             Self::Tuic(tuic) => tuic.canonical(canon),
             Self::WireGuard(wireguard) => wireguard.canonical(canon),
+            Self::Snell(snell) => snell.canonical(canon),
+            Self::Ssh(ssh) => ssh.canonical(canon),
+            Self::Mieru(mieru) => mieru.canonical(canon),
+            Self::ClashOnly(node) => canon.text("settings", node.settings.expose()),
         }
     }
 }

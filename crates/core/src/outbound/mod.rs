@@ -3,11 +3,13 @@
 mod datagrams;
 mod form;
 mod quic;
+mod rare;
 mod stream;
 mod verification;
 
 pub use self::{
     quic::{Congestion, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, Obfs2, Tuic, TuicUser, UdpRelayMode},
+    rare::{ClashKind, ClashOnly, Mieru, MieruMultiplexing, MieruTransport, Snell, SnellObfs, Ssh},
     stream::{ImpossiblePair, PacketEncoding, StreamNode, StreamProtocol, Trojan, Vision, Vless, Vmess, VmessCipher},
 };
 use std::fmt;
@@ -174,6 +176,14 @@ pub enum Outbound {
     Tuic(Box<Tuic>),
     /// WireGuard.
     WireGuard(Box<WireGuard>),
+    /// Snell.
+    Snell(Box<Snell>),
+    /// SSH.
+    Ssh(Box<Ssh>),
+    /// mieru.
+    Mieru(Box<Mieru>),
+    /// A protocol that only Clash cores speak.
+    ClashOnly(Box<ClashOnly>),
 }
 
 impl Outbound {
@@ -206,6 +216,10 @@ impl Outbound {
             Self::Hysteria(_) => "hysteria",
             Self::Tuic(_) => "tuic",
             Self::WireGuard(_) => "wireguard",
+            Self::Snell(_) => "snell",
+            Self::Ssh(_) => "ssh",
+            Self::Mieru(_) => "mieru",
+            Self::ClashOnly(node) => node.kind.name(),
         }
     }
 
@@ -216,9 +230,19 @@ impl Outbound {
             Self::Socks(_) | Self::Http(_) | Self::Shadowsocks(_) | Self::ShadowsocksR(_) | Self::AnyTls(_) => {
                 TransportKind::Tcp
             }
+            Self::Snell(_) | Self::Ssh(_) => TransportKind::Tcp,
             Self::Stream(node) => node.carrier().transport(),
             Self::Hysteria2(_) | Self::Hysteria(_) | Self::Tuic(_) => TransportKind::Quic,
             Self::WireGuard(_) => TransportKind::Udp,
+            Self::Mieru(mieru) => match mieru.transport {
+                MieruTransport::Tcp => TransportKind::Tcp,
+                MieruTransport::Udp => TransportKind::Udp,
+            },
+            Self::ClashOnly(node) => match node.kind {
+                ClashKind::GostRelay | ClashKind::Sudoku | ClashKind::TrustTunnel => TransportKind::Tcp,
+                ClashKind::Masque | ClashKind::ShadowQuic => TransportKind::Quic,
+                ClashKind::AmneziaWg | ClashKind::OpenVpn => TransportKind::Udp,
+            },
         }
     }
 
@@ -232,7 +256,14 @@ impl Outbound {
             Self::Socks(_) | Self::Http(_) => SecurityKind::None,
             Self::Shadowsocks(_) | Self::ShadowsocksR(_) | Self::WireGuard(_) => SecurityKind::None,
             Self::Stream(node) => node.carrier().security(),
+            Self::Snell(_) | Self::Ssh(_) | Self::Mieru(_) => SecurityKind::None,
             Self::AnyTls(_) | Self::Hysteria2(_) | Self::Hysteria(_) | Self::Tuic(_) => SecurityKind::Tls,
+            Self::ClashOnly(node) => match node.kind {
+                ClashKind::AmneziaWg | ClashKind::GostRelay | ClashKind::Sudoku => SecurityKind::None,
+                ClashKind::Masque | ClashKind::OpenVpn | ClashKind::ShadowQuic | ClashKind::TrustTunnel => {
+                    SecurityKind::Tls
+                }
+            },
         }
     }
 }
@@ -255,7 +286,16 @@ mod tests {
             obfs: "plain".into(),
             obfs_param: "SECRET".into(),
         };
-        let told = format!("{plugin:?} {ssr:?}");
+        let clash = ClashOnly { kind: ClashKind::Sudoku, settings: r#"{"key":"SECRET"}"#.into() };
+        let ssh = Ssh {
+            username: "root".into(),
+            password: Some("SECRET".into()),
+            private_key: Some("SECRET".into()),
+            passphrase: Some("SECRET".into()),
+            host_keys: Vec::new(),
+            host_key_algorithms: Vec::new(),
+        };
+        let told = format!("{plugin:?} {ssr:?} {clash:?} {ssh:?}");
         assert!(told.contains("password") && told.contains("auth_chain_a") && !told.contains("SECRET"), "{told}");
     }
 }

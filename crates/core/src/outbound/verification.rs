@@ -38,6 +38,7 @@ impl Outbound {
             Self::Hysteria(hysteria) => (Some(&hysteria.tls), None),
             Self::Tuic(tuic) => (Some(&tuic.tls), None),
             Self::Shadowsocks(_) | Self::ShadowsocksR(_) | Self::WireGuard(_) => (None, None),
+            Self::Snell(_) | Self::Ssh(_) | Self::Mieru(_) | Self::ClashOnly(_) => (None, None),
         };
         first.into_iter().chain(second)
     }
@@ -45,11 +46,15 @@ impl Outbound {
     /// Whether a server's certificate is accepted unseen somewhere: anybody on the way can pose as that server.
     #[must_use]
     pub fn skips_verification(&self) -> bool {
-        let plugin = match self {
-            Self::Shadowsocks(Shadowsocks { plugin, .. }) => plugin.as_ref(),
-            _ => None,
+        let skips = match self {
+            Self::Shadowsocks(Shadowsocks { plugin, .. }) => {
+                plugin.as_ref().is_some_and(|plugin| plugin.skips_verification())
+            }
+            Self::Ssh(ssh) => ssh.host_keys.is_empty(),
+            Self::ClashOnly(node) => node.skips_verification(),
+            _ => false,
         };
-        self.tls_layers().any(Tls::skips_verification) || plugin.is_some_and(|plugin| plugin.skips_verification())
+        skips || self.tls_layers().any(Tls::skips_verification)
     }
 }
 

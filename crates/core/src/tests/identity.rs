@@ -104,6 +104,26 @@ pub(super) fn kinds() -> Vec<(&'static str, Outbound)> {
         reduce_rtt: true,
         tls: tls(),
     };
+    let snell =
+        Snell { psk: secret("p"), version: 4, obfs: Some(SnellObfs::Http), obfs_host: Some("h.example".into()) };
+    let ssh = Ssh {
+        username: "u".into(),
+        password: Some(secret("p")),
+        private_key: None,
+        passphrase: None,
+        host_keys: vec!["ssh-ed25519 AAAA".into()],
+        host_key_algorithms: Vec::new(),
+    };
+    let mieru = Mieru {
+        username: "u".into(),
+        password: secret("p"),
+        last_port: Some(445),
+        transport: MieruTransport::Udp,
+        multiplexing: Some(MieruMultiplexing::Low),
+        no_wait: true,
+        traffic_pattern: None,
+    };
+    let sudoku = ClashOnly { kind: ClashKind::Sudoku, settings: secret(r#"{"key":"k"}"#) };
     let stream = |protocol, carrier| Outbound::stream(protocol, carrier).unwrap();
     vec![
         ("socks4a", Outbound::Socks(SocksProxy { version: SocksVersion::V4a, credentials: credentials(), tls: None })),
@@ -126,6 +146,10 @@ pub(super) fn kinds() -> Vec<(&'static str, Outbound)> {
         ("hysteria", Outbound::Hysteria(Box::new(hysteria))),
         ("tuic", Outbound::Tuic(Box::new(tuic))),
         ("wireguard", Outbound::WireGuard(Box::new(wireguard()))),
+        ("snell", Outbound::Snell(Box::new(snell))),
+        ("ssh", Outbound::Ssh(Box::new(ssh))),
+        ("mieru", Outbound::Mieru(Box::new(mieru))),
+        ("sudoku", Outbound::ClashOnly(Box::new(sudoku))),
     ]
 }
 
@@ -142,7 +166,7 @@ pub(super) fn all_differ(outbounds: impl IntoIterator<Item = Outbound>) {
     }
 }
 
-const GOLDEN: [(&str, &str); 20] = [
+const GOLDEN: [(&str, &str); 24] = [
     ("socks4a", "54de8d35e002cca8abab86dfe85cea83"),
     ("tor", "4cd7328b7120f0559f2d49b1aff26bc7"),
     ("https", "75927be91673570faa0e2b68d0ee2d5f"),
@@ -163,6 +187,10 @@ const GOLDEN: [(&str, &str); 20] = [
     ("hysteria", "b9ac55f292b81a97fefc730c7d24890d"),
     ("tuic", "8ff91a38584ee3f4bbb015a6bad4e85f"),
     ("wireguard", "4f5c7f6382e6ed78d35b0910a722b76e"),
+    ("snell", "425d9a6ffb8d362825338fa8f7fc262c"),
+    ("ssh", "3dd6a4bb4cce051ed5e8530cc320d29f"),
+    ("mieru", "fbdd48eab1fcf02e1074f14444cba850"),
+    ("sudoku", "22df3173bf84ed1a9d758f5780cb6870"),
 ];
 
 #[test]
@@ -176,7 +204,7 @@ fn identities_never_change() {
 #[test]
 fn kinds_differ_and_have_the_schemes_of_their_links() {
     let schemes: HashSet<_> = kinds().iter().map(|(_, outbound)| outbound.scheme()).collect();
-    assert_eq!(schemes.len(), 13, "{schemes:?}");
+    assert_eq!(schemes.len(), 17, "{schemes:?}");
     all_differ(kinds().into_iter().map(|(_, outbound)| outbound));
 }
 

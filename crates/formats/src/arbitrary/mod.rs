@@ -6,6 +6,7 @@
 mod carrier;
 pub(crate) mod documents;
 pub(crate) mod links;
+mod rare;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::*;
@@ -225,7 +226,8 @@ fn wireguard<W: Words>() -> BoxedStrategy<Outbound> {
         .boxed()
 }
 
-fn outbound<W: Words>() -> BoxedStrategy<Outbound> {
+/// Any protocol at a server's port.
+fn outbound<W: Words>(port: u16) -> BoxedStrategy<Outbound> {
     let versions = select(vec![SocksVersion::V4, SocksVersion::V4a, SocksVersion::V5, SocksVersion::Tor]);
     let socks = (versions, W::credentials(), rarely::<W, _>(tls::<W>())).prop_map(|(version, credentials, tls)| {
         Outbound::Socks(SocksProxy { version, credentials, tls: tls.map(Box::new) })
@@ -245,6 +247,10 @@ fn outbound<W: Words>() -> BoxedStrategy<Outbound> {
         1 => hysteria::<W>(),
         1 => tuic::<W>(),
         1 => wireguard::<W>(),
+        1 => rare::snell::<W>(),
+        1 => rare::ssh::<W>(),
+        1 => rare::mieru::<W>(port),
+        1 => rare::clash_only::<W>(),
     ]
     .boxed()
 }
@@ -252,5 +258,7 @@ fn outbound<W: Words>() -> BoxedStrategy<Outbound> {
 /// Any node that stands alone.
 fn node<W: Words>() -> BoxedStrategy<NodeSpec> {
     let server = (W::host(), 1..=u16::MAX).prop_map(|(host, port)| Target::new(host, port).unwrap());
-    (server, outbound::<W>()).prop_map(|(server, outbound)| NodeSpec::new(server, outbound)).boxed()
+    let node =
+        |server: Target| outbound::<W>(server.port()).prop_map(move |outbound| NodeSpec::new(server.clone(), outbound));
+    server.prop_flat_map(node).boxed()
 }

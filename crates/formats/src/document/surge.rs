@@ -11,6 +11,7 @@ use crate::{
     carrier::{CarrierText, SecurityText},
     field, outbound,
     outbound::{ShadowsocksRText, UserText},
+    rare::{SnellText, SshText},
 };
 
 /// Types that are not proxy servers.
@@ -35,6 +36,7 @@ const TYPES: &[&str] = &[
     "tuic-v5",
     "anytls",
     "snell",
+    "ssh",
 ];
 
 /// Whether a line alone can be recognised as one of these rows.
@@ -83,6 +85,20 @@ fn node(row: &Row<'_>) -> Result<Option<NodeSpec>, RejectCode> {
         }
         "hysteria2" | "hy2" => hysteria2(row)?,
         "tuic" | "tuic-v5" => tuic(row)?,
+        "snell" => SnellText {
+            psk: row.text(&["psk"]),
+            version: row.text(&["version"]),
+            obfs: row.text(&["obfs"]),
+            obfs_host: row.text(&["obfs-host"]),
+        }
+        .outbound()?,
+        // A private key and the server's stand elsewhere in Surge, so only a password can be read here.
+        "ssh" => SshText {
+            username: keyed(row, &["username"], 3),
+            password: keyed(row, &["password"], 4),
+            ..SshText::default()
+        }
+        .outbound()?,
         "anytls" => {
             let password = outbound::credential(keyed(row, &["password"], 3))?;
             Outbound::AnyTls(Box::new(AnyTls { password, tls: tls(row) }))

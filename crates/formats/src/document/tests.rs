@@ -119,7 +119,7 @@ fn one_broken_clash_entry_costs_only_itself() {
     let good = |n: u8| format!("- {{name: n{n}, type: http, server: 192.0.2.{n}, port: 80}}\n");
     let text = format!(
         "proxies:\n{}- {{name: \"a\"b\"-1\", type: http, server: \"2001:db8::1\", port: 80}}\n- {{name: x, type: {{\n\
-         {}- {{name: y, type: http}}\n- {{type: mieru, server: 192.0.2.9, port: 1}}\nproxy-groups:\n- {{name: z}}\n",
+         {}- {{name: y, type: http}}\n- {{type: juicity, server: 192.0.2.9, port: 1}}\nproxy-groups:\n- {{name: z}}\n",
         good(1),
         good(2)
     );
@@ -218,7 +218,7 @@ fn sing_box() {
   {{"type": "socks", "tag": "c", "server": "192.0.2.1", "server_port": 1, "version": "4a"}},
   {{"type": "shadowsocks", "tag": "e", "method": "aes-128-gcm", "password": "p", "detour": "f"}},
   {{"type": "shadowtls", "tag": "f", "server": "192.0.2.7", "server_port": 443, "version": 3, "password": "q", "tls": {{"enabled": true, "server_name": "h.example"}}}},
-  {{"type": "ssh", "server": "192.0.2.1"}},
+  {{"type": "naive", "server": "192.0.2.1"}},
 ],
 "endpoints": [ {{"type": "wireguard", "tag": "w", "address": ["10.0.0.2/32"], "private_key": "{KEY}", "peers": [{{"address": "192.0.2.1", "port": 51820, "public_key": "{KEY}", "reserved": "AQID"}}]}} ] }}"#
     );
@@ -384,7 +384,7 @@ fn surge_and_loon() {
         "[General]\nloglevel = notify\n[Proxy]\nD = direct\nA = ss, 192.0.2.1, 8388, encrypt-method=aes-128-gcm, password=\"a,b=\", obfs=http, obfs-host=h.example\n\
          B = vmess, example.org, 443, username={ID}, tls=true, ws=true, ws-path=/p, ws-headers=Host:h.example|X:1, vmess-aead=true\n\
          C = trojan, example.org, 443, password=p, sni=s.example, skip-cert-verify=true\nE = https, example.org, 443, user, pass\n\
-         F = Shadowsocks,192.0.2.1,8389,aes-128-gcm,\"p\"\nG = snell, example.org, 1, psk=x\n[Proxy Group]\nX = select, A\n"
+         F = Shadowsocks,192.0.2.1,8389,aes-128-gcm,\"p\"\nG = juicity, example.org, 1, psk=x\n[Proxy Group]\nX = select, A\n"
     );
     let parsed = read(&text).unwrap();
     let found: Vec<_> = parsed.nodes.iter().map(|e| (e.line, e.spec.scheme(), e.label.as_str())).collect();

@@ -2,7 +2,7 @@
 
 use hezar_core::{Label, NodeSpec};
 
-use super::{clash::read::is_amnezia, ini};
+use super::{amnezia, ini};
 use crate::{
     Parsed, RejectCode, field,
     outbound::WireGuardText,
@@ -74,9 +74,6 @@ fn sections(text: &str) -> Vec<Section> {
 }
 
 fn node(interface: &Tree, peer: &Tree) -> Result<NodeSpec, RejectCode> {
-    if is_amnezia(interface) {
-        return Err(RejectCode::UnsupportedScheme);
-    }
     // A key may be given several times.
     let addresses = interface.pairs().iter().filter(|(key, _)| key.as_ref() == "address");
     let outbound = WireGuardText {
@@ -92,6 +89,7 @@ fn node(interface: &Tree, peer: &Tree) -> Result<NodeSpec, RejectCode> {
         keepalive: peer.text(&["persistentkeepalive"]),
     }
     .outbound()?;
+    let outbound = amnezia::with_options(outbound, interface)?;
     let (host, port) = peer.text(&["endpoint"]).rsplit_once(':').ok_or(RejectCode::BadHost)?;
     Ok(NodeSpec::new(field::server(host, port)?, outbound))
 }

@@ -3,14 +3,18 @@
 pub(crate) mod admission;
 mod anytls;
 pub(crate) mod chain;
+mod clash_only;
 mod http;
 mod hysteria;
 mod hysteria2;
+mod mieru;
 mod plugin;
 mod security;
 mod shadowrocket;
 mod shadowsocks;
+mod snell;
 mod socks;
+mod ssh;
 mod ssr;
 mod transport;
 mod trojan;
@@ -45,6 +49,11 @@ pub(crate) enum Scheme {
     Tuic,
     AnyTls,
     WireGuard,
+    Snell,
+    Ssh,
+    Mieru,
+    /// A protocol that only Clash cores speak.
+    ClashOnly,
     Socks(SocksVersion),
     /// SOCKS inside TLS.
     SocksTls(SocksVersion),
@@ -73,6 +82,10 @@ impl Scheme {
             "tuic" => Self::Tuic,
             "anytls" => Self::AnyTls,
             "wireguard" | "wg" => Self::WireGuard,
+            "snell" => Self::Snell,
+            "ssh" => Self::Ssh,
+            "mierus" => Self::Mieru,
+            clash_only::SCHEME => Self::ClashOnly,
             "socks" | "socks5" | "socks5h" => Self::Socks(SocksVersion::V5),
             "socks4" => Self::Socks(SocksVersion::V4),
             "socks4a" => Self::Socks(SocksVersion::V4a),
@@ -103,7 +116,7 @@ impl Scheme {
 
     /// Whether the scheme also means things that are not proxies, so that it does not end another link.
     pub(crate) const fn is_ambiguous(self) -> bool {
-        matches!(self, Self::Http | Self::Https | Self::Telegram)
+        matches!(self, Self::Http | Self::Https | Self::Telegram | Self::Ssh)
     }
 }
 
@@ -115,7 +128,6 @@ const FOREIGN: &[&str] = &[
     "juicity",
     "masque",
     "mieru",
-    "mierus",
     "mtproto",
     "naive",
     "naive+https",
@@ -124,9 +136,7 @@ const FOREIGN: &[&str] = &[
     "shadowtls",
     "slipnet",
     "sn",
-    "snell",
     "ssconf",
-    "ssh",
     "vpn",
     "warp",
 ];
@@ -192,6 +202,10 @@ fn read_alone(scheme: Scheme, body: &str) -> Result<Named, RejectCode> {
         Scheme::Tuic => tuic::read(body),
         Scheme::AnyTls => anytls::read(body),
         Scheme::WireGuard => wireguard::read(body),
+        Scheme::Snell => snell::read(body),
+        Scheme::Ssh => ssh::read(body),
+        Scheme::Mieru => mieru::read(body),
+        Scheme::ClashOnly => clash_only::read(body),
         Scheme::Socks(version) => socks::read(body, version, false),
         Scheme::SocksTls(version) => socks::read(body, version, true),
         Scheme::Http => http::read(body, false),
@@ -231,13 +245,21 @@ pub(crate) fn write_alone(node: &NodeSpec, label: &Label) -> String {
         Outbound::Hysteria(hysteria) => hysteria::write(hysteria, server, label),
         Outbound::Tuic(tuic) => tuic::write(tuic, server, label),
         Outbound::WireGuard(wireguard) => wireguard::write(wireguard, server, label),
+        Outbound::Snell(snell) => snell::write(snell, server, label),
+        Outbound::Ssh(ssh) => ssh::write(ssh, server, label),
+        Outbound::Mieru(mieru) => mieru::write(mieru, server, label),
+        Outbound::ClashOnly(node) => clash_only::write(node, server, label),
     }
 }
 
 /// Puts a link together; `userinfo` is already escaped.
 fn assemble(scheme: &str, userinfo: Option<&str>, server: &Target, pairs: &Pairs<'_>, label: &Label) -> String {
     let (userinfo, at) = userinfo.map_or(("", ""), |userinfo| (userinfo, "@"));
-    let mut link = format!("{scheme}://{userinfo}{at}{server}");
+    with_parameters(format!("{scheme}://{userinfo}{at}{server}"), pairs, label)
+}
+
+/// Appends the parameters and the name to a link.
+fn with_parameters(mut link: String, pairs: &Pairs<'_>, label: &Label) -> String {
     pairs.append(&mut link);
     if !label.is_empty() {
         link.push('#');

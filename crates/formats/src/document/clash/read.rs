@@ -1,16 +1,20 @@
 //! Reads one entry of Clash's `proxies` as a node.
 
 use hezar_core::{
-    AnyTls, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin, Secret, SecurityKind,
-    SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
+    AnyTls, ClashKind, ClashOnly, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin,
+    Secret, SecurityKind, SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
 };
 
-use super::{super::xhttp, plugin};
+use super::{
+    super::{amnezia, xhttp},
+    plugin,
+};
 use crate::{
     RejectCode,
     carrier::{CarrierText, EARLY_DATA_HEADER, SecurityText},
-    field, outbound,
+    clash_only, field, outbound,
     outbound::{ShadowsocksRText, UserText, WireGuardText},
+    rare::{MieruText, SnellText, SshText},
     tree::{Tree, headers},
 };
 
@@ -32,7 +36,13 @@ pub(in super::super) fn entry(entry: &Tree) -> Result<Option<NodeSpec>, RejectCo
         "hysteria2" | "hy2" => return hysteria2(entry).map(Some),
         "tuic" => tuic(entry)?,
         "wireguard" | "wg" => return wireguard(entry).map(Some),
-        _ => return Err(RejectCode::UnsupportedScheme),
+        "snell" => snell(entry)?,
+        "ssh" => ssh(entry)?,
+        "mieru" => return mieru(entry).map(Some),
+        kind => match clash_only::kind_of_entry(kind) {
+            Some(kind) => clash_only(kind, entry)?,
+            None => return Err(RejectCode::UnsupportedScheme),
+        },
     };
     let server = field::server(entry.text(&["server"]), entry.text(&["port"]))?;
     Ok(Some(NodeSpec::new(server, outbound)))
@@ -281,10 +291,50 @@ fn tuic(entry: &Tree) -> Result<Outbound, RejectCode> {
     })))
 }
 
-fn wireguard(entry: &Tree) -> Result<NodeSpec, RejectCode> {
-    if is_amnezia(entry.get("amnezia-wg-option")) {
-        return Err(RejectCode::UnsupportedScheme);
+fn snell(entry: &Tree) -> Result<Outbound, RejectCode> {
+    let obfs = entry.get("obfs-opts");
+    SnellText {
+        psk: entry.text(&["psk"]),
+        version: entry.text(&["version"]),
+        obfs: obfs.text(&["mode"]),
+        obfs_host: obfs.text(&["host"]),
     }
+    .outbound()
+}
+
+fn ssh(entry: &Tree) -> Result<Outbound, RejectCode> {
+    SshText {
+        username: entry.text(&["username"]),
+        password: entry.text(&["password"]),
+        private_key: entry.text(&["private-key", "privateKey"]),
+        passphrase: entry.text(&["private-key-passphrase"]),
+        host_keys: entry.get("host-key").texts(),
+        host_key_algorithms: entry.get("host-key-algorithms").texts(),
+    }
+    .outbound()
+}
+
+fn mieru(entry: &Tree) -> Result<NodeSpec, RejectCode> {
+    MieruText {
+        host: entry.text(&["server"]),
+        port: entry.text(&["port"]),
+        ports: entry.text(&["port-range"]),
+        username: entry.text(&["username"]),
+        password: entry.text(&["password"]),
+        transport: entry.text(&["transport"]),
+        multiplexing: entry.text(&["multiplexing"]),
+        handshake: entry.text(&["handshake-mode"]),
+        traffic_pattern: entry.text(&["traffic-pattern"]),
+    }
+    .node()
+}
+
+fn clash_only(kind: ClashKind, entry: &Tree) -> Result<Outbound, RejectCode> {
+    let settings = clash_only::settings(kind, entry)?;
+    Ok(Outbound::ClashOnly(Box::new(ClashOnly { kind, settings })))
+}
+
+fn wireguard(entry: &Tree) -> Result<NodeSpec, RejectCode> {
     // A list of peers replaces the entry's own server; only one peer is supported.
     let peer = match entry.get("peers").items().first() {
         Some(peer) if peer.is_map() => peer,
@@ -303,19 +353,11 @@ fn wireguard(entry: &Tree) -> Result<NodeSpec, RejectCode> {
         keepalive: entry.text(&["persistent-keepalive", "keepalive"]),
     }
     .outbound()?;
+    let outbound = amnezia::with_options(outbound, entry.get("amnezia-wg-option"))?;
     Ok(NodeSpec::new(field::server(peer.text(&["server"]), peer.text(&["port"]))?, outbound))
 }
 
 /// The three bytes as a list or as a text.
 pub(in super::super) fn reserved_text(reserved: &Tree) -> Box<str> {
     if reserved.is_scalar() { reserved.scalar().into() } else { reserved.texts().join(",").into() }
-}
-
-/// Whether AmneziaWG changes the packets so that plain WireGuard cannot be spoken; junk packets before the handshake (`jc`)
-/// may be omitted.
-pub(in super::super) fn is_amnezia(options: &Tree) -> bool {
-    let number = |name: &str| options.number::<u64>(&[name, &name.to_ascii_uppercase()]);
-    let sizes = ["s1", "s2", "s3", "s4"].iter().any(|name| number(name).is_some_and(|size| size > 0));
-    let kinds = ["h1", "h2", "h3", "h4"];
-    sizes || kinds.iter().zip(1..).any(|(name, standard)| number(name).is_some_and(|kind| kind != standard))
 }

@@ -12,10 +12,10 @@ use super::{
         Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written,
         ech_ok, method_ok, plugin_ok, portable,
     },
-    plugin, read, stream,
+    plugin, rare, read, stream,
 };
 use crate::{
-    field,
+    clash_only, field,
     tree::{MapBuilder, Tree},
 };
 
@@ -102,10 +102,13 @@ fn entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
         Outbound::Socks(socks) if socks.version == SocksVersion::V5 => "socks5",
         Outbound::Socks(_) => return Err(Unwritable::PROTOCOL),
         Outbound::Http(_) => "http",
+        Outbound::ClashOnly(node) => clash_only::entry_type(node.kind),
         outbound => outbound.scheme(),
     };
-    map.text("type", kind);
-    map.text("server", &spec.server.host().to_string()).number("port", Some(spec.server.port()));
+    map.text("type", kind).text("server", &spec.server.host().to_string());
+    if !matches!(&spec.outbound, Outbound::Mieru(mieru) if mieru.last_port.is_some()) {
+        map.number("port", Some(spec.server.port()));
+    }
     match &spec.outbound {
         Outbound::Socks(socks) => proxy(&mut map, socks.credentials.as_ref(), socks.tls.as_deref())?,
         Outbound::Http(http) => proxy(&mut map, http.credentials.as_ref(), http.tls.as_deref())?,
@@ -141,8 +144,18 @@ fn entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
             tls(&mut map, &node.tls, "sni", Quic::Tuic)?;
         }
         Outbound::WireGuard(node) => wireguard(&mut map, node)?,
+        Outbound::Snell(snell) => rare::snell(&mut map, snell),
+        Outbound::Ssh(ssh) => rare::ssh(&mut map, ssh),
+        Outbound::Mieru(mieru) => rare::mieru(&mut map, spec.server.port(), mieru),
+        Outbound::ClashOnly(node) => {
+            map.append(clash_only::members(node));
+        }
     }
-    map.flag("udp", !matches!(spec.outbound, Outbound::Http(_)));
+    // mihomo refuses Snell before version 3 with it.
+    map.flag(
+        "udp",
+        spec.outbound.carries_datagrams() || matches!(spec.outbound, Outbound::Socks(_) | Outbound::Shadowsocks(_)),
+    );
     let tree = map.into_tree();
     let faithful = matches!(read::entry(&tree), Ok(Some(back)) if back == *spec);
     if faithful { Ok(MapBuilder::from_tree(tree)) } else { Err(Unwritable::UNFAITHFUL) }

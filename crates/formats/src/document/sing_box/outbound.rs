@@ -2,7 +2,7 @@
 
 use hezar_core::{
     Credentials, Hysteria, Hysteria2, HysteriaTransport, NodeSpec, Obfs2, Outbound, PacketEncoding, Secret,
-    SocksVersion, StreamNode, StreamProtocol, Tuic, TuicUser, UdpRelayMode, Vision, WireGuard,
+    SocksVersion, Ssh, StreamNode, StreamProtocol, Tuic, TuicUser, UdpRelayMode, Vision, WireGuard,
 };
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     field,
+    rare::exposed,
     tree::{MapBuilder, Tree},
 };
 
@@ -66,11 +67,25 @@ pub(super) fn body(map: &mut MapBuilder, outbound: &Outbound) -> Result<(), Unwr
             tls(map, &anytls.tls, false)?;
         }
         Outbound::Tuic(tuic) => tuic_body(map, tuic)?,
-        Outbound::ShadowsocksR(_) | Outbound::Hysteria2(_) | Outbound::Hysteria(_) | Outbound::WireGuard(_) => {
+        Outbound::Ssh(node) => ssh(map, node),
+        Outbound::ShadowsocksR(_)
+        | Outbound::Hysteria2(_)
+        | Outbound::Hysteria(_)
+        | Outbound::WireGuard(_)
+        | Outbound::Snell(_)
+        | Outbound::Mieru(_)
+        | Outbound::ClashOnly(_) => {
             return Err(Unwritable::PROTOCOL);
         }
     }
     Ok(())
+}
+
+fn ssh(map: &mut MapBuilder, ssh: &Ssh) {
+    map.text("user", &ssh.username).text("password", exposed(ssh.password.as_ref()));
+    map.text("private_key", exposed(ssh.private_key.as_ref()));
+    map.text("private_key_passphrase", exposed(ssh.passphrase.as_ref()));
+    map.texts("host_key", &ssh.host_keys).texts("host_key_algorithms", &ssh.host_key_algorithms);
 }
 
 fn credentials(map: &mut MapBuilder, credentials: Option<&Credentials>) {

@@ -6,7 +6,7 @@ use hezar_core::{
 };
 
 use super::{
-    super::clash::read::{is_amnezia, reserved_text},
+    super::{amnezia, clash::read::reserved_text},
     shadow_tls,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     carrier::{CarrierText, SecurityText, xray::extra_text},
     field,
     outbound::{self, ShadowsocksRText, UserText, WireGuardText},
+    rare::SshText,
     tree::{Tree, headers},
 };
 
@@ -40,6 +41,7 @@ pub(in super::super) fn entry(entry: &Tree, beneath: Option<&Tree>) -> Result<Op
         "hysteria2" => return hysteria2(entry).map(Some),
         "tuic" => tuic(entry)?,
         "wireguard" => return wireguard(entry).map(Some),
+        "ssh" => ssh(entry)?,
         _ => return Err(RejectCode::UnsupportedScheme),
     };
     Ok(Some(NodeSpec::new(field::server(entry.text(&["server"]), entry.text(&["server_port"]))?, outbound)))
@@ -172,6 +174,18 @@ fn shadowsocksr(entry: &Tree) -> Result<Outbound, RejectCode> {
     .outbound()
 }
 
+fn ssh(entry: &Tree) -> Result<Outbound, RejectCode> {
+    SshText {
+        username: entry.text(&["user"]),
+        password: entry.text(&["password"]),
+        private_key: &entry.get("private_key").texts().join("\n"),
+        passphrase: entry.text(&["private_key_passphrase"]),
+        host_keys: entry.get("host_key").texts(),
+        host_key_algorithms: entry.get("host_key_algorithms").texts(),
+    }
+    .outbound()
+}
+
 fn http(entry: &Tree) -> Outbound {
     let credentials = field::credentials(entry.text(&["username"]), entry.text(&["password"]));
     Outbound::Http(HttpProxy { credentials, tls: optional_tls(entry).map(Box::new) })
@@ -246,9 +260,6 @@ fn tuic(entry: &Tree) -> Result<Outbound, RejectCode> {
 
 /// The endpoint, and the older outbound with its one peer or its list of peers.
 fn wireguard(entry: &Tree) -> Result<NodeSpec, RejectCode> {
-    if is_amnezia(entry.any(&["amnezia", "awg"])) {
-        return Err(RejectCode::UnsupportedScheme);
-    }
     let peer = entry.get("peers").items().first().unwrap_or(entry);
     let reserved = peer.get("reserved");
     let reserved = if reserved.is_null() { entry.get("reserved") } else { reserved };
@@ -262,6 +273,7 @@ fn wireguard(entry: &Tree) -> Result<NodeSpec, RejectCode> {
         keepalive: peer.text(&["persistent_keepalive_interval", "persistent_keepalive"]),
     }
     .outbound()?;
+    let outbound = amnezia::with_options(outbound, entry.any(&["amnezia", "awg"]))?;
     // An entry with peers may still name the server itself.
     let host = if peer.text(&["address", "server"]).is_empty() || peer == entry {
         entry.text(&["server"])

@@ -86,6 +86,13 @@ fn row(spec: &NodeSpec) -> Option<String> {
             tls(&mut row, &Tls { alpn: Vec::new(), ..node.tls.clone() })?;
             "tuic-v5"
         }
+        Outbound::Snell(snell) => {
+            row.option("psk", snell.psk.expose());
+            row.option("version", &snell.version.to_string());
+            row.option("obfs", snell.obfs.map_or("", |obfs| obfs.name()));
+            row.option("obfs-host", snell.obfs_host.as_deref().unwrap_or_default());
+            "snell"
+        }
         _ => return None,
     };
     let host = spec.server.host().to_string();
