@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use hezar_core::{
     Secret, settings,
-    settings::{Given, SettingValue},
+    settings::{Given, Optional, SettingValue},
 };
 
 use crate::postgres::is_postgres;
@@ -68,4 +68,8 @@ impl SettingValue for StoreUrl {
         let kind = text.split(':').next().unwrap_or_default();
         Some(Given::Text(if kind == "sqlite" { text.to_owned() } else { format!("{kind}:…") }))
     }
+}
+
+impl Optional for StoreUrl {
+    const EMPTY_IS_NONE: bool = true;
 }
