@@ -21,7 +21,7 @@ pub(super) fn render<'a>(
     listen: SocketAddr,
     api_socket: &Path,
 ) -> Value {
-    let users: Vec<Value> = slots.clone().map(|(name, id)| json!({ "id": id, "email": name })).collect();
+    let users: Vec<Value> = slots.clone().map(|(name, id)| json!({ "id": id.to_string(), "email": name })).collect();
     let to_api = json!({ "inboundTag": ["api-in"], "outboundTag": API });
     let to_slots = slots.map(|(name, _)| json!({ "user": [name], "outboundTag": name }));
     let rules: Vec<Value> = std::iter::once(to_api).chain(to_slots).collect();
