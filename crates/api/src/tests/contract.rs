@@ -45,8 +45,8 @@ impl Contract {
             return Ok(());
         }
         let of_lines = seen.content_type.contains("ndjson");
-        let lines = seen.body.split(|byte| of_lines && *byte == b'\n').filter(|line| !of_lines || !line.is_empty());
-        lines.map(|line| self.check_body(schema, line)).collect()
+        let mut lines = seen.body.split(|byte| of_lines && *byte == b'\n').filter(|line| !of_lines || !line.is_empty());
+        lines.try_for_each(|line| self.check_body(schema, line))
     }
 
     /// Says what of a body its schema does not describe.
