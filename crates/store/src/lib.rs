@@ -31,7 +31,7 @@ pub use error::{Retry, StoreError, WriteFailure};
 pub use hezar_child::create_private_folder;
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{has_contents, in_use, open, open_configured};
-pub use postgres::Postgres;
+pub use postgres::{ChangeListener, Postgres};
 pub use releasable::ReleasableStore;
 pub use restore::{RestoreReport, check_backup, restore};
 pub use row::{
@@ -40,7 +40,8 @@ pub use row::{
 };
 pub use settings::{StoreSettings, StoreUrl};
 pub use shared::{
-    BEAT_EVERY, Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members, SharedStore, StoreIdentity,
+    BEAT_EVERY, ChangePosition, ChangedRows, ChangesSince, Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow,
+    Members, SharedStore, StoreIdentity, Wake,
 };
 pub use snapshot::{BackupFolder, SnapshotFile, SnapshotStatus};
 pub use sqlite::{Access, DatabaseSummary, Sqlite, newest_schema};

@@ -129,6 +129,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         clock,
         metrics: Metrics::default(),
         sessions: Arc::new(Sessions::new(10)),
+        shared_sessions: None,
         groups: Arc::default(),
         explanation: Explanation::default(),
         connections: Arc::default(),

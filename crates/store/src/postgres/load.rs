@@ -98,7 +98,7 @@ async fn nodes(transaction: &mut Transaction, region: &str, parts: &mpsc::Sender
 }
 
 /// A node with its record; of one whose state cannot be understood, what names it.
-fn node(row: &PgRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
+pub(super) fn node(row: &PgRow) -> Result<Result<NodeRow, StrangeRow>, sqlx::Error> {
     let id = node_id(row.try_get(0)?);
     let unreadable_since = row.try_get::<Option<i64>, _>(4)?.map(to_time);
     let state = match row.try_get::<Option<&str>, _>(7)? {
@@ -150,20 +150,20 @@ fn record(row: &PgRow, state: State) -> Result<Record, sqlx::Error> {
 }
 
 /// What a dashboard keeps; `None` when it is of a kind that a later version knows.
-fn dashboard(row: &PgRow) -> Result<Option<DashboardRow>, sqlx::Error> {
+pub(super) fn dashboard(row: &PgRow) -> Result<Option<DashboardRow>, sqlx::Error> {
     let name: &str = row.try_get(0)?;
     let Some(kind) = DashboardKind::ALL.into_iter().find(|kind| kind.name() == name) else { return Ok(None) };
     let (key, value): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
     Ok(Some(DashboardRow { kind, key: key.into(), value: value.into() }))
 }
 
-fn ban(row: &PgRow) -> Result<BanRow, sqlx::Error> {
+pub(super) fn ban(row: &PgRow) -> Result<BanRow, sqlx::Error> {
     let (uri, label) = (Secret::new(row.try_get::<&str, _>(1)?), row.try_get::<&str, _>(2)?.into());
     Ok(BanRow { id: node_id(row.try_get(0)?), uri, label, since: to_time(row.try_get(3)?) })
 }
 
 /// A ban of an exit for a site; `None` when its exit is no address.
-fn site_ban(row: &PgRow) -> Result<Option<SiteBanRow>, sqlx::Error> {
+pub(super) fn site_ban(row: &PgRow) -> Result<Option<SiteBanRow>, sqlx::Error> {
     let Ok(exit) = row.try_get::<&str, _>(1)?.parse() else { return Ok(None) };
     Ok(Some(SiteBanRow {
         site: row.try_get::<&str, _>(0)?.into(),
@@ -174,7 +174,7 @@ fn site_ban(row: &PgRow) -> Result<Option<SiteBanRow>, sqlx::Error> {
     }))
 }
 
-fn annotation(row: &PgRow) -> Result<AnnotationRow, sqlx::Error> {
+pub(super) fn annotation(row: &PgRow) -> Result<AnnotationRow, sqlx::Error> {
     Ok(AnnotationRow {
         id: node_id(row.try_get(0)?),
         uri: Secret::new(row.try_get::<&str, _>(1)?),
@@ -214,7 +214,7 @@ pub(super) fn source(row: &PgRow) -> Result<SourceRow, sqlx::Error> {
     })
 }
 
-fn session(row: &PgRow) -> Result<SessionRow, sqlx::Error> {
+pub(super) fn session(row: &PgRow) -> Result<SessionRow, sqlx::Error> {
     let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
     Ok(SessionRow {
         name: SessionName { listener: text(0)?, user: text(1)?, session: text(2)? },

@@ -1,9 +1,11 @@
 //! PostgreSQL behind the [`Store`] trait: one database, any number of instances.
 
 mod apply;
+mod changes;
 mod control;
 mod error;
 mod history;
+mod listener;
 mod load;
 mod members;
 mod nodes;
@@ -29,6 +31,7 @@ use crate::{
     SharedStore, Store, StoreError, StoreIdentity, StoreSettings, UsageQuery, UsageRow,
 };
 
+pub use listener::ChangeListener;
 pub(crate) use server::{Server, is_postgres};
 use transaction::{Purpose, Transaction};
 

@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use uuid::Uuid;
 
 use super::{
+    load,
     transaction::Transaction,
     values::{country_text, text, uuid},
 };
@@ -17,6 +18,13 @@ const PUT: &str = "INSERT INTO sessions (listener, username, session, country, b
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], \
      $9::uuid[]) ON CONFLICT (listener, username, session) DO UPDATE SET country = excluded.country, began = excluded.began, \
      ends = excluded.ends, lasts_ms = excluded.lasts_ms, exit_ip = excluded.exit_ip, proxy = excluded.proxy, version = DEFAULT";
+/// A session of the same name that has ended gives its place to the new one.
+const ENTER: &str = "INSERT INTO sessions (listener, username, session, country, began, ends, lasts_ms, exit_ip, proxy) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (listener, username, session) DO UPDATE SET country = excluded.country, \
+     began = excluded.began, ends = excluded.ends, lasts_ms = excluded.lasts_ms, exit_ip = excluded.exit_ip, proxy = excluded.proxy, \
+     version = DEFAULT WHERE sessions.ends <= excluded.began";
+const SELECT_ONE: &str = "SELECT listener, username, session, country, began, ends, lasts_ms, exit_ip, proxy FROM sessions \
+     WHERE listener = $1 AND username = $2 AND session = $3";
 const DELETE: &str = "DELETE FROM sessions USING unnest($1::text[], $2::text[], $3::text[]) AS gone (listener, username, session) \
      WHERE sessions.listener = gone.listener AND sessions.username = gone.username AND sessions.session = gone.session";
 
@@ -71,4 +79,21 @@ pub(super) async fn remove(transaction: &mut Transaction, run: &[Change]) -> Res
     let query = transaction.query(DELETE).bind(names.listeners).bind(names.users).bind(names.sessions);
     query.execute(&mut **transaction).await?;
     Ok(())
+}
+
+/// Writes a session unless one of its name runs; returns the one that is there then.
+pub(super) async fn enter(transaction: &mut Transaction, row: &SessionRow) -> Result<SessionRow, sqlx::Error> {
+    // Without `..`: a field that is added must be written here.
+    let SessionRow { name, country, began, ends, lasts, exit_ip, node } = row;
+    let SessionName { listener, user, session } = name;
+    let query = transaction.query(ENTER).bind(text(listener)).bind(text(user)).bind(text(session));
+    let query = query.bind(country.map(country_text)).bind(from_time(*began)).bind(from_time(*ends));
+    let query = query.bind(from_duration(*lasts)).bind(exit_ip.map(|ip| ip.to_string())).bind(node.as_ref().map(uuid));
+    if query.execute(&mut **transaction).await?.rows_affected() > 0 {
+        return Ok(row.clone());
+    }
+    let query = transaction.query(SELECT_ONE).bind(text(listener)).bind(text(user)).bind(text(session));
+    // Another instance may end it in this moment.
+    let found = query.fetch_optional(&mut **transaction).await?;
+    found.map_or_else(|| Ok(row.clone()), |found| load::session(&found))
 }

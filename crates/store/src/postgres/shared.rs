@@ -4,8 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Postgres, members, transaction::Purpose};
-use crate::{Claimed, MemberBeat, MemberRow, Members, SharedStore, SourceRow, StoreError, StoreIdentity};
+use hezar_core::{NodeId, Timestamp};
+
+use super::{ChangeListener, Postgres, changes, members, sessions, transaction::Purpose};
+use crate::{
+    ChangePosition, ChangesSince, Claimed, MemberBeat, MemberRow, Members, SessionRow, SharedStore, SourceRow,
+    StoreError, StoreIdentity,
+};
 
 #[async_trait]
 impl SharedStore for Postgres {
@@ -92,5 +97,64 @@ impl SharedStore for Postgres {
             transaction.finish(done).await
         };
         self.limited(Purpose::Read, work).await
+    }
+
+    async fn clock(&self) -> Result<Timestamp, StoreError> {
+        let work = async {
+            let mut transaction = self.begin(Purpose::Read).await?;
+            let done = changes::clock(&mut transaction).await;
+            transaction.finish(done).await
+        };
+        self.limited(Purpose::Read, work).await
+    }
+
+    async fn position(&self) -> Result<ChangePosition, StoreError> {
+        let work = async {
+            let mut transaction = self.begin(Purpose::Read).await?;
+            let done = changes::position(&mut transaction).await;
+            transaction.finish(done).await
+        };
+        self.limited(Purpose::Read, work).await
+    }
+
+    async fn changes_since(&self, since: &ChangePosition) -> Result<ChangesSince, StoreError> {
+        let region = self.identity().region;
+        let work = async {
+            let mut transaction = self.begin(Purpose::Read).await?;
+            let done = changes::since(&mut transaction, &region, since).await;
+            transaction.finish(done).await
+        };
+        self.limited(Purpose::Read, work).await
+    }
+
+    async fn listen(&self) -> Result<ChangeListener, StoreError> {
+        ChangeListener::connect(&self.server).await
+    }
+
+    async fn suspect(&self, nodes: &[NodeId]) -> Result<(), StoreError> {
+        let work = async {
+            let mut transaction = self.begin(Purpose::Write).await?;
+            let done = changes::suspect(&mut transaction, nodes).await;
+            transaction.finish(done).await
+        };
+        self.limited(Purpose::Write, work).await
+    }
+
+    async fn clear_removals(&self) -> Result<(), StoreError> {
+        let work = async {
+            let mut transaction = self.begin(Purpose::Write).await?;
+            let done = changes::clear(&mut transaction).await;
+            transaction.finish(done).await
+        };
+        self.limited(Purpose::Write, work).await
+    }
+
+    async fn enter_session(&self, session: &SessionRow) -> Result<SessionRow, StoreError> {
+        let work = async {
+            let mut transaction = self.begin(Purpose::Write).await?;
+            let done = sessions::enter(&mut transaction, session).await;
+            transaction.finish(done).await
+        };
+        self.limited(Purpose::Write, work).await
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn fold(transaction: &mut Transaction, before: UtcDay) -> Resul
     Ok(())
 }
 
-fn row(row: &PgRow) -> Result<UsageRow, sqlx::Error> {
+pub(super) fn row(row: &PgRow) -> Result<UsageRow, sqlx::Error> {
     let bytes = |column: usize| row.try_get::<i64, _>(column).map(to_count);
     Ok(UsageRow {
         user: row.try_get::<&str, _>(0)?.into(),

@@ -1,13 +1,17 @@
 //! What only a store can do that several instances share: PostgreSQL.
 
+mod changes;
 mod members;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{SourceRow, Store, StoreError};
+use hezar_core::{NodeId, Timestamp};
 
+use crate::{ChangeListener, SessionRow, SourceRow, Store, StoreError};
+
+pub use changes::{ChangePosition, ChangedRows, ChangesSince, Wake};
 pub use members::{BEAT_EVERY, Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members};
 
 /// Who writes to a shared store, and whose measurements it reads.
@@ -87,4 +91,46 @@ pub trait SharedStore: Store {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     async fn source(&self, name: &str) -> Result<Option<SourceRow>, StoreError>;
+
+    /// The database's clock.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn clock(&self) -> Result<Timestamp, StoreError>;
+
+    /// The position at this moment: what is read afterwards is of it or later.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn position(&self) -> Result<ChangePosition, StoreError>;
+
+    /// What has been committed since a position, whatever the order in which transactions began.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn changes_since(&self, since: &ChangePosition) -> Result<ChangesSince, StoreError>;
+
+    /// Begins to hear of changes and of suspicions, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the connection cannot be made.
+    async fn listen(&self) -> Result<ChangeListener, StoreError>;
+
+    /// Tells all instances that these nodes are suspected. Nothing of it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn suspect(&self, nodes: &[NodeId]) -> Result<(), StoreError>;
+
+    /// Forgets what was removed more than a day ago; whoever follows from an older position loads everything anew.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn clear_removals(&self) -> Result<(), StoreError>;
+
+    /// Enters a session, unless one of its name runs already; returns the one that is in the store then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be written.
+    async fn enter_session(&self, session: &SessionRow) -> Result<SessionRow, StoreError>;
 }

@@ -3,6 +3,7 @@
 mod control;
 mod failing_disk;
 mod files;
+mod following;
 mod history;
 mod laws;
 mod memory;
