@@ -12,7 +12,7 @@ use crate::{
     certificate::Certificate,
     peer::{AtEnd, Fleet, Part, Peer, Relays},
     row::{Row, Transport},
-    rows,
+    rows::Table,
     site::Site,
     suite::{self, Report, Stage},
 };
@@ -29,23 +29,23 @@ const MOST_AGAIN: usize = 2;
 /// The columns of this process; nothing for a peer that is not installed.
 static BOARD: Mutex<BTreeMap<&'static str, Option<Column>>> = Mutex::new(BTreeMap::new());
 
-/// Runs every row that the peer can play.
+/// Runs every row of a table that the peer can play. A process has one table.
 ///
 /// # Errors
 /// The rows that fail, or a peer that is required (`HEZAR_REQUIRE_PEERS`) and not installed.
-pub async fn run(peer: Peer) -> anyhow::Result<()> {
+pub async fn run(peer: Peer, table: Table) -> anyhow::Result<()> {
     let name = peer.name();
     let Some(program) = peer.program() else {
         ensure!(env::var_os("HEZAR_REQUIRE_PEERS").is_none(), "{name} is required: cargo xtask peers install");
         println!("{name}: SKIPPED, not installed (cargo xtask peers install)");
-        show(name, None);
+        show(name, table, None);
         return Ok(());
     };
-    let rows = rows::chosen();
+    let rows = table.chosen();
     if !rows.iter().any(|row| peer.plays(*row)) {
         // A server without any listener would not start.
         println!("{name}: plays none of the chosen rows");
-        show(name, Some(vec![None; rows.len()]));
+        show(name, table, Some(vec![None; rows.len()]));
         return Ok(());
     }
     let begun = Instant::now();
@@ -57,15 +57,15 @@ pub async fn run(peer: Peer) -> anyhow::Result<()> {
     let native = NativeEngine::new(&config);
     let engine = Arc::new(native.clone());
     let stage = Stage { site: Site::start().await?, certificate, witness, engine, native };
-    let column = play(&Arc::new(stage), &fleet).await?;
+    let column = play(&Arc::new(stage), &fleet, &rows).await?;
 
     let failed = column.iter().flatten().filter(|report| !report.failures.is_empty()).count();
     let passed = fleet.parts.len() - failed;
     let lacking = column.len() - fleet.parts.len();
     let seconds = begun.elapsed().as_secs_f64();
     println!("{name}: {passed} rows pass, {failed} fail, {lacking} not played by the peer, {seconds:.1} s");
-    let problems = problems(&column);
-    show(name, Some(column));
+    let problems = problems(&rows, &column);
+    show(name, table, Some(column));
     if failed > 0 {
         let logs: Vec<String> = fleet.processes.iter().map(crate::process::Process::log).collect();
         println!("{name} wrote:\n{}", logs.join("\n"));
@@ -74,7 +74,7 @@ pub async fn run(peer: Peer) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn play(stage: &Arc<Stage>, fleet: &Fleet) -> anyhow::Result<Column> {
+async fn play(stage: &Arc<Stage>, fleet: &Fleet, rows: &[Row]) -> anyhow::Result<Column> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for part in fleet.parts.iter().copied() {
@@ -84,7 +84,6 @@ async fn play(stage: &Arc<Stage>, fleet: &Fleet) -> anyhow::Result<Column> {
             (part.row, suite::run(&stage, part).await)
         });
     }
-    let rows = rows::chosen();
     let mut column: Column = vec![None; rows.len()];
     while let Some(done) = running.join_next().await {
         let (row, report) = done?;
@@ -93,7 +92,7 @@ async fn play(stage: &Arc<Stage>, fleet: &Fleet) -> anyhow::Result<Column> {
             *cell = Some(report);
         }
     }
-    again(stage, fleet, &rows, &mut column).await;
+    again(stage, fleet, rows, &mut column).await;
     Ok(column)
 }
 
@@ -127,9 +126,9 @@ const fn chances(part: &Part) -> usize {
     }
 }
 
-fn problems(column: &Column) -> String {
+fn problems(rows: &[Row], column: &Column) -> String {
     let mut text = String::new();
-    for (row, report) in rows::chosen().iter().zip(column) {
+    for (row, report) in rows.iter().zip(column) {
         for failure in report.iter().flat_map(|report| &report.failures) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {row}: {failure}");
@@ -139,24 +138,25 @@ fn problems(column: &Column) -> String {
 }
 
 /// Adds a column; the table is printed when it is whole, or when only some peers were asked for.
-fn show(name: &'static str, column: Option<Column>) {
+fn show(name: &'static str, table: Table, column: Option<Column>) {
     let mut board = BOARD.lock();
     board.insert(name, column);
     let chosen = env::args().skip(1).any(|argument| !argument.starts_with('-'));
-    if chosen || board.len() == Peer::ALL.len() {
-        println!("{}", table(&board));
+    if chosen || board.len() == table.peers().len() {
+        println!("{}", text(table, &board));
     }
 }
 
-fn table(board: &BTreeMap<&'static str, Option<Column>>) -> String {
-    let peers: Vec<&str> = Peer::ALL.iter().map(|peer| peer.name()).filter(|name| board.contains_key(name)).collect();
+fn text(table: Table, board: &BTreeMap<&'static str, Option<Column>>) -> String {
+    let peers: Vec<&str> =
+        table.peers().iter().map(|peer| peer.name()).filter(|name| board.contains_key(name)).collect();
     let mut text = format!("\n{:44}", "row");
     for peer in &peers {
         let _ = write!(text, "{peer:44}");
     }
-    for (number, row) in rows::chosen().iter().enumerate() {
+    for (number, row) in table.chosen().iter().enumerate() {
         let _ = write!(text, "\n{:44}", row.to_string());
-        for peer in Peer::ALL.iter().filter(|peer| board.contains_key(peer.name())) {
+        for peer in table.peers().iter().filter(|peer| board.contains_key(peer.name())) {
             let column = board.get(peer.name()).and_then(Option::as_ref);
             let cell = column.map(|column| column.get(number).and_then(Option::as_ref));
             let _ = write!(text, "{:44}", shown(cell, peer.at_end(*row)));

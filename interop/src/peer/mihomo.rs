@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
+    core_rows,
     process::ReadyTunnel,
     row::{PLUGGED_METHOD, Plugged, Protocol, Row, Transport, Trust},
     secrets::{
@@ -24,6 +25,7 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Chain => false,
         Protocol::WireGuard => false,
         Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
+        Protocol::Core(protocol) => core_rows::mihomo_listener(protocol).is_some(),
         Protocol::Hysteria2 { disguise, .. } => disguise != Some("gecko"),
         _ => true,
     };
@@ -79,6 +81,12 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
             let handshake = json!({ "dest": site.to_string() });
             let mut listener = shadowsocks(method);
             listener["shadow-tls"] = json!({ "enable": true, "version": 3, "users": users, "handshake": handshake });
+            listener
+        }
+        Protocol::Core(protocol) => core_rows::mihomo_listener(protocol).unwrap_or_default(),
+        Protocol::Plugged(Plugged::Kcptun) => {
+            let mut listener = shadowsocks(PLUGGED_METHOD);
+            listener["kcp-tun"] = core_rows::mihomo_kcptun();
             listener
         }
         Protocol::Plugged(plugin) => {

@@ -3,6 +3,7 @@
 mod hysteria;
 mod mihomo;
 mod shadowsocks_libev;
+mod shadowsocksr;
 mod sing_box;
 mod xray;
 
@@ -35,6 +36,7 @@ pub enum Peer {
     V2ray,
     ShadowsocksLibev,
     Hysteria,
+    ShadowsocksR,
 }
 
 /// What becomes of the end of one direction.
@@ -97,10 +99,6 @@ pub(crate) fn installed(name: &str) -> Option<PathBuf> {
 }
 
 impl Peer {
-    /// Every peer, in the order of the table's columns.
-    pub const ALL: [Self; 6] =
-        [Self::SingBox, Self::Mihomo, Self::Xray, Self::V2ray, Self::ShadowsocksLibev, Self::Hysteria];
-
     /// The name in peers.toml.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -111,6 +109,7 @@ impl Peer {
             Self::V2ray => "v2ray",
             Self::ShadowsocksLibev => "shadowsocks-libev",
             Self::Hysteria => "hysteria",
+            Self::ShadowsocksR => "shadowsocksr",
         }
     }
 
@@ -129,6 +128,7 @@ impl Peer {
             Self::V2ray => xray::plays(row, xray::Dialect::V2ray),
             Self::ShadowsocksLibev => shadowsocks_libev::plays(row),
             Self::Hysteria => hysteria::plays(row),
+            Self::ShadowsocksR => shadowsocksr::plays(row),
         }
     }
 
@@ -243,6 +243,7 @@ impl Peer {
             Self::V2ray => xray::render(parts, certificate, site, xray::Dialect::V2ray),
             Self::ShadowsocksLibev => shadowsocks_libev::render(parts, certificate),
             Self::Hysteria => hysteria::render(parts, certificate),
+            Self::ShadowsocksR => shadowsocksr::render(parts),
         }
     }
 
@@ -253,7 +254,7 @@ impl Peer {
             Self::Mihomo => &["-d", ".", "-f"],
             Self::V2ray => &["-config"],
             Self::ShadowsocksLibev => &["-c"],
-            Self::Hysteria => &[],
+            Self::Hysteria | Self::ShadowsocksR => &[],
         };
         words.iter().map(OsString::from).chain([file.as_os_str().to_owned()]).collect()
     }

@@ -14,7 +14,7 @@ pub(super) fn plays(row: Row) -> bool {
     match row.protocol {
         Protocol::Shadowsocks { method, users } => !users && !method.starts_with("2022-") && method != "none",
         // There is no package of it.
-        Protocol::Plugged(Plugged::ShadowTls { .. }) => false,
+        Protocol::Plugged(Plugged::ShadowTls { .. } | Plugged::Kcptun) => false,
         Protocol::Plugged(plugin) => on_path(program(plugin)).is_some(),
         _ => false,
     }
@@ -49,6 +49,7 @@ const fn program(plugin: Plugged) -> &'static str {
         Plugged::ObfsHttp | Plugged::ObfsTls => "obfs-server",
         Plugged::V2ray { .. } => "ss-v2ray-plugin",
         Plugged::ShadowTls { .. } => "shadow-tls",
+        Plugged::Kcptun => "kcptun",
     }
 }
 
@@ -61,6 +62,6 @@ fn options(plugin: Plugged, tls: bool, certificate: &Certificate) -> String {
             let tls = if tls { format!(";tls;cert={chain};key={key}") } else { String::new() };
             format!("server;host={SERVER_NAME};path={PATH}{tls};mux={}", u8::from(mux))
         }
-        Plugged::ShadowTls { .. } => String::new(),
+        Plugged::ShadowTls { .. } | Plugged::Kcptun => String::new(),
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
+    core_rows,
     row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
         ECH_KEYS, ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, TUNNEL, TUNNEL_SERVER, TUNNEL_SHARED, USER,
@@ -18,11 +19,12 @@ use crate::{
 /// its HTTPUpgrade knows no early data: it loses what comes before its answer.
 pub(super) fn plays(row: Row) -> bool {
     use Transport::{
-        EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Xhttp, XhttpApart, XhttpGet, XhttpHttp1, XhttpHttp3, XhttpPlaced,
+        EarlyUpgrade, GrpcMulti, GrpcPath, HttpHeader, Kcp, Xhttp, XhttpApart, XhttpGet, XhttpHttp1, XhttpHttp3,
+        XhttpPlaced,
     };
     // The packaged build is without uTLS, which its REALITY server asks for.
     let xhttp = matches!(row.transport, Xhttp(_) | XhttpApart(_) | XhttpHttp3(_) | XhttpGet | XhttpHttp1 | XhttpPlaced);
-    let others = matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath);
+    let others = matches!(row.transport, HttpHeader | EarlyUpgrade | GrpcMulti | GrpcPath | Kcp { .. });
     if xhttp || others || matches!(row.tls, Some(Trust::Reality { .. })) {
         return false;
     }
@@ -32,6 +34,7 @@ pub(super) fn plays(row: Row) -> bool {
         }
         Protocol::Plugged(plugin) => matches!(plugin, Plugged::ShadowTls { .. }),
         Protocol::Encrypted { .. } => false,
+        Protocol::Core(protocol) => core_rows::sing_box_inbound(protocol).is_some(),
         _ => true,
     }
 }
@@ -101,6 +104,7 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
             "handshake": { "server": site.ip(), "server_port": site.port() }, "detour": format!("behind {row}"),
         }),
         Protocol::Encrypted { .. } | Protocol::WireGuard => Value::Null,
+        Protocol::Core(protocol) => core_rows::sing_box_inbound(protocol).unwrap_or_default(),
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
         Protocol::Vmess { alter, .. } => {
             json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": alter }] })
@@ -145,7 +149,7 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
         Transport::Grpc => inbound["transport"] = json!({ "type": "grpc", "service_name": SERVICE }),
         Transport::Http2 => inbound["transport"] = json!({ "type": "http", "path": PATH }),
         Transport::HttpHeader | Transport::GrpcMulti | Transport::GrpcPath => {}
-        Transport::Xhttp(_) | Transport::XhttpApart(_) | Transport::XhttpHttp3(_) => {}
+        Transport::Xhttp(_) | Transport::XhttpApart(_) | Transport::XhttpHttp3(_) | Transport::Kcp { .. } => {}
         Transport::XhttpGet | Transport::XhttpHttp1 | Transport::XhttpPlaced => {}
     }
     inbound

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
+    core_rows,
     row::{Protocol, Row, Transport, Trust},
     secrets::{
         ECH_KEYS, EXTRA, ID, ML_DSA_SEED, PASSWORD, PATH, REALITY_KEY, SERVER_NAME, SERVICE, SERVICE_PATH, SHORT_ID,
@@ -32,7 +33,7 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Protocol::Shadowsocks { method, .. } => {
             ["aes-128-gcm", "aes-256-gcm", "chacha20-ietf-poly1305", "none"].contains(&method)
         }
-        Protocol::Plugged(_) | Protocol::AnyTls => false,
+        Protocol::Plugged(_) | Protocol::AnyTls | Protocol::Core(_) => false,
         Protocol::Encrypted { .. } => xray,
         Protocol::Vmess { cipher: "zero", .. } | Protocol::VlessVision => xray,
         Protocol::Hysteria2 { .. } | Protocol::Tuic { .. } | Protocol::WireGuard => false,
@@ -48,6 +49,8 @@ pub(super) fn plays(row: Row, dialect: Dialect) -> bool {
         Transport::XhttpApart(_) | Transport::XhttpHttp3(_) | Transport::XhttpGet => xray,
         Transport::Http2 => !xray,
         Transport::EarlyPath => false,
+        // A disguise that came after v2ray 4.34.
+        Transport::Kcp { header, .. } => xray || header != "dns",
     };
     let security = xray || !matches!(row.tls, Some(Trust::Reality { .. } | Trust::Ech));
     protocol && transport && security
@@ -74,7 +77,7 @@ pub(super) fn render(parts: &[Part], certificate: &Certificate, site: SocketAddr
 
 fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr, dialect: Dialect) -> Value {
     let (protocol, settings) = settings(part.row.protocol);
-    let mut stream = carrier(part.row.transport);
+    let mut stream = carrier(part.row.transport, dialect);
     stream["security"] = json!("none");
     let mut security = match part.row.tls {
         None => Value::Null,
@@ -122,7 +125,7 @@ fn download_inbound(part: &Part, certificate: &Certificate) -> Option<Value> {
     Some(download)
 }
 
-fn carrier(transport: Transport) -> Value {
+fn carrier(transport: Transport, dialect: Dialect) -> Value {
     let grpc =
         |service: &str| json!({ "network": "grpc", "grpcSettings": { "serviceName": service, "multiMode": true } });
     match transport {
@@ -153,6 +156,7 @@ fn carrier(transport: Transport) -> Value {
             let settings = json!({ "path": PATH, "mode": "packet-up", "extra": extra });
             json!({ "network": "xhttp", "xhttpSettings": settings })
         }
+        Transport::Kcp { header, seed } => core_rows::kcp_settings(header, seed, dialect == Dialect::Xray),
         Transport::Http2 => {
             json!({ "network": "http", "httpSettings": { "path": PATH, "host": ["disguise.interop.test"] } })
         }
@@ -189,7 +193,7 @@ fn settings(protocol: Protocol) -> (&'static str, Value) {
         Protocol::Http { password: false } => ("http", json!({})),
         Protocol::Http { password: true } => ("http", json!({ "accounts": account })),
         Protocol::Shadowsocks { method, users } => ("shadowsocks", shadowsocks(method, users)),
-        Protocol::Plugged(_) | Protocol::AnyTls => ("", Value::Null),
+        Protocol::Plugged(_) | Protocol::AnyTls | Protocol::Core(_) => ("", Value::Null),
         Protocol::Vmess { alter, .. } => ("vmess", json!({ "clients": [{ "id": ID, "alterId": alter }] })),
         Protocol::Encrypted { looks, post_quantum, vision, .. } => {
             let flow = if vision { "xtls-rprx-vision" } else { "" };

@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     certificate::Certificate,
     link::link,
-    peer::{Fleet, Peer},
+    peer::Fleet,
     process::{Process, free_ports},
     route::Client,
     row::{Protocol, Row, Trust},
-    rows,
+    rows::Table,
     secrets::Access,
     site::Site,
 };
@@ -51,7 +51,7 @@ pub async fn soak(program: &Path, duration: Duration) -> anyhow::Result<()> {
     let certificate = Certificate::make(folder.path())?;
     let site = Site::start().await?;
     let mut fleets = Vec::new();
-    for peer in Peer::ALL {
+    for peer in Table::Native.peers() {
         match peer.program() {
             Some(file) => fleets.push(peer.launch(&file, &played(), &certificate, folder.path()).await?),
             None => println!("{}: SKIPPED, not installed", peer.name()),
@@ -103,7 +103,7 @@ pub async fn soak(program: &Path, duration: Duration) -> anyhow::Result<()> {
 /// The rows, as the program can trust them: it has no root of ours, but it knows the certificate's hash.
 fn played() -> Vec<Row> {
     let mut rows = Vec::new();
-    for row in rows::chosen() {
+    for row in Table::Native.chosen() {
         let verified = row.tls == Some(Trust::Verify);
         let row = if verified { Row { tls: Some(Trust::Pin), ..row } } else { row };
         // A plugin's options have no place for a hash.

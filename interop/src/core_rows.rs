@@ -1,0 +1,188 @@
+//! Rows that only a core dials: their protocols, the servers of them that there are, and their links.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::{
+    peer::Part,
+    row::{Plugged, Protocol, Row, Transport, Trust},
+    secrets::{Access, MBPS, OBFS_PASSWORD, PASSWORD, SERVER_NAME, USER},
+};
+
+/// The method of ShadowsocksR: one that the system's OpenSSL still has.
+const METHOD: &str = "aes-256-cfb";
+
+/// A protocol that only a core dials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CoreProtocol {
+    ShadowsocksR {
+        protocol: &'static str,
+        obfs: &'static str,
+    },
+    /// Hysteria 1, obfuscated or not.
+    Hysteria {
+        obfs: bool,
+    },
+    /// Over HTTP when `obfs`.
+    Snell {
+        version: u8,
+        obfs: bool,
+    },
+    /// TUIC 4, whose clients have a token.
+    TuicToken,
+    /// Over UDP or TCP.
+    Mieru {
+        udp: bool,
+    },
+}
+
+impl CoreProtocol {
+    /// Whether the server listens on a UDP port.
+    pub(crate) const fn over_udp(self) -> bool {
+        matches!(self, Self::Hysteria { .. } | Self::TuicToken | Self::Mieru { udp: true })
+    }
+
+    /// Whether the peers' server tells its target that nothing more comes while the other direction goes on.
+    pub(crate) const fn tells_half_close(self) -> bool {
+        matches!(self, Self::ShadowsocksR { .. } | Self::TuicToken)
+    }
+}
+
+impl fmt::Display for CoreProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShadowsocksR { protocol, obfs } => write!(f, "ssr {protocol} {obfs}"),
+            Self::Hysteria { obfs } => write!(f, "hysteria 1{}", if *obfs { " obfs" } else { "" }),
+            Self::Snell { version, obfs } => write!(f, "snell {version}{}", if *obfs { " http" } else { "" }),
+            Self::TuicToken => write!(f, "tuic 4"),
+            Self::Mieru { udp } => write!(f, "mieru {}", if *udp { "udp" } else { "tcp" }),
+        }
+    }
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Row> {
+    let core = |protocol| Row::plain(Protocol::Core(protocol));
+    let ssr = |protocol, obfs| core(CoreProtocol::ShadowsocksR { protocol, obfs });
+    let mut rows = vec![
+        ssr("origin", "plain"),
+        ssr("auth_aes128_md5", "tls1.2_ticket_auth"),
+        ssr("auth_aes128_sha1", "http_simple"),
+        ssr("auth_sha1_v4", "random_head"),
+    ];
+    for obfs in [false, true] {
+        let row = core(CoreProtocol::Hysteria { obfs });
+        rows.push(Row { tls: Some(if obfs { Trust::Skip } else { Trust::Pin }), ..row });
+    }
+    rows.extend([(4, false), (5, false), (5, true)].map(|(version, obfs)| core(CoreProtocol::Snell { version, obfs })));
+    rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..core(CoreProtocol::TuicToken) }));
+    rows.push(core(CoreProtocol::Mieru { udp: false }));
+    rows.push(Row::plain(Protocol::Plugged(Plugged::Kcptun)));
+    let kcp = |protocol, header, seed| Row { transport: Transport::Kcp { header, seed }, ..Row::plain(protocol) };
+    for (header, seed) in
+        [("", false), ("srtp", true), ("utp", false), ("wechat-video", true), ("dtls", false), ("wireguard", true)]
+    {
+        rows.push(kcp(Protocol::Vless, header, seed));
+    }
+    rows.push(kcp(Protocol::Vless, "dns", true));
+    rows.push(kcp(Protocol::Vmess { cipher: "auto", alter: 0 }, "", true));
+    rows.push(Row { tls: Some(Trust::Pin), ..kcp(Protocol::Trojan, "srtp", false) });
+    rows
+}
+
+/// The server of a row as an entry of the list that interop/shadowsocksr reads.
+pub(crate) fn shadowsocksr_server(part: &Part) -> Option<Value> {
+    let Protocol::Core(CoreProtocol::ShadowsocksR { protocol, obfs }) = part.row.protocol else { return None };
+    let (port, method) = (part.address.port(), METHOD);
+    Some(json!({ "server_port": port, "password": PASSWORD, "method": method, "protocol": protocol, "obfs": obfs }))
+}
+
+/// mihomo's listener for a protocol, without what every listener has; it has none of ShadowsocksR and Hysteria 1.
+pub(crate) fn mihomo_listener(protocol: CoreProtocol) -> Option<Value> {
+    Some(match protocol {
+        CoreProtocol::ShadowsocksR { .. } | CoreProtocol::Hysteria { .. } => return None,
+        CoreProtocol::Snell { version, obfs } => {
+            let obfs = if obfs { json!({ "mode": "http" }) } else { json!({}) };
+            json!({ "type": "snell", "psk": PASSWORD, "version": version, "obfs-opts": obfs })
+        }
+        CoreProtocol::TuicToken => json!({ "type": "tuic", "token": [PASSWORD], "alpn": ["h3"] }),
+        CoreProtocol::Mieru { udp } => {
+            let transport = if udp { "UDP" } else { "TCP" };
+            json!({ "type": "mieru", "transport": transport, "users": { USER: PASSWORD } })
+        }
+    })
+}
+
+/// sing-box's inbound for a protocol, without what every inbound has.
+pub(crate) fn sing_box_inbound(protocol: CoreProtocol) -> Option<Value> {
+    let CoreProtocol::Hysteria { obfs } = protocol else { return None };
+    let users = json!([{ "name": USER, "auth_str": PASSWORD }]);
+    let mut inbound = json!({ "type": "hysteria", "users": users, "up_mbps": MBPS, "down_mbps": MBPS });
+    if obfs {
+        inbound["obfs"] = json!(OBFS_PASSWORD);
+    }
+    Some(inbound)
+}
+
+/// The link of a protocol; `tls` are the words of its security.
+pub(crate) fn link(protocol: CoreProtocol, part: Part, tls: &str, access: Access) -> String {
+    let (server, password) = (part.address, access.password());
+    match protocol {
+        CoreProtocol::ShadowsocksR { protocol, obfs } => {
+            let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+            let name = encode(SERVER_NAME);
+            let body = format!("{server}:{protocol}:{METHOD}:{obfs}:{}/?obfsparam={name}", encode(password));
+            format!("ssr://{}", encode(&body))
+        }
+        CoreProtocol::Hysteria { obfs } => {
+            let obfs = if obfs { format!("&obfs=xplus&obfsParam={OBFS_PASSWORD}") } else { String::new() };
+            format!("hysteria://{server}?auth={password}&upmbps={MBPS}&downmbps={MBPS}&alpn=h3{obfs}&{tls}")
+        }
+        CoreProtocol::Snell { version, obfs } => {
+            let obfs = if obfs { format!("&obfs=http&obfs-host={SERVER_NAME}") } else { String::new() };
+            format!("snell://{password}@{server}?version={version}{obfs}")
+        }
+        CoreProtocol::TuicToken => format!("tuic://{password}@{server}?alpn=h3&{tls}"),
+        CoreProtocol::Mieru { udp } => {
+            let (host, port, transport) = (server.ip(), server.port(), if udp { "UDP" } else { "TCP" });
+            format!("mierus://{USER}:{password}@{host}?port={port}&protocol={transport}")
+        }
+    }
+}
+
+/// The words of a link for mKCP.
+pub(crate) fn kcp_words(header: &str, seed: bool) -> Vec<String> {
+    let header = if header.is_empty() { String::new() } else { format!("headerType={header}") };
+    let seed = if seed { format!("seed={OBFS_PASSWORD}") } else { String::new() };
+    ["type=kcp".to_owned(), header, seed].into_iter().filter(|word| !word.is_empty()).collect()
+}
+
+/// An inbound's settings of mKCP: Xray's since 2026, or those of v2ray and of Xray before.
+pub(crate) fn kcp_settings(header: &str, seed: bool, masks: bool) -> Value {
+    if !masks {
+        let mut settings = json!({ "header": { "type": if header.is_empty() { "none" } else { header } } });
+        if seed {
+            settings["seed"] = json!(OBFS_PASSWORD);
+        }
+        return json!({ "network": "kcp", "kcpSettings": settings });
+    }
+    let mask = match header {
+        "" => None,
+        "wechat-video" => Some("header-wechat".to_owned()),
+        header => Some(format!("header-{header}")),
+    };
+    let inner = if seed {
+        json!({ "type": "mkcp-aes128gcm", "settings": { "password": OBFS_PASSWORD } })
+    } else {
+        json!({ "type": "mkcp-original" })
+    };
+    let masks: Vec<Value> = mask.map(|name| json!({ "type": name })).into_iter().chain([inner]).collect();
+    json!({ "network": "kcp", "finalmask": { "udp": masks } })
+}
+
+/// What mihomo's Shadowsocks listener says of kcptun.
+pub(crate) fn mihomo_kcptun() -> Value {
+    json!({ "enable": true, "key": OBFS_PASSWORD })
+}
