@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::{
     annotations::Annotations,
     bans::Bans,
+    cluster,
     config::{Config, ConfigReader, MANUAL_PRIVATE, StoredObject},
     convert,
     geo::{GeoDatabases, GeoLookup},
@@ -73,6 +74,9 @@ impl Base {
         create_data_folder(&config.data)?;
         let releasable = Arc::new(ReleasableStore::open(&config.store, &config.data).await?);
         let store: Arc<dyn Store> = Arc::clone(&releasable) as Arc<dyn Store>;
+        if let Some(shared) = store.shared() {
+            shared.identify(cluster::identity(&config));
+        }
         let (objects, tokens) = objects::from_store(store.load_control().await?);
         let config = reader.parse(config.text.expose(), &objects, &|_| true)?;
         for problem in &config.left_out {

@@ -170,25 +170,6 @@ pub struct VersionDto {
     pub api: String,
 }
 
-/// A process of this installation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct InstanceDto {
-    /// Its id, which changes at every start.
-    pub id: String,
-    /// The name of its machine.
-    pub host: String,
-    /// Its process id there.
-    pub pid: u32,
-    /// The program's version.
-    pub version: String,
-    /// When it started, in milliseconds since the Unix epoch.
-    pub started: u64,
-    /// When it was heard last, in milliseconds since the Unix epoch.
-    pub seen: u64,
-    /// Whether it is the one that answers.
-    pub own: bool,
-}
-
 /// A stable code and what it means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CodeDto {

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
-    ApiError, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, EventHub, ExplainDto,
-    ExplainQuery, HealthDto, InstanceDto, JobTable, LogPage, LogQuery, ReadyDto, StatusDto, TestReport, TestRequest,
-    TrafficDto, VersionDto,
+    ApiError, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, DrainReport, EventHub,
+    ExplainDto, ExplainQuery, HealthDto, InstanceDto, JobTable, LogPage, LogQuery, ReadyDto, StatusDto, TestReport,
+    TestRequest, TrafficDto, VersionDto,
 };
 /// What goes on now: state, metrics, and what a request could use.
 #[async_trait]
@@ -80,4 +80,10 @@ pub trait LivePort: Send + Sync + 'static {
 
     /// The processes of this installation.
     fn instances(&self) -> Vec<InstanceDto>;
+
+    /// Takes an instance out of use, or into use again.
+    ///
+    /// # Errors
+    /// [`ApiError::NotFound`] when there is none of this name, [`ApiError::NotStored`] when the others cannot be told.
+    async fn drain(&self, name: &str, draining: bool) -> Result<DrainReport, ApiError>;
 }

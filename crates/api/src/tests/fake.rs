@@ -364,13 +364,18 @@ impl LivePort for Fake {
     fn instances(&self) -> Vec<InstanceDto> {
         vec![InstanceDto {
             id: "1".into(),
-            host: "here".into(),
+            name: "one".into(),
+            state: "living".into(),
             pid: 1,
-            version: "0".into(),
-            started: 1,
             seen: 2,
             own: true,
+            ..InstanceDto::default()
         }]
+    }
+
+    async fn drain(&self, name: &str, draining: bool) -> Result<DrainReport, ApiError> {
+        let report = DrainReport { name: name.to_owned(), draining };
+        (name == "one").then_some(report).ok_or(ApiError::NotFound)
     }
 
     fn metrics(&self) -> String {

@@ -102,6 +102,10 @@ async fn versions_instances_and_codes_are_told() {
     let server = Server::start().await;
     assert_eq!(server.ask("GET", "/api/v1/version", "").await.1["api"], "v1");
     assert_eq!(server.ask("GET", "/api/v1/instances", "").await.1[0]["own"], true);
+    let (status, report) = server.ask("POST", "/api/v1/instances/one/drain", "").await;
+    assert_eq!((status, report["draining"].as_bool()), (200, Some(true)));
+    assert_eq!(server.ask("POST", "/api/v1/instances/one/undrain", "").await.1["draining"], false);
+    assert_eq!(server.ask("POST", "/api/v1/instances/two/drain", "").await.0, 404);
     assert_eq!(server.ask("GET", "/api/v1/errors", "").await.0, 200);
     // The type of a problem is the path of its explanation.
     let (_, problem) = server.ask("GET", "/api/v1/errors/absent", "").await;

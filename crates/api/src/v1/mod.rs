@@ -9,6 +9,7 @@ mod events;
 mod exits;
 mod feed;
 mod history;
+mod instances;
 mod jobs;
 mod log;
 mod nodes;
@@ -32,6 +33,7 @@ use crate::{page, state::ApiState};
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .merge(status::routes())
+        .merge(instances::routes())
         .merge(alerts::routes())
         .merge(history::routes())
         .merge(nodes::routes())

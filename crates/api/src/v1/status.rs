@@ -4,17 +4,13 @@ use axum::{Json, extract::State};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiError, ExplainDto, ExplainQuery, InstanceDto, StatusDto, VersionDto,
+    ApiError, ExplainDto, ExplainQuery, StatusDto, VersionDto,
     input::{NoParameters, Parameters, parameters},
     state::ApiState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
-        .routes(routes!(status))
-        .routes(routes!(explain))
-        .routes(routes!(version))
-        .routes(routes!(instances))
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(explain)).routes(routes!(version))
 }
 
 /// The state of the whole instance.
@@ -34,13 +30,4 @@ async fn explain(State(state): State<ApiState>, query: Parameters<ExplainQuery>)
 #[utoipa::path(get, path = "/version", tag = "status", responses((status = 200, body = VersionDto)))]
 async fn version(State(state): State<ApiState>, _: NoParameters) -> Result<Json<VersionDto>, ApiError> {
     Ok(Json(state.control.version()))
-}
-
-/// The processes of this installation.
-#[utoipa::path(
-    get, path = "/instances", operation_id = "list_instances", tag = "status",
-    responses((status = 200, body = Vec<InstanceDto>))
-)]
-async fn instances(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Vec<InstanceDto>>, ApiError> {
-    Ok(Json(state.control.instances()))
 }

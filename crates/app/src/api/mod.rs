@@ -1,6 +1,6 @@
 //! The program behind the API: answers its questions from the pool and does what it asks.
 
-pub(crate) mod about;
+mod about;
 mod alerts;
 mod bans;
 pub(crate) mod codes;
@@ -11,6 +11,7 @@ mod exits;
 mod explain;
 mod feed;
 mod history;
+mod instances;
 mod listing;
 mod live;
 mod log;
@@ -31,12 +32,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hezar_api::{
     AddQuery, AddReport, ApiError, BanDto, CodeDto, ConnectionsEnded, ConnectionsFilter, ConnectionsPage,
-    ConnectionsQuery, DrainingDto, EndReport, EventHub, ExitDto, ExitsPage, ExitsQuery, ExplainDto, ExplainQuery,
-    FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable, LiftReport, LinkDto,
-    LivePort, LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort, NodesQuery, ProbeReport,
-    ProbeRequest, ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest, RotateReport, Saved,
-    SessionDto, SessionsPort, SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto, TestReport,
-    TestRequest, TrafficDto, VersionDto,
+    ConnectionsQuery, DrainReport, DrainingDto, EndReport, EventHub, ExitDto, ExitsPage, ExitsQuery, ExplainDto,
+    ExplainQuery, FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, HealthDto, InstanceDto, JobTable,
+    LiftReport, LinkDto, LivePort, LogPage, LogQuery, MarkReport, MarkRequest, NodeDto, NodesPage, NodesPort,
+    NodesQuery, ProbeReport, ProbeRequest, ProxyDto, ProxyQuery, ReadyDto, ReloadReport, RemoveReport, RemoveRequest,
+    RotateReport, Saved, SessionDto, SessionsPort, SessionsQuery, SettingsPort, SiteEvidenceDto, StatusDto, StoreDto,
+    TestReport, TestRequest, TrafficDto, VersionDto,
 };
 use hezar_core::{Role, Timestamp};
 use hezar_engine::TlsClients;
@@ -52,6 +53,7 @@ use crate::{
     annotations::Annotations,
     bans::Bans,
     certificates::Certificates,
+    cluster::Membership,
     dashboard::DashboardState,
     diagnosis::Diagnosis,
     feed::NodeFeed,
@@ -106,6 +108,8 @@ pub(crate) struct ApiBackend {
     pub(crate) tor: Arc<TorSources>,
     /// What other instances follow.
     pub(crate) feed: Arc<NodeFeed>,
+    /// This instance among those that share the store.
+    pub(crate) membership: Arc<Membership>,
     /// Processes from which this one has taken over.
     pub(crate) draining: Arc<DrainingProcesses>,
 }
@@ -224,7 +228,10 @@ impl LivePort for ApiBackend {
     }
 
     fn ready(&self) -> ReadyDto {
-        if !self.runtime.applied().config.cluster.roles.has(Role::Gateway) {
+        if *self.membership.draining().borrow() {
+            return ReadyDto { ready: false, reason: Some("an operator drains this instance".to_owned()) };
+        }
+        if !self.membership.roles().has(Role::Gateway) {
             return ReadyDto { ready: true, reason: None };
         }
         if self.listeners.addresses().is_empty() {
@@ -306,7 +313,11 @@ impl LivePort for ApiBackend {
     }
 
     fn instances(&self) -> Vec<InstanceDto> {
-        vec![about::own_instance(self.started, self.clock.now())]
+        self.all_instances()
+    }
+
+    async fn drain(&self, name: &str, draining: bool) -> Result<DrainReport, ApiError> {
+        self.set_draining(name, draining).await
     }
 
     fn metrics(&self) -> String {

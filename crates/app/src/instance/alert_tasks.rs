@@ -7,8 +7,8 @@ use hezar_api::EventHub;
 use super::tasks::{every_time, pausing};
 use crate::{
     alerts::{self, AlertParts, AlertWatch, FactSources},
-    api::about::host_name,
     base::Base,
+    host::host_name,
     pause::Pause,
     runtime::Runtime,
     supervise::Supervisor,

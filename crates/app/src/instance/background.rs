@@ -28,6 +28,14 @@ pub(super) fn start_store_tasks(
     tasks.essential("store writer", store_task.fails_early(stop.clone()));
     let (node_sync, persisting, pause) = (Arc::clone(&store_task.node_sync), stop.clone(), parts.pause.clone());
     tasks.essential("persist", async move { pause.run(&persisting, |end| node_sync.run(end)).await });
+    let (membership, stopping, pause) = (Arc::clone(&parts.membership), stop.clone(), parts.pause.clone());
+    tasks.essential("members", async move {
+        let beat = |end| {
+            let (membership, stopping) = (Arc::clone(&membership), stopping.clone());
+            async move { membership.run(&end, &stopping).await }
+        };
+        pause.run(&stopping, beat).await
+    });
     let clock = parts.clock;
     tasks.restarting(
         "snapshots",

@@ -63,6 +63,7 @@ pub(super) fn start(
     );
     let clock = parts.clock;
     let backend = ApiBackend {
+        membership: Arc::clone(&parts.membership),
         draining,
         node_metrics: NodeMetrics::new(Arc::clone(&parts.pool), Arc::clone(&parts.connections)),
         alerts,

@@ -2,6 +2,7 @@
 
 mod alert_tasks;
 mod background;
+mod figures;
 mod interface;
 mod parts;
 mod store_task;

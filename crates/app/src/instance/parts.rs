@@ -9,10 +9,11 @@ use hezar_store::Store;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::StoreTask;
+use super::{StoreTask, figures::FigureSources};
 use crate::{
     base::Base,
     certificates::{self, Certificates},
+    cluster::{self, Membership},
     config::ConfigReader,
     convert,
     dashboard::DashboardState,
@@ -54,6 +55,7 @@ pub(super) struct InstanceParts {
     pub(super) clock: Clock,
     pub(super) pool: Arc<Nodes>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) membership: Arc<Membership>,
     /// Lets the tasks that use the store rest while another process takes over.
     pub(super) pause: Pause,
     pub(super) certificates: Arc<Certificates>,
@@ -92,8 +94,9 @@ impl InstanceParts {
         let api = Arc::new(ApiServer::new(Arc::clone(&certificates), api_socket));
         let api_plan = api.plan(&base.config).await?;
         let store_task = StoreTask::start(base);
+        let membership = Arc::new(Membership::new(&base.config, base.store.shared(), base.clock.now()));
         let collector = Arc::new(Collector::new(base, &store_task.node_sync, &store_task.writer).await?);
-        let prober = Arc::new(ProberSlot::new(base)?);
+        let prober = Arc::new(ProberSlot::new(base, membership.ownership())?);
         let (sessions, session_sync) = sessions(base);
         let usage = Arc::new(Usage::default());
         let usage_sync = Arc::new(UsageSync::open(Arc::clone(&usage), Arc::clone(&base.store), base.clock).await?);
@@ -161,6 +164,7 @@ impl InstanceParts {
             clock: base.clock,
             pool: Arc::clone(&base.pool),
             store: Arc::clone(&base.store),
+            membership,
             pause: Pause::default(),
             certificates,
             api,
@@ -181,6 +185,8 @@ impl InstanceParts {
             tokens,
         };
         parts.register(base, &store_task);
+        let figures = FigureSources::new(&parts, &store_task.writer);
+        parts.membership.set_facts(move || figures.read());
         Ok((parts, store_task, api_plan))
     }
 
@@ -191,6 +197,7 @@ impl InstanceParts {
         self.access_log.register(registry);
         register_pool(registry, Arc::clone(&self.pool), self.collector.table());
         register_tasks(registry);
+        cluster::register(registry, Arc::clone(&self.membership));
         certificates::register(registry, Arc::clone(&self.certificates));
         register_process(registry);
         register_instance(registry, Arc::clone(&self.connections), Arc::clone(&self.sessions));

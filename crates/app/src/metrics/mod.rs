@@ -17,7 +17,7 @@ use prometheus_client::{
 pub(crate) use instance::{register_data_folder, register_instance};
 pub(crate) use nodes::NodeMetrics;
 pub(crate) use pool::register_pool;
-pub(crate) use process::{register_process, register_tasks};
+pub(crate) use process::{process_usage, register_process, register_tasks};
 
 /// A number of things as the value of a gauge.
 fn whole(number: usize) -> ConstGauge<i64> {

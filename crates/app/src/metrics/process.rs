@@ -1,6 +1,6 @@
 //! The metrics of the process, under the names that Prometheus' own clients use for them.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use prometheus_client::{
     collector::Collector, encoding::DescriptorEncoder, metrics::gauge::ConstGauge, registry::Registry,
@@ -30,6 +30,29 @@ pub(crate) fn register_process(registry: &mut Registry) {
     if cfg!(target_os = "linux") {
         registry.register_collector(Box::new(ProcessCollector));
     }
+}
+
+/// What this process uses of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProcessUsage {
+    /// In user and system mode since the start.
+    pub(crate) processor: Duration,
+    /// What is in RAM.
+    pub(crate) memory_bytes: u64,
+}
+
+/// What this process uses of the machine; `None` on other systems than Linux.
+#[cfg(target_os = "linux")]
+pub(crate) fn process_usage() -> Option<ProcessUsage> {
+    let process = linux::read()?;
+    let processor = Duration::try_from_secs_f64(process.cpu_seconds).ok()?;
+    Some(ProcessUsage { processor, memory_bytes: process.resident_bytes as u64 })
+}
+
+/// What this process uses of the machine; `None` on other systems than Linux.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn process_usage() -> Option<ProcessUsage> {
+    None
 }
 
 #[derive(Debug)]

@@ -95,6 +95,11 @@ impl ApiServer {
         self.inherited.lock().take(&SocketRole::Api, wanted).map(|inherited| inherited.socket)
     }
 
+    /// Where the API listens now.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.wanted.borrow().as_ref().map(|served| served.address)
+    }
+
     /// What a successor needs to serve the API in the place of this process.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use hezar_probe::{Geo, ProbeLog, ProbeMetrics, Prober};
+use hezar_probe::{Geo, Ownership, ProbeLog, ProbeMetrics, Prober};
 use parking_lot::RwLock;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{base::Base, config::Config, convert};
@@ -22,8 +23,8 @@ pub(crate) struct ProberSlot {
 }
 
 impl ProberSlot {
-    /// A prober for the configuration; its metrics are registered.
-    pub(crate) fn new(base: &mut Base) -> anyhow::Result<Self> {
+    /// A prober for the configuration, which probes what this instance owns; its metrics are registered.
+    pub(crate) fn new(base: &mut Base, ownership: watch::Receiver<Ownership>) -> anyhow::Result<Self> {
         let metrics = ProbeMetrics::default();
         metrics.register(&mut base.registry);
         let log = metrics.log().clone();
@@ -35,7 +36,8 @@ impl ProberSlot {
             let concurrency = config.probe.concurrency.unwrap_or(share);
             let config = convert::probe(config, concurrency);
             let (pool, engine) = (Arc::clone(&pool), Arc::clone(&engine));
-            Prober::new(config, pool, engine, &tls, geo, clock, metrics.clone()).context("probe")
+            let prober = Prober::new(config, pool, engine, &tls, geo, clock, metrics.clone()).context("probe")?;
+            Ok(prober.owning(ownership.clone()))
         });
         let first = Arc::new(make(&base.config)?);
         Ok(Self { make, log, current: RwLock::new((first, CancellationToken::new())) })

@@ -14,7 +14,13 @@ pub(crate) mod status;
 mod tests;
 mod upstream;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use anyhow::anyhow;
 use hezar_core::{CodeDoc, NodeId, Role, Timestamp};
@@ -101,6 +107,8 @@ pub(crate) struct Collector {
     orders: mpsc::Sender<Order>,
     /// Whether this process reads sources; otherwise others do, and this one neither lists nor drops anything.
     reads: bool,
+    /// How many sources are being read.
+    in_progress: AtomicUsize,
     /// Held by the one task that works.
     ordered: Mutex<mpsc::Receiver<Order>>,
     /// Held while the sources are changed.
@@ -151,6 +159,7 @@ impl Collector {
             factory,
             orders,
             reads: true,
+            in_progress: AtomicUsize::new(0),
             ordered,
             changing: Mutex::default(),
             changes: watch::Sender::new(0),
@@ -224,6 +233,11 @@ impl Collector {
 
     fn readers(&self) -> Arc<[Reader]> {
         Arc::clone(&self.readers.read())
+    }
+
+    /// How many sources are being read now.
+    pub(crate) fn reading(&self) -> usize {
+        self.in_progress.load(Relaxed)
     }
 
     /// The names of the sources that are read.

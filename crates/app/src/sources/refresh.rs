@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -79,6 +79,7 @@ impl Collector {
         loop {
             let now = self.factory.clock.now();
             rounds.start(now);
+            self.in_progress.store(rounds.running.len(), Relaxed);
             if now.since(forgot) >= FORGET_EVERY {
                 rounds.quality.watch(&self.factory.pool, &self.factory.table, now.since(forgot));
                 forgot = now;
@@ -102,6 +103,7 @@ impl Collector {
             }
         }
         rounds.running.shutdown().await;
+        self.in_progress.store(0, Relaxed);
     }
 
     /// Asks the task in [`Collector::run`] to read these sources now (all of them when none is named). The readings come

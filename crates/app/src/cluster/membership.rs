@@ -1,0 +1,379 @@
+//! The membership of this instance: it beats in the shared store, learns who the others are, and derives what is its own work.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::bail;
+use hezar_core::{Role, Roles, Timestamp};
+use hezar_probe::Ownership;
+use hezar_store::{BEAT_EVERY, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members, SharedStore, StoreError};
+use parking_lot::Mutex;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{own, roster::Roster};
+use crate::{config::Config, host::host_name, version::VERSION};
+
+/// How long the store may take for a beat.
+const BEAT_LIMIT: Duration = Duration::from_secs(5);
+/// How long the store may take at the end.
+const LEAVE_LIMIT: Duration = Duration::from_secs(3);
+/// A process that has said nothing for so long under this instance's name is dead: two beats and a half.
+const RIVAL_SILENCE: Duration = Duration::from_secs(5);
+/// No lag is known.
+const NO_LAG: u64 = u64::MAX;
+
+/// A member and whether it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownMember {
+    pub(crate) row: MemberRow,
+    pub(crate) lives: bool,
+    /// Whether it is this instance.
+    pub(crate) own: bool,
+}
+
+impl KnownMember {
+    /// What the API and the metrics call its state.
+    pub(crate) const fn state(&self) -> &'static str {
+        match (self.lives, self.row.draining) {
+            (false, _) => "gone",
+            (true, true) => "draining",
+            (true, false) => "living",
+        }
+    }
+}
+
+/// What this instance says of itself that changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnFacts {
+    pub(crate) figures: MemberFigures,
+    /// Where the first listener listens; empty when there is none.
+    pub(crate) proxy: Box<str>,
+    /// Where the API listens; empty when there is none.
+    pub(crate) api: Box<str>,
+}
+
+/// Says how this instance is.
+type FactSource = Box<dyn Fn() -> OwnFacts + Send + Sync>;
+
+/// Why an instance cannot be drained.
+#[derive(Debug)]
+pub(crate) enum DrainError {
+    /// There is none of this name.
+    Unknown,
+    /// The store cannot be written.
+    Store(StoreError),
+}
+
+/// Another process under the name of this instance, while it is watched whether it lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rival {
+    incarnation: i64,
+    /// When it beat, by the database's clock.
+    beat: Timestamp,
+    seen: Instant,
+}
+
+/// This instance among the members. Where the store is not shared it is the only one.
+pub(crate) struct Membership {
+    name: Arc<str>,
+    roles: Roles,
+    region: Box<str>,
+    incarnation: i64,
+    started: Timestamp,
+    shared: Option<Arc<dyn SharedStore>>,
+    roster: Mutex<Roster>,
+    known: watch::Sender<Arc<[KnownMember]>>,
+    ownership: watch::Sender<Ownership>,
+    draining: watch::Sender<bool>,
+    requested: watch::Sender<Arc<[Arc<str>]>>,
+    facts: OnceLock<FactSource>,
+    lag_ms: AtomicU64,
+    failed_beats: AtomicU64,
+}
+
+impl Membership {
+    /// No other member is known yet.
+    pub(crate) fn new(config: &Config, shared: Option<Arc<dyn SharedStore>>, started: Timestamp) -> Self {
+        let roles = config.cluster.roles;
+        let alone = shared.is_none() && roles.has(Role::Probe);
+        let ownership = if alone { Ownership::everything() } else { Ownership::nothing() };
+        Self {
+            name: own::name(config),
+            roles,
+            region: config.cluster.region.clone(),
+            incarnation: i64::from_le_bytes(rand::random()) | 1,
+            started,
+            shared,
+            roster: Mutex::default(),
+            known: watch::Sender::new(Arc::default()),
+            ownership: watch::Sender::new(ownership),
+            draining: watch::Sender::new(false),
+            requested: watch::Sender::new(Arc::default()),
+            facts: OnceLock::new(),
+            lag_ms: AtomicU64::new(NO_LAG),
+            failed_beats: AtomicU64::new(0),
+        }
+    }
+
+    /// The name of this instance.
+    pub(crate) const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What this instance does.
+    pub(crate) const fn roles(&self) -> Roles {
+        self.roles
+    }
+
+    /// What other instances share with this one; `None` when it is alone.
+    pub(crate) const fn shared(&self) -> Option<&Arc<dyn SharedStore>> {
+        self.shared.as_ref()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn set_roles(&mut self, roles: Roles) {
+        self.roles = roles;
+    }
+
+    /// Which nodes this instance probes, now and later.
+    pub(crate) fn ownership(&self) -> watch::Receiver<Ownership> {
+        self.ownership.subscribe()
+    }
+
+    /// Whether this instance is drained, now and later.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// Sources that somebody wants to be read, as the last beat has brought them.
+    pub(crate) fn requested(&self) -> watch::Receiver<Arc<[Arc<str>]>> {
+        self.requested.subscribe()
+    }
+
+    /// All members by name as the last beat has brought them; without a shared store none.
+    pub(crate) fn known(&self) -> Arc<[KnownMember]> {
+        Arc::clone(&self.known.borrow())
+    }
+
+    /// Notes how far behind the changes of others this instance is; `None` while it does not know.
+    pub(crate) fn set_lag(&self, lag: Option<Duration>) {
+        let lag = lag.map_or(NO_LAG, |lag| u64::try_from(lag.as_millis()).unwrap_or(NO_LAG - 1));
+        self.lag_ms.store(lag, Relaxed);
+    }
+
+    fn lag(&self) -> Option<Duration> {
+        let lag = self.lag_ms.load(Relaxed);
+        (lag != NO_LAG).then(|| Duration::from_millis(lag))
+    }
+
+    /// Beats that the store has not taken.
+    pub(super) fn failed_beats(&self) -> u64 {
+        self.failed_beats.load(Relaxed)
+    }
+
+    /// For how long the store has not been reached; `None` when it never was.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        self.roster.lock().silence(Instant::now())
+    }
+
+    /// Lets this instance say how it is: what is given first counts.
+    pub(crate) fn set_facts(&self, facts: impl Fn() -> OwnFacts + Send + Sync + 'static) {
+        let _ = self.facts.set(Box::new(facts));
+    }
+
+    /// This instance as the others see it.
+    pub(crate) fn own_row(&self) -> MemberRow {
+        let (beat, draining) = (self.beat(), *self.draining.borrow());
+        MemberRow { beat, age: Duration::ZERO, member_for: Duration::ZERO, draining }
+    }
+
+    fn beat(&self) -> MemberBeat {
+        let OwnFacts { figures, proxy, api } = self.facts.get().map(|facts| facts()).unwrap_or_default();
+        let lag_ms = self.lag().map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
+        MemberBeat {
+            name: Arc::clone(&self.name),
+            incarnation: self.incarnation,
+            roles: self.roles,
+            region: self.region.clone(),
+            host: host_name().into(),
+            pid: std::process::id(),
+            version: VERSION.into(),
+            proxy,
+            api,
+            started: self.started,
+            figures: MemberFigures { lag_ms, ..figures },
+        }
+    }
+
+    /// Says that an instance is to be drained, or is not any more. Another one learns so with its next beat.
+    ///
+    /// # Errors
+    /// There is none of this name, or the store cannot be written.
+    pub(crate) async fn set_draining(&self, name: &str, draining: bool) -> Result<(), DrainError> {
+        let is_own = *name == *self.name;
+        if let Some(shared) = &self.shared
+            && !shared.set_draining(name, draining).await.map_err(DrainError::Store)?
+        {
+            return Err(DrainError::Unknown);
+        }
+        if !is_own && self.shared.is_none() {
+            return Err(DrainError::Unknown);
+        }
+        if is_own {
+            self.note_draining(draining);
+        }
+        Ok(())
+    }
+
+    fn note_draining(&self, draining: bool) {
+        let changed = self.draining.send_if_modified(|known| std::mem::replace(known, draining) != draining);
+        if changed {
+            tracing::info!(draining, "an operator drains this instance, or does not any more");
+        }
+    }
+
+    /// Beats until `end`. When the instance ends then (`stopping`), it leaves; otherwise it hands over to another process of its name.
+    ///
+    /// # Errors
+    /// Another living process has the name of this instance.
+    pub(crate) async fn run(&self, end: &CancellationToken, stopping: &CancellationToken) -> anyhow::Result<()> {
+        let Some(shared) = &self.shared else {
+            end.cancelled().await;
+            return Ok(());
+        };
+        let beaten = self.beat_until(shared, end).await;
+        let is_leaving = stopping.is_cancelled() || beaten.is_err();
+        let parting = async {
+            if is_leaving {
+                shared.leave(&self.name, self.incarnation).await
+            } else {
+                shared.hand_over_member(&self.name, self.incarnation).await
+            }
+        };
+        if !matches!(timeout(LEAVE_LIMIT, parting).await, Ok(Ok(()))) {
+            tracing::warn!("the store was not told that this instance ends: the others notice it in {GONE_AFTER:?}");
+        }
+        beaten
+    }
+
+    /// Beats until `end`.
+    async fn beat_until(&self, shared: &Arc<dyn SharedStore>, end: &CancellationToken) -> anyhow::Result<()> {
+        let mut ticks = interval(BEAT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let begun = Instant::now();
+        let (mut rival, mut was_away) = (None, false);
+        loop {
+            tokio::select! {
+                biased;
+                () = end.cancelled() => return Ok(()),
+                _ = ticks.tick() => {}
+            }
+            let takes_over = rival.is_some_and(|rival: Rival| rival.seen.elapsed() >= RIVAL_SILENCE);
+            let own = self.beat();
+            let beaten = tokio::select! {
+                biased;
+                () = end.cancelled() => return Ok(()),
+                beaten = timeout(BEAT_LIMIT, shared.beat(&own, takes_over)) => beaten,
+            };
+            match beaten {
+                Ok(Ok(members)) if members.is_accepted => {
+                    (rival, was_away) = (None, false);
+                    self.publish(&members);
+                }
+                Ok(Ok(members)) => rival = self.watch_rival(rival, &members)?,
+                failed => {
+                    self.failed_beats.fetch_add(1, Relaxed);
+                    if !std::mem::replace(&mut was_away, true) {
+                        let reason = match failed {
+                            Ok(Err(error)) => error.to_string(),
+                            _ => "no answer in time".to_owned(),
+                        };
+                        tracing::warn!(
+                            "the store cannot be told that this instance lives; it goes on with what it knows: {reason}"
+                        );
+                    }
+                    self.go_on_alone(begun);
+                }
+            }
+        }
+    }
+
+    /// Watches whether another process under this name lives; one that says nothing for a while is dead.
+    pub(super) fn watch_rival(&self, known: Option<Rival>, members: &Members) -> anyhow::Result<Option<Rival>> {
+        let Some(row) = members.rows.iter().find(|row| row.beat.name == self.name) else { return Ok(None) };
+        let beat = Timestamp(members.now.0.saturating_sub(u64::try_from(row.age.as_millis()).unwrap_or(u64::MAX)));
+        let incarnation = row.beat.incarnation;
+        let seen = Instant::now();
+        match known.filter(|rival| rival.incarnation == incarnation) {
+            // Reading the clock twice is not exact.
+            Some(rival) if beat.0 > rival.beat.0 + 500 => {
+                let MemberBeat { host, pid, .. } = &row.beat;
+                bail!(
+                    "another instance named {:?} lives (process {pid} on {host}): each needs a name of its own (cluster.name) and a data folder of its own",
+                    self.name
+                )
+            }
+            Some(rival) => Ok(Some(rival)),
+            None => Ok(Some(Rival { incarnation, beat, seen })),
+        }
+    }
+
+    /// Publishes what a beat has brought.
+    pub(super) fn publish(&self, members: &Members) {
+        let own = members.rows.iter().find(|row| row.beat.name == self.name);
+        if let Some(own) = own {
+            self.note_draining(own.draining);
+        }
+        let mut roster = self.roster.lock();
+        let living = roster.note(&members.rows, Instant::now());
+        self.set_ownership(self.share(members, living));
+        let known = members.rows.iter().map(|row| KnownMember {
+            row: row.clone(),
+            lives: living.contains(&row.beat.name),
+            own: row.beat.name == self.name,
+        });
+        self.known.send_replace(known.collect());
+        drop(roster);
+        self.requested.send_if_modified(|requested| {
+            *requested = members.requested.clone().into();
+            !members.requested.is_empty()
+        });
+    }
+
+    /// What this instance probes among those that probe in its region, live and are not drained.
+    fn share(&self, members: &Members, living: &BTreeSet<Arc<str>>) -> Ownership {
+        let probers: Vec<&str> = members
+            .rows
+            .iter()
+            .filter(|row| living.contains(&row.beat.name) && !row.draining)
+            .filter(|row| row.beat.roles.has(Role::Probe) && row.beat.region == self.region)
+            .map(|row| &*row.beat.name)
+            .collect();
+        if probers.contains(&&*self.name) { Ownership::shared(&self.name, probers) } else { Ownership::nothing() }
+    }
+
+    /// A prober that has never reached the store as long as others would take to notice it probes all nodes that it knows.
+    fn go_on_alone(&self, begun: Instant) {
+        if self.silence().is_none() && self.roles.has(Role::Probe) && begun.elapsed() > GONE_AFTER {
+            self.set_ownership(Ownership::shared(&self.name, []));
+        }
+    }
+
+    fn set_ownership(&self, ownership: Ownership) {
+        self.ownership.send_if_modified(|known| {
+            let differs = *known != ownership;
+            *known = ownership;
+            differs
+        });
+    }
+}
