@@ -92,10 +92,10 @@ impl Watch {
         self.queue.pending.lock().order.is_empty()
     }
 
-    /// Whether this node has changed.
+    /// How much of a node has changed, if it has.
     #[must_use]
-    pub fn contains(&self, id: NodeId) -> bool {
-        self.queue.pending.lock().kinds.contains_key(&id)
+    pub fn pending(&self, id: NodeId) -> Option<ChangeKind> {
+        self.queue.pending.lock().kinds.get(&id).copied()
     }
 
     /// The number of changed nodes waiting.

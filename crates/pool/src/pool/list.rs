@@ -6,7 +6,7 @@ use hezar_core::{Label, Listing, NodeId, NodeSpec, OptionalTime, Record, SourceN
 
 use super::Pool;
 use crate::{
-    Applied, ChangeKind, ChangedNode, LeftOut, Node,
+    Applied, ChangeKind, ChangedNode, LeftOut, Node, OwnList,
     node::Facts,
     sources::{SlotSet, SourceTable},
 };
@@ -106,6 +106,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             drop(index);
             self.watchers.notify(&news);
         }
+        self.note_own_list(name, &seen, complete, applied);
         let source = table.source(name);
         source.left_out = applied.left_out;
         source.members = seen;
@@ -131,6 +132,17 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let slots = ids.iter().filter_map(|id| Some(self.node(*id)?.slot()));
         let slots: Vec<u32> = slots.filter(|slot| source.members.remove(slot)).collect();
         self.unlist(&mut table, name, &slots, Some(&listing), now)
+    }
+
+    /// Notes what a list has changed, for a store that others write to as well.
+    fn note_own_list(&self, name: &SourceName, listed: &SlotSet, complete: bool, applied: Applied) {
+        let changed = applied.added + applied.updated + applied.unlisted > 0;
+        if !changed || !self.own_lists.are_kept() {
+            return;
+        }
+        let index = self.index.lock();
+        let ids = listed.iter().filter_map(|slot| index.node_at(*slot)).map(|node| node.id()).collect();
+        self.own_lists.note(OwnList { source: Arc::clone(name), ids, complete });
     }
 
     /// The slots of the source's nodes that a list names again: they come before what is new to the source.

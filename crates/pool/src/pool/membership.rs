@@ -62,6 +62,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     pub(crate) fn drop_source(&self, name: &SourceName, now: Timestamp) -> Applied {
         let mut table = self.sources.lock();
         let Some(source) = table.sources.remove(name) else { return Applied::default() };
+        self.own_lists.forget(name);
         let members: Vec<u32> = source.members.into_iter().collect();
         self.change_kept(&table, name, None);
         let unlisted = self.unlist(&mut table, name, &members, None, now);

@@ -24,10 +24,10 @@ use parking_lot::{Mutex, RwLock};
 use by_id::NodeById;
 
 use crate::{
-    Applied, Atlas, ChangeKind, Filter, FilterId, INSECURE, LeftOut, Node, PoolChange, Rules, SiteBan, SiteBanChange,
-    Snapshot, SourceName, TooManyFilters, Watch, atlas::CurrentAtlas, exit_throughput::ExitThroughputs, index::Index,
-    pick::Tables, rare_fits::RareFits, servers::ServerTable, sessions::SessionTable, sites::SiteTable,
-    sources::Sources, watch::Watchers,
+    Applied, Atlas, ChangeKind, Filter, FilterId, INSECURE, LeftOut, Node, OwnList, PoolChange, Rules, SiteBan,
+    SiteBanChange, Snapshot, SourceName, TooManyFilters, Watch, atlas::CurrentAtlas, exit_throughput::ExitThroughputs,
+    index::Index, own_lists::OwnLists, pick::Tables, rare_fits::RareFits, servers::ServerTable, sessions::SessionTable,
+    sites::SiteTable, sources::Sources, watch::Watchers,
 };
 
 /// Parts of the index by id; a power of two.
@@ -52,6 +52,7 @@ pub struct Pool<D> {
     exit_throughputs: ExitThroughputs,
     rare_fits: RareFits,
     watchers: Watchers,
+    own_lists: OwnLists,
 }
 
 /// The nodes by their identity, which each holds itself.
@@ -75,6 +76,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             index: Mutex::new(index),
             sources: Sources::default(),
             watchers: Watchers::new(),
+            own_lists: OwnLists::default(),
         }
     }
 
@@ -253,13 +255,16 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.sites.bans.expire(now);
     }
 
-    /// The nodes that a source lists, in no particular order.
+    /// Keeps from now on what this process merges of each source, for [`Pool::take_own_lists`].
+    pub fn keep_own_lists(&self) {
+        self.own_lists.keep();
+    }
+
+    /// Takes what this process has merged since it was taken last: one list a source, and none of a source of which nothing has changed.
+    /// Nothing before [`Pool::keep_own_lists`]. For one consumer.
     #[must_use]
-    pub fn listed_by(&self, source: &str) -> Vec<NodeId> {
-        let table = self.sources.lock();
-        let Some(source) = table.sources.get(source) else { return Vec::new() };
-        let index = self.index.lock();
-        source.members.iter().filter_map(|slot| index.node_at(*slot)).map(|node| node.id()).collect()
+    pub fn take_own_lists(&self) -> Vec<OwnList> {
+        self.own_lists.take()
     }
 
     /// Brings the views in line with one node.

@@ -1,7 +1,7 @@
 //! What other processes have stored is taken over, and what is known better here is kept.
 
 use super::*;
-use crate::{ChangeKind, ChangedNode, Quarantine, Record, Restored, SiteBan, Watch};
+use crate::{ChangeKind, ChangedNode, OwnList, Quarantine, Record, Restored, SiteBan, Watch};
 
 /// A node as a store keeps it.
 fn stored(node: &Node<Arc<str>>) -> Restored {
@@ -96,7 +96,7 @@ fn adopted_changes_are_told_to_those_who_show_them_and_not_to_the_writer() {
     assert_eq!((applied.added, pool.snapshot().counts().healthy), (2, 2));
     assert_eq!(all.take(9).iter().map(|changed| changed.kind).collect::<Vec<_>>(), [ChangeKind::Added; 2]);
     pool.report(id(0), &ok(5), at(3));
-    assert!(own.contains(id(0)) && !own.contains(id(1)));
+    assert!(own.pending(id(0)) == Some(ChangeKind::Record) && own.pending(id(1)).is_none());
     assert_eq!(pool.adopt_removals(&[id(0), id(1), id(7)]), 2);
     assert_eq!(own.take(9), [ChangedNode { id: id(0), kind: ChangeKind::Record }], "not as removed by this process");
     check(&pool);
@@ -112,15 +112,41 @@ fn a_node_that_is_banned_here_is_not_taken_over() {
 }
 
 #[test]
-fn the_nodes_of_a_source_are_those_that_it_lists() {
+fn what_this_process_merges_is_told_by_source_and_what_it_takes_over_is_not() {
     let pool = healthy(3);
-    pool.apply(listing("s", [0, 2]), at(3));
-    let mut listed = pool.listed_by("s");
-    listed.sort_unstable();
-    let mut expected = [id(0), id(2)];
-    expected.sort_unstable();
-    assert_eq!(listed, expected);
-    assert!(pool.listed_by("t").is_empty());
+    assert!(pool.take_own_lists().is_empty(), "nobody wanted to know");
+    pool.keep_own_lists();
+    pool.apply(listing("s", 0..3), at(3));
+    assert!(pool.take_own_lists().is_empty(), "nothing has changed");
+    let sorted = |nodes: &[u32]| {
+        let mut ids: Vec<NodeId> = nodes.iter().map(|n| id(*n)).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let taken = || {
+        let mut lists = pool.take_own_lists();
+        lists.iter_mut().for_each(|list| list.ids.sort_unstable());
+        lists
+    };
+    let whole = |source: &str, nodes: &[u32]| OwnList { source: source.into(), ids: sorted(nodes), complete: true };
+    pool.apply(listing("s", [0, 1, 2, 3]), at(4));
+    pool.apply(listing("s", [0, 2, 5]), at(5));
+    pool.apply(listing("t", [5, 6]), at(5));
+    assert_eq!(taken(), [whole("s", &[0, 2, 5]), whole("t", &[5, 6])]);
+    let more = |nodes: &[u32]| PoolChange::List {
+        source: "u".into(),
+        allow_private: false,
+        nodes: nodes.iter().map(|n| (spec(*n), Label::default())).collect(),
+        complete: false,
+    };
+    pool.apply(more(&[7]), at(6));
+    pool.apply(more(&[8]), at(6));
+    assert_eq!(taken(), [OwnList { complete: false, ..whole("u", &[7, 8]) }], "added to what others have listed");
+    pool.apply(listing("t", [6]), at(7));
+    pool.apply(PoolChange::DropSource("t".into()), at(7));
+    let nodes = healthy(9).snapshot().nodes().map(|node| stored(node)).collect();
+    pool.adopt(nodes, |_| false, at(8));
+    assert!(taken().is_empty());
 }
 
 #[test]
