@@ -7,6 +7,7 @@ mod debian_package;
 mod downloads;
 mod firewall;
 mod guides;
+mod kubernetes;
 mod memory_store;
 mod netns;
 mod packages;
