@@ -6,6 +6,7 @@ mod api;
 mod bans;
 mod base;
 mod certificates;
+mod clash_engine;
 mod cli;
 mod cluster;
 mod commands;

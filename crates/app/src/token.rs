@@ -19,23 +19,28 @@ pub(crate) fn load_or_make(config: &Config) -> anyhow::Result<Secret> {
     if let Some(ApiToken(token)) = &config.api.token {
         return Ok(token.clone());
     }
-    let file = config.data.join(TOKEN_FILE);
-    match usable(&file) {
-        Ok(Some(token)) => return Ok(token),
+    load_or_make_file(&config.data.join(TOKEN_FILE), "the API token")
+}
+
+/// The secret in a file, which is made where it is missing. One that others could have written, or that holds no secret, is replaced. `what`
+/// says in messages what it is for.
+pub(crate) fn load_or_make_file(file: &Path, what: &str) -> anyhow::Result<Secret> {
+    match usable(file, what) {
+        Ok(Some(secret)) => return Ok(secret),
         Ok(None) => {}
         Err(reason) => {
-            tracing::warn!(file = %file.display(), "the API token was replaced by a new one: {reason}");
+            tracing::warn!(file = %file.display(), "{what} was replaced by a new one: {reason}");
         }
     }
     let bytes: [u8; 32] = rand::random();
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_private(&file, format!("{text}\n").as_bytes())
-        .with_context(|| format!("cannot write the API token to {}", file.display()))?;
+    write_private(file, format!("{text}\n").as_bytes())
+        .with_context(|| format!("cannot write {what} to {}", file.display()))?;
     Ok(Secret::new(text))
 }
 
 /// The token in the file; `None` when there is no file, and why it cannot be used otherwise.
-fn usable(file: &Path) -> Result<Option<Secret>, &'static str> {
+fn usable(file: &Path, what: &str) -> Result<Option<Secret>, &'static str> {
     let Ok(metadata) = std::fs::symlink_metadata(file) else { return Ok(None) };
     if !metadata.is_file() || metadata.len() > MOST {
         return Err("it was no plain file");
@@ -52,7 +57,7 @@ fn usable(file: &Path) -> Result<Option<Secret>, &'static str> {
         let repaired = make_private(file).is_ok();
         tracing::warn!(
             file = %file.display(), repaired,
-            "other users of this machine could read the API token: delete the file and start again to get a new one"
+            "other users of this machine could read {what}: delete the file and start again to get a new one"
         );
     }
     Ok(Some(Secret::new(token)))

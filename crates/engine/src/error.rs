@@ -210,6 +210,8 @@ impl Cause {
 
     /// The code of [`Self::CoreUnavailable`].
     pub const CORE_UNAVAILABLE: &'static str = "core-unavailable";
+    /// The code of [`Self::CoreRefused`].
+    pub const CORE_REFUSED: &'static str = "core-refused";
 
     /// The stable code; one of [`Cause::CODES`].
     #[must_use]
@@ -239,7 +241,7 @@ impl Cause {
             Self::BadAnswer(_) => "bad-answer",
             Self::Unsupported(_) => "unsupported",
             Self::CoreUnavailable(_) => Self::CORE_UNAVAILABLE,
-            Self::CoreRefused(_) => "core-refused",
+            Self::CoreRefused(_) => Self::CORE_REFUSED,
         }
     }
 

@@ -9,8 +9,8 @@ mod settings;
 mod xray;
 
 pub use controller::{
-    Controller, ControllerAddress, ControllerError, CoreConnection, CoreConnections, CoreLogLine, CoreProxy,
-    CoreTraffic, CoreVersion, JsonLines, RefusedProxy,
+    Controller, ControllerAddress, ControllerError, CoreChecks, CoreConnection, CoreConnections, CoreLogLine,
+    CoreProxy, CoreTraffic, CoreVersion, JsonLines, RefusedProxy,
 };
 pub use error::CoreError;
 pub use process::{CoreCommand, CoreEvent, CoreHome, CoreProcess, CoreSetup, CoreState, CoreSupervisor};

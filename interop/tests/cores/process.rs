@@ -83,7 +83,7 @@ async fn mihomo_is_started_asked_killed_and_started_again() {
         controller.update_provider("pool").await.unwrap();
         assert_eq!(controller.provider_nodes("pool").await.unwrap(), ["a", "b"]);
         assert!(matches!(
-            controller.check_provider_node("pool", "a", "http://127.0.0.1:9/", Duration::from_millis(300)).await,
+            controller.check_provider_node("pool", "a", "http://127.0.0.1:9/", None, Duration::from_millis(300)).await,
             Err(ControllerError::Refused { .. })
         ));
         assert_eq!(controller.connections().await.unwrap().connections, []);

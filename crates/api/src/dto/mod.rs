@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 mod actions;
 mod alerts;
+mod engine;
 mod feed;
 mod history;
 mod instance;
@@ -22,6 +23,7 @@ mod usage;
 
 pub use actions::*;
 pub use alerts::*;
+pub use engine::*;
 pub use feed::*;
 pub use history::*;
 pub use instance::*;
@@ -170,6 +172,9 @@ pub struct StatusDto {
     /// The troubles of alerts that hold, each as `ALERT/CONDITION: text`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<String>,
+    /// The Clash cores that serve; absent while this program itself does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineDto>,
     /// Processes that drain after this one has taken over from them (`hezar upgrade`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub draining: Vec<DrainingDto>,

@@ -295,6 +295,7 @@ impl LivePort for Fake {
             store: StoreDto::default(),
             config: ConfigStatusDto::default(),
             alerts: vec!["phone/disk: full".into()],
+            engine: None,
             draining: vec![DrainingDto { pid: 7, connections: 3, since: 1 }],
         }
     }

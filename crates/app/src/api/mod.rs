@@ -53,6 +53,7 @@ use crate::{
     annotations::Annotations,
     bans::Bans,
     certificates::Certificates,
+    clash_engine::ClashEngine,
     cluster::Membership,
     dashboard::DashboardState,
     diagnosis::Diagnosis,
@@ -106,6 +107,8 @@ pub(crate) struct ApiBackend {
     pub(crate) geo: Arc<GeoLookup>,
     pub(crate) dashboard: Arc<DashboardState>,
     pub(crate) tor: Arc<TorSources>,
+    /// The Clash cores that serve, where they do.
+    pub(crate) clash: Option<Arc<ClashEngine>>,
     /// What other instances follow.
     pub(crate) feed: Arc<NodeFeed>,
     /// This instance among those that share the store.
@@ -268,6 +271,7 @@ impl LivePort for ApiBackend {
             },
             config: self.runtime.status(),
             certificates: self.certificates.status(),
+            engine: self.clash.as_ref().map(|clash| clash.status()),
             draining: self.draining.list().into_iter().map(draining_dto).collect(),
         }
     }

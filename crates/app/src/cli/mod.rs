@@ -228,6 +228,9 @@ pub(crate) struct RunArgs {
     /// Say whether this could start, and end
     #[arg(long, hide = true)]
     pub(crate) check: bool,
+    /// What carries clients' requests: native, or clash (two Clash cores, mihomo); instead of engine.kind
+    #[arg(long, value_name = "ENGINE", value_parser = ["native", "clash"])]
+    pub(crate) engine: Option<String>,
     /// The address that clients use, instead of proxy.listen
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::GlobalArgs;
 use crate::{
-    certificates,
+    certificates, clash_engine,
     cli::{ConfigCommand, JsonArgs},
     config::{Config, Problem, Problems},
     exposure,
@@ -76,14 +76,15 @@ fn problem_lines(Problems(problems): Problems) -> Vec<ProblemLine> {
 }
 
 fn warnings(config: &Config) -> impl Iterator<Item = String> {
-    config.warnings.iter().cloned().chain(exposure::warnings(config))
+    config.warnings.iter().cloned().chain(exposure::warnings(config)).chain(clash_engine::warnings(config))
 }
 
 /// Reads the files that a configuration names, for nothing but their mistakes.
 fn check_files(config: &Config) -> Result<(), Problems> {
     let databases = GeoDatabases::open(&config.geo).map(drop);
     let programs = tor_program(config);
-    let found = [databases, certificates::check(config), programs].into_iter().filter_map(Result::err);
+    let engine = clash_engine::check(config);
+    let found = [databases, certificates::check(config), programs, engine].into_iter().filter_map(Result::err);
     let problems: Vec<Problem> = found.map(|error| problem(format!("{error:#}"))).collect();
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }

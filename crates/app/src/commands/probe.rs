@@ -31,7 +31,7 @@ pub(super) async fn probe(config: Config, reader: ConfigReader, args: ProbeArgs)
     let mut end_signals = EndSignals::listen();
     let mut base = Base::open(config, &reader).await?;
     let store_task = StoreTask::start(&mut base);
-    let prober = ProberSlot::new(&mut base)?.get();
+    let prober = ProberSlot::alone(&mut base)?.get();
     let total = base.pool.snapshot().counts().total();
     if total == 0 {
         output::note("no nodes in the store: run `hezar fetch` first");

@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::{GlobalArgs, runtime};
 use crate::{
     base::Base,
+    clash_engine,
     cli::{JsonArgs, RunArgs},
-    config::Config,
+    config::{Config, EngineKind},
     demo::Demo,
     exposure,
     instance::{self, Origin},
@@ -40,6 +41,9 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     if let Some(roles) = args.role {
         global.layers.flags.insert("cluster.roles".to_owned(), roles.to_string());
     }
+    if let Some(engine) = &args.engine {
+        global.layers.flags.insert("engine.kind".to_owned(), engine.clone());
+    }
     let (mut reader, mut config) = (global.reader(), global.config()?);
     if args.no_watch {
         reader = reader.unwatched();
@@ -51,8 +55,14 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     if idle && global.places.file.is_none() && !has_store(&config) {
         return Err(nothing_to_serve(&global.user).into());
     }
+    if args.takeover && config.engine.kind == EngineKind::Clash {
+        anyhow::bail!(
+            "engine = \"clash\": tunnels of a Clash core cannot be handed over to another process; restart instead"
+        );
+    }
     let log = Arc::new(logs::start(&config.log)?);
-    config.warnings.iter().chain(&exposure::warnings(&config)).for_each(|warning| tracing::warn!("{warning}"));
+    let (exposed, ignored) = (exposure::warnings(&config), clash_engine::warnings(&config));
+    config.warnings.iter().chain(&exposed).chain(&ignored).for_each(|warning| tracing::warn!("{warning}"));
     if let Some(old) = data_left_behind(&config) {
         tracing::warn!(
             "the data lies in {}, beside the configuration; {} of this folder is not used (--data {DATA_FOLDER} uses it)",
@@ -126,7 +136,7 @@ async fn told<T>(predecessor: Option<&Predecessor>, outcome: anyhow::Result<T>) 
 
 /// The arguments with which another process starts as this one did.
 fn arguments(global: &GlobalArgs, args: &RunArgs) -> Vec<OsString> {
-    let RunArgs { demo, no_watch, takeover: _, role, check: _, listen, api } = args;
+    let RunArgs { demo, no_watch, takeover: _, role, check: _, engine, listen, api } = args;
     let mut arguments: Vec<OsString> = Vec::new();
     for (flag, path) in [("--config", &global.places.file), ("--data", &global.layers.data)] {
         arguments.extend(path.iter().flat_map(|path| [OsString::from(flag), path.clone().into_os_string()]));
@@ -136,6 +146,7 @@ fn arguments(global: &GlobalArgs, args: &RunArgs) -> Vec<OsString> {
         arguments.extend(is_set.then(|| OsString::from(flag)));
     }
     arguments.extend(role.iter().flat_map(|roles| [OsString::from("--role"), roles.to_string().into()]));
+    arguments.extend(engine.iter().flat_map(|engine| [OsString::from("--engine"), engine.into()]));
     for (flag, address) in [("--listen", listen), ("--api", api)] {
         arguments.extend(address.iter().flat_map(|address| [OsString::from(flag), address.to_string().into()]));
     }

@@ -262,6 +262,7 @@ mod tests {
             }],
             config: Default::default(),
             store: Default::default(),
+            engine: None,
             draining: Vec::new(),
         }
     }

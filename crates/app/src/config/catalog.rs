@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What is read at the start only, as keys or as the beginnings of keys.
-const FIXED: [&str; 4] = ["data", "store.", "cluster.", "tor."];
+const FIXED: [&str; 5] = ["data", "store.", "cluster.", "tor.", "engine."];
 
 /// What names programs that are started: whoever may write these may run programs, so the API never changes them.
 const PROGRAMS: [&str; 2] = ["sidecar.mihomo", "sidecar.xray"];

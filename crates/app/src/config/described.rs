@@ -12,15 +12,16 @@ use hezar_sidecar::SidecarSettings;
 use hezar_store::StoreSettings;
 
 use super::{
-    AccessLogConfig, AlertConfig, ClusterConfig, GeoConfig, ListenerConfig, LogConfig, ObjectKind, OtlpConfig,
-    SourceConfig, SubscriptionConfig, TelegramConfig, TorSettings, show::to_toml,
+    AccessLogConfig, AlertConfig, ClusterConfig, EngineSettings, GeoConfig, ListenerConfig, LogConfig, ObjectKind,
+    OtlpConfig, SourceConfig, SubscriptionConfig, TelegramConfig, TorSettings, show::to_toml,
 };
 
 /// The sections in the order of the template, each with its comment.
-pub(super) const SECTIONS: [(&str, &str); 15] = [
+pub(super) const SECTIONS: [(&str, &str); 16] = [
     ("proxy", "the address that clients use: HTTP and SOCKS4/4a/5 on one port"),
     ("api", "control and metrics"),
     ("clash", "dashboards of Clash on the API's address: docs/clash.md"),
+    ("engine", "what carries the requests of clients: docs/cores.md"),
     ("pool", "how much lists from strangers may bring; what is beyond is counted and left out"),
     ("probe", "every node is checked again and again"),
     ("fetch", ""),
@@ -84,6 +85,7 @@ pub(super) fn described() -> Vec<Described> {
     add::<ApiSettings>(&mut all);
     all.push(port_tls("api").into());
     add::<ClashSettings>(&mut all);
+    add::<EngineSettings>(&mut all);
     add::<PoolSettings>(&mut all);
     add::<ProbeConfig>(&mut all);
     add::<HealthSettings>(&mut all);

@@ -4,6 +4,7 @@ mod alert;
 mod catalog;
 mod cluster;
 mod described;
+mod engine;
 mod environment;
 mod expression;
 mod feedback;
@@ -43,6 +44,7 @@ use url::Url;
 pub use alert::{AlertCondition, AlertConditions, AlertConfig, TelegramConfig};
 pub(crate) use catalog::{is_changeable, is_setting, needs_restart, place, schema, settings};
 pub use cluster::ClusterConfig;
+pub use engine::{CoreStrategy, EngineKind, EngineSettings};
 pub(crate) use environment::with_value_files;
 pub use expression::Expression;
 pub use listener::{ListenerConfig, TagFilter};
@@ -82,6 +84,8 @@ pub struct Config {
     pub api: ApiSettings,
     /// `[clash]`.
     pub clash: ClashSettings,
+    /// `[engine]`.
+    pub engine: EngineSettings,
     /// `[pool]`.
     pub pool: PoolSettings,
     /// `[health]`.

@@ -20,7 +20,7 @@ use crate::places::DATA_FOLDER;
 
 use super::{
     AccessLogConfig, Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject,
-    TorSettings, alert, cluster,
+    TorSettings, alert, cluster, engine,
     feedback::feedback_rules,
     lines, listener,
     section::{Reading, Section},
@@ -47,6 +47,7 @@ pub(crate) fn config(
         let (line, message) = lines::syntax_error(text, &error);
         Problems(vec![Problem { path: String::new(), line, object: None, message }])
     })?;
+    engine::expand_short_form(&mut table);
     let mut reading = Reading::new(layers, text);
     reading.merge(&mut table, objects);
     let config = root(Section::new(&reading, "", table), &reading, path, layers);
@@ -98,6 +99,7 @@ fn root(mut root: Section<'_>, reading: &Reading<'_>, path: Option<&Path>, layer
         proxy,
         api: api(root.section("api"), folder),
         clash: ClashSettings { ui: beside_file(clash.ui), ..clash },
+        engine: engine::engine(root.section("engine")),
         pool: plain(root.section("pool")),
         health,
         probe,
@@ -173,8 +175,12 @@ fn unique_names(config: &Config, reading: &Reading<'_>) {
 
 /// Two sockets cannot listen on one port of one address, and one on all addresses takes the port everywhere.
 fn unique_addresses(config: &Config, reading: &Reading<'_>) {
-    let first =
-        [("proxy.listen".to_owned(), Some(config.proxy.listen)), ("api.listen".to_owned(), config.api.address())];
+    let first = [
+        ("proxy.listen".to_owned(), Some(config.proxy.listen)),
+        ("api.listen".to_owned(), config.api.address()),
+        ("engine.expose_controller".to_owned(), config.engine.expose_controller),
+        ("engine.expose_gateway_controller".to_owned(), config.engine.expose_gateway_controller),
+    ];
     let others = config.listeners.iter().enumerate().flat_map(|(index, listener)| {
         let ports = listener.ports.into_iter().flat_map(PortRange::ports);
         let ports = ports.map(move |port| (format!("listener[{index}].ports"), port));

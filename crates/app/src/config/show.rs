@@ -38,6 +38,7 @@ pub(super) fn root(config: &Config) -> Table {
     root.insert("proxy".into(), proxy(config));
     root.insert("api".into(), api(&config.api));
     root.insert("clash".into(), plain(&config.clash, "clash"));
+    root.insert("engine".into(), plain(&config.engine, "engine"));
     root.insert("pool".into(), plain(&config.pool, "pool"));
     root.insert("probe".into(), probe(config));
     root.insert("fetch".into(), plain(&config.fetch, "fetch"));

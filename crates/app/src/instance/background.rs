@@ -129,6 +129,16 @@ pub(super) fn start_serving_tasks(tasks: &mut Supervisor, parts: &InstanceParts)
     let stop = tasks.stop().clone();
     let serving = Arc::clone(&parts.listeners);
     tasks.essential("gateway", async move { serving.run().await });
+    if let Some(clash) = &parts.clash {
+        let grace = parts.runtime.applied().config.proxy.grace;
+        tasks.restarting(
+            "clash cores",
+            every_time(&stop, Arc::clone(clash), move |clash, stop| async move {
+                clash.run(&stop, grace).await;
+                Ok(())
+            }),
+        );
+    }
     tasks.restarting(
         "certificates",
         pausing(&stop, &parts.pause, Arc::clone(&parts.certificates), |certificates, stop| async move {

@@ -96,6 +96,7 @@ pub(super) fn start(
         store: base.store,
         dashboard: Arc::clone(&parts.dashboard),
         tor: Arc::clone(&parts.tor),
+        clash: parts.clash.clone(),
         feed,
     };
     tasks.restarting(

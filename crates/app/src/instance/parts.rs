@@ -13,6 +13,7 @@ use super::{StoreTask, figures::FigureSources};
 use crate::{
     base::Base,
     certificates::{self, Certificates},
+    clash_engine::{self, ClashEngine},
     cluster::{self, Membership},
     config::ConfigReader,
     convert,
@@ -75,6 +76,8 @@ pub(super) struct InstanceParts {
     pub(super) tor: Arc<TorSources>,
     pub(super) runtime: Arc<Runtime>,
     pub(super) tokens: Arc<ApiTokens>,
+    /// The Clash cores that serve, where they are the engine.
+    pub(super) clash: Option<Arc<ClashEngine>>,
 }
 
 impl InstanceParts {
@@ -93,10 +96,11 @@ impl InstanceParts {
         let api_socket = inherited.split_off_api(base.config.api.address());
         let api = Arc::new(ApiServer::new(Arc::clone(&certificates), api_socket));
         let api_plan = api.plan(&base.config).await?;
+        let clash = ClashEngine::prepare(base).await?;
         let store_task = StoreTask::start(base);
         let membership = Arc::new(Membership::new(&base.config, base.store.shared(), base.clock.now()));
         let collector = Arc::new(Collector::new(base, &store_task.node_sync, &store_task.writer).await?);
-        let prober = Arc::new(ProberSlot::new(base, membership.ownership())?);
+        let prober = Arc::new(ProberSlot::new(base, membership.ownership(), clash.as_ref())?);
         let (sessions, session_sync) = sessions(base);
         let usage = Arc::new(Usage::default());
         let usage_sync = Arc::new(UsageSync::open(Arc::clone(&usage), Arc::clone(&base.store), base.clock).await?);
@@ -129,9 +133,13 @@ impl InstanceParts {
                 inherited,
                 draining,
             )
-            .serving(base.config.cluster.roles.has(Role::Gateway)),
+            .serving(base.config.cluster.roles.has(Role::Gateway))
+            .at_core(clash.is_some()),
         );
         listeners.carry_out(listeners.plan(&base.config).await?)?;
+        if let Some(clash) = &clash {
+            clash.apply(&base.config, listeners.addresses()).await;
+        }
         certificates.keep(&base.config);
         let tor = Arc::new(TorSources::new(
             &base.config,
@@ -157,6 +165,7 @@ impl InstanceParts {
             access_log: Arc::clone(&access_log),
             api: Arc::clone(&api),
             dashboard: Arc::clone(&dashboard),
+            clash: clash.clone(),
         };
         let runtime = Arc::new(Runtime::new(reader, applied, changeable));
         let tokens = Arc::new(ApiTokens::new(std::mem::take(&mut base.tokens), Arc::clone(&base.store), base.clock));
@@ -183,6 +192,7 @@ impl InstanceParts {
             tor,
             runtime,
             tokens,
+            clash,
         };
         parts.register(base, &store_task);
         let figures = FigureSources::new(&parts, &store_task.writer);
@@ -202,6 +212,9 @@ impl InstanceParts {
         register_process(registry);
         register_instance(registry, Arc::clone(&self.connections), Arc::clone(&self.sessions));
         register_data_folder(registry, base.config.data.clone());
+        if let Some(clash) = &self.clash {
+            clash_engine::register(registry, Arc::clone(clash));
+        }
         store_status::register(registry, store_task.writer.clone(), Arc::clone(&self.store), self.clock);
     }
 }

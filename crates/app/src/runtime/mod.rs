@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::{
     certificates::Certificates,
+    clash_engine::{self, ClashEngine},
     config::{Config, ConfigReader, GeoConfig, StoredObject},
     convert,
     dashboard::DashboardState,
@@ -50,6 +51,8 @@ pub(crate) struct Parts {
     pub(crate) access_log: Arc<AccessLogControl>,
     pub(crate) api: Arc<ApiServer>,
     pub(crate) dashboard: Arc<DashboardState>,
+    /// The Clash cores that serve, where they are the engine.
+    pub(crate) clash: Option<Arc<ClashEngine>>,
 }
 
 /// Everything of an instance that can be changed while it runs.
@@ -86,6 +89,9 @@ impl Runtime {
     async fn apply(&self, old: &Config, new: &Config) -> anyhow::Result<Difference> {
         let (difference, parts) = (Difference::between(old, new), &self.parts);
         // What may fail comes first, and changes nothing yet.
+        if parts.clash.is_some() {
+            clash_engine::check(new)?;
+        }
         let prober = if difference.probe { Some(parts.prober.make(new)?) } else { None };
         let geo = if difference.geo { Some(open_databases(new.geo.clone()).await?) } else { None };
         let log = if difference.log { Some(logs::parts(&new.log)?) } else { None };
@@ -110,6 +116,9 @@ impl Runtime {
             parts.listeners.set_api_address(parts.api.carry_out(api, new));
         }
         parts.listeners.carry_out(listeners)?;
+        if let Some(clash) = &parts.clash {
+            clash.apply(new, parts.listeners.addresses()).await;
+        }
         parts.certificates.keep(new);
         if difference.sources {
             parts.collector.apply(new, difference.fetch).await?;
@@ -129,6 +138,7 @@ impl Runtime {
             store: old.store.clone(),
             cluster: old.cluster.clone(),
             tor: old.tor.clone(),
+            engine: old.engine.clone(),
             ..new
         };
         self.parts.dashboard.configure(&config);

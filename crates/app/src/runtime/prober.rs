@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use hezar_probe::{Geo, Ownership, ProbeLog, ProbeMetrics, Prober};
+use hezar_probe::{Checks, Geo, Ownership, ProbeLog, ProbeMetrics, Prober};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{base::Base, config::Config, convert};
+use crate::{base::Base, clash_engine::ClashEngine, config::Config, convert};
 
 /// Makes a prober for a configuration.
 type Maker = Box<dyn Fn(&Config) -> anyhow::Result<Prober> + Send + Sync>;
@@ -23,24 +23,38 @@ pub(crate) struct ProberSlot {
 }
 
 impl ProberSlot {
-    /// A prober for the configuration, which probes what this instance owns; its metrics are registered.
-    pub(crate) fn new(base: &mut Base, ownership: watch::Receiver<Ownership>) -> anyhow::Result<Self> {
+    /// A prober for the configuration, which probes what this instance owns; its metrics are registered. Where Clash cores are the engine,
+    /// one of them checks the nodes.
+    pub(crate) fn new(
+        base: &mut Base,
+        ownership: watch::Receiver<Ownership>,
+        clash: Option<&Arc<ClashEngine>>,
+    ) -> anyhow::Result<Self> {
         let metrics = ProbeMetrics::default();
         metrics.register(&mut base.registry);
         let log = metrics.log().clone();
         let (pool, engine, clock) = (Arc::clone(&base.pool), Arc::clone(&base.engine), base.clock);
         let tls = base.native.tls().clone();
         let (geo, share) = (Arc::clone(&base.geo), base.probe_share());
+        let clash = clash.cloned();
         let make = Box::new(move |config: &Config| {
             let geo = Some(Arc::clone(&geo) as Arc<dyn Geo>);
             let concurrency = config.probe.concurrency.unwrap_or(share);
             let config = convert::probe(config, concurrency);
             let (pool, engine) = (Arc::clone(&pool), Arc::clone(&engine));
-            let prober = Prober::new(config, pool, engine, &tls, geo, clock, metrics.clone()).context("probe")?;
+            let mut checks = Checks::new(&config, &tls, geo).context("probe")?;
+            checks.node_check = clash.as_ref().map(|clash| clash.node_check(&config));
+            let prober = Prober::with(config, pool, engine, checks, clock, metrics.clone());
             Ok(prober.owning(ownership.clone()))
         });
         let first = Arc::new(make(&base.config)?);
         Ok(Self { make, log, current: RwLock::new((first, CancellationToken::new())) })
+    }
+
+    /// A prober of a command that probes all nodes itself, with the engine's own dialers.
+    pub(crate) fn alone(base: &mut Base) -> anyhow::Result<Self> {
+        let (_, ownership) = watch::channel(Ownership::everything());
+        Self::new(base, ownership, None)
     }
 
     /// The prober that works now.

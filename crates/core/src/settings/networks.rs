@@ -73,6 +73,12 @@ impl Network {
         self.bits <= other.bits && self.contains(other.address)
     }
 
+    /// Address and length of the prefix, also for a single address: `192.0.2.7/32`.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        format!("{}/{}", self.address, self.bits)
+    }
+
     const fn longest(address: IpAddr) -> u8 {
         if address.is_ipv4() { 32 } else { 128 }
     }
@@ -131,6 +137,17 @@ impl Networks {
             Entry::Private => PRIVATE.iter().any(|network| network.contains(ip)),
             Entry::Network(network) => network.contains(ip),
         })
+    }
+
+    /// Each network; `private` is given as the networks that it stands for.
+    pub fn iter(&self) -> impl Iterator<Item = Network> + '_ {
+        self.0
+            .iter()
+            .flat_map(|entry| match entry {
+                Entry::Private => &PRIVATE[..],
+                Entry::Network(network) => std::slice::from_ref(network),
+            })
+            .copied()
     }
 
     /// Whether no address of the public internet lies in them.

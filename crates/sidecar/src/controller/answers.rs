@@ -1,5 +1,7 @@
 //! The shapes of a core's answers, as far as they are used here.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 
 /// Which core it is.
@@ -37,6 +39,16 @@ pub struct CoreProxy {
     /// The members of a group.
     #[serde(default)]
     pub all: Vec<String>,
+    /// The checks of it, by their URL.
+    #[serde(default)]
+    pub extra: HashMap<String, CoreChecks>,
+}
+
+/// The checks of a node with one URL.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CoreChecks {
+    /// Whether the last one brought the status that was expected. The answer to the check itself does not say so.
+    pub alive: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 pub use self::{
-    answers::{CoreConnection, CoreConnections, CoreLogLine, CoreProxy, CoreTraffic, CoreVersion},
+    answers::{CoreChecks, CoreConnection, CoreConnections, CoreLogLine, CoreProxy, CoreTraffic, CoreVersion},
     client::{Controller, ControllerAddress},
     error::{ControllerError, RefusedProxy},
     lines::JsonLines,
@@ -68,18 +68,38 @@ impl Controller {
         Ok(answer.proxies.into_iter().map(|proxy| proxy.name).collect())
     }
 
-    /// Lets the core check one node of a provider: the delay of a HEAD request for `url` through it, in milliseconds.
+    /// Changes single settings of the running configuration, such as `mixed-port`. No stream is cut.
     ///
     /// # Errors
-    /// [`ControllerError::Refused`] when the node does not bring an answer: status 504 when the time is over, 503 otherwise.
+    /// [`ControllerError`].
+    pub async fn patch_configuration(&self, settings: &serde_json::Value) -> Result<(), ControllerError> {
+        self.send(Method::PATCH, "/configs", settings.to_string(), RELOAD).await
+    }
+
+    /// Lets the core check one node of a provider: the delay of a HEAD request for `url` through it, in whole milliseconds. Whether the answer
+    /// had the status `expected` is told by [`CoreProxy::extra`] alone.
+    ///
+    /// # Errors
+    /// [`ControllerError::Refused`] when the node does not bring an answer: status 504 when the time is over, 503 otherwise, also when the
+    /// answer came within less than a millisecond.
     pub async fn check_provider_node(
         &self,
         provider: &str,
         node: &str,
         url: &str,
+        expected: Option<u16>,
         limit: Duration,
     ) -> Result<Duration, ControllerError> {
-        self.delay(&format!("/providers/proxies/{}/{}/healthcheck", segment(provider), segment(node)), url, limit).await
+        let path = format!("/providers/proxies/{}/{}/healthcheck", segment(provider), segment(node));
+        self.delay(&path, url, expected, limit).await
+    }
+
+    /// One node of a provider.
+    ///
+    /// # Errors
+    /// [`ControllerError`]; status 404 when there is none of this name.
+    pub async fn provider_node(&self, provider: &str, node: &str) -> Result<CoreProxy, ControllerError> {
+        self.get(&format!("/providers/proxies/{}/{}", segment(provider), segment(node))).await
     }
 
     /// The same for a node of the configuration, or a group.
@@ -87,13 +107,20 @@ impl Controller {
     /// # Errors
     /// As [`Self::check_provider_node`].
     pub async fn check_node(&self, node: &str, url: &str, limit: Duration) -> Result<Duration, ControllerError> {
-        self.delay(&format!("/proxies/{}/delay", segment(node)), url, limit).await
+        self.delay(&format!("/proxies/{}/delay", segment(node)), url, None, limit).await
     }
 
-    async fn delay(&self, path: &str, url: &str, limit: Duration) -> Result<Duration, ControllerError> {
+    async fn delay(
+        &self,
+        path: &str,
+        url: &str,
+        expected: Option<u16>,
+        limit: Duration,
+    ) -> Result<Duration, ControllerError> {
         // The core takes 16 bits with a sign.
         let milliseconds = limit.as_millis().clamp(1, 32_767);
-        let path = format!("{path}?timeout={milliseconds}&url={}", segment(url));
+        let expected = expected.map(|status| format!("&expected={status}")).unwrap_or_default();
+        let path = format!("{path}?timeout={milliseconds}&url={}{expected}", segment(url));
         let answer: answers::Delay = self.get_within(&path, limit + ANSWER).await?;
         Ok(Duration::from_millis(answer.delay.into()))
     }

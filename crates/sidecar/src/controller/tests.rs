@@ -61,7 +61,8 @@ async fn a_configuration_is_sent_raw_and_a_refusal_tells_its_message() {
 #[tokio::test]
 async fn names_are_escaped_in_paths_and_delays_are_read() {
     let (controller, requests) = server(answer("200 OK", r#"{"delay":17}"#)).await;
-    let delay = controller.check_provider_node("p/q", "n?1", "http://x.test/?a=b&c", Duration::from_secs(90)).await;
+    let delay =
+        controller.check_provider_node("p/q", "n?1", "http://x.test/?a=b&c", None, Duration::from_secs(90)).await;
     assert_eq!(delay.unwrap(), Duration::from_millis(17));
     let path = "GET /providers/proxies/p%2Fq/n%3F1/healthcheck?timeout=32767&url=http%3A%2F%2Fx.test%2F%3Fa%3Db%26c ";
     assert!(requests.lock()[0].0.starts_with(path));

@@ -55,7 +55,7 @@ pub(super) async fn here(
     is_quiet: bool,
 ) -> anyhow::Result<Trial> {
     let (mut base, store_task, collector) = fetch::open(config, reader).await?;
-    let prober = Arc::new(ProberSlot::new(&mut base)?);
+    let prober = Arc::new(ProberSlot::alone(&mut base)?);
     let mut sources = read(&base, &collector, names, is_quiet).await?;
     probe(&base, &prober, is_quiet).await;
     let failed = failed(&sources);

@@ -38,6 +38,7 @@ impl Difference {
         difference.special("api.tls", old.api.tls != new.api.tls);
         difference.api |= old.api.tls != new.api.tls;
         difference.settings(&old.clash, &new.clash);
+        difference.settings(&old.engine, &new.engine);
         difference.settings(&old.pool, &new.pool);
         difference.probe = difference.settings(&old.probe, &new.probe);
         difference.settings(&old.health, &new.health);

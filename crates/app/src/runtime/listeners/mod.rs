@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     certificates::Certificates, config::Config, convert, inherited_sockets::InheritedSockets, nodes::Nodes, supervise,
 };
-use sockets::ListeningSockets;
 pub(crate) use sockets::listen;
+use sockets::{ListeningSockets, free_address};
 
 /// A listener that is open.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Planned {
     /// Sockets that it does not have yet, by their addresses, kept once more.
     fn new_sockets(&self) -> std::io::Result<BTreeMap<SocketAddr, std::net::TcpListener>> {
         let first = match &self.place {
-            Place::Stays(_) => None,
+            Place::Stays(_) | Place::AtCore(_) => None,
             Place::Bound(socket) => Some(socket),
         };
         first.into_iter().chain(&self.ports).map(|socket| Ok((socket.local_addr()?, socket.try_clone()?))).collect()
@@ -86,6 +86,8 @@ enum Place {
     Stays(Box<Open>),
     /// On another address, or for the first time.
     Bound(std::net::TcpListener),
+    /// A Clash core listens at this address; this process opens no socket there.
+    AtCore(SocketAddr),
 }
 
 /// All listeners.
@@ -99,6 +101,8 @@ pub(crate) struct Listeners {
     stop: CancellationToken,
     /// Whether clients are served; without, no listener is ever opened.
     serves: bool,
+    /// Whether a Clash core opens the listeners; then they are only known here.
+    are_at_core: bool,
     open: RwLock<Vec<Open>>,
     sockets: ListeningSockets,
     /// Is cancelled when another process accepts the clients.
@@ -129,6 +133,7 @@ impl Listeners {
             api: RwLock::new(api),
             stop,
             serves: true,
+            are_at_core: false,
             open: RwLock::default(),
             sockets: ListeningSockets::inheriting(inherited),
             handed_over: CancellationToken::new(),
@@ -140,6 +145,11 @@ impl Listeners {
     /// The same listeners where the gateway has its role; otherwise none is ever opened.
     pub(crate) fn serving(self, serves: bool) -> Self {
         Self { serves, ..self }
+    }
+
+    /// The same listeners where a Clash core opens them: their addresses are known here and no socket is opened.
+    pub(crate) fn at_core(self, are_at_core: bool) -> Self {
+        Self { are_at_core, ..self }
     }
 
     /// The API listens here from now on; it counts with the next [`Listeners::carry_out`].
@@ -224,6 +234,14 @@ impl Listeners {
         key: &str,
         kept: &BTreeSet<SocketAddr>,
     ) -> anyhow::Result<()> {
+        if self.are_at_core {
+            config.validate()?;
+            let place = Place::AtCore(self.address_at_core(&config, key)?);
+            // The core opens one port for each listener.
+            config.ports = None;
+            plan.next.push(Planned { config, filter: None, place, ports: Vec::new() });
+            return Ok(());
+        }
         let known = self.open.read().iter().find(|open| open.config.name == config.name).cloned();
         config.filter = match (&known, &filter) {
             (_, None) => None,
@@ -246,7 +264,7 @@ impl Listeners {
         };
         let open = match &place {
             Place::Stays(_) => self.gateway.ports(&config.name),
-            Place::Bound(_) => Vec::new(),
+            Place::Bound(_) | Place::AtCore(_) => Vec::new(),
         };
         let mut ports = Vec::new();
         for port in config.ports.into_iter().flat_map(PortRange::ports).filter(|port| !open.contains(port)) {
@@ -255,6 +273,20 @@ impl Listeners {
         }
         plan.next.push(Planned { config, filter, place, ports });
         Ok(())
+    }
+
+    /// Where a core is to listen for a listener. An address that no listener has yet is tried, so that one which another program uses is
+    /// told now; for port 0 the system chooses one.
+    fn address_at_core(&self, config: &GatewayConfig, key: &str) -> anyhow::Result<SocketAddr> {
+        let open = self.open.read();
+        let same = open.iter().find(|open| open.config.name == config.name && open.config.listen == config.listen);
+        if let Some(open) = same {
+            return Ok(open.address);
+        }
+        if open.iter().any(|open| open.address == config.listen) {
+            return Ok(config.listen);
+        }
+        free_address(config.listen, key)
     }
 
     /// Does what was planned: new addresses have been bound before old ones are closed, and what stays as it is, is not touched.
@@ -275,6 +307,7 @@ impl Listeners {
                     open.address
                 }
                 Place::Bound(socket) => self.begin(socket, &config)?,
+                Place::AtCore(address) => address,
             };
             self.gateway
                 .close_ports(&config.name, |port| config.ports.is_some_and(|ports| ports.ports().contains(&port)));

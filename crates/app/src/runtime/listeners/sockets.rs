@@ -148,6 +148,15 @@ pub(crate) async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<tok
     tokio::net::TcpListener::bind(address).await.with_context(|| cannot_listen(address, key))
 }
 
+/// Finds out that an address can be listened on, and which one it is when its port is 0. Nobody listens there afterwards.
+///
+/// # Errors
+/// As [`listen`].
+pub(super) fn free_address(address: SocketAddr, key: &str) -> anyhow::Result<SocketAddr> {
+    let bound = TcpListener::bind(address).and_then(|socket| socket.local_addr());
+    bound.with_context(|| cannot_listen(address, key))
+}
+
 fn cannot_listen(address: SocketAddr, key: &str) -> String {
     format!("cannot listen on {address}: is another program using it? Choose another address with {key}")
 }

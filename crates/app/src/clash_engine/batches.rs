@@ -1,0 +1,315 @@
+//! Gives the PROBE core the nodes that are to be checked, in batches: each is a provider of the core, which is emptied when the checks
+//! of its nodes have ended.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hezar_core::NodeId;
+use hezar_sidecar::{ControllerError, RefusedProxy};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The most batches at a time. Each provider of a core takes one of the system's inotify instances, of which a user has 128 by default.
+pub(super) const BATCHES: usize = 16;
+/// How long further nodes are waited for when a batch begins.
+const GATHER: Duration = Duration::from_millis(10);
+/// Nodes that wait for a batch; more of them wait before they are in line.
+const MOST_WAITING: usize = 4096;
+/// How long nothing is asked for until batches that are over are emptied: some nodes keep a session with their server up.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What gives a core the nodes of one batch in the place of those before.
+#[async_trait]
+pub(super) trait BatchLoader: Send + Sync {
+    /// Loads the batch `number`, of [`BATCHES`].
+    ///
+    /// # Errors
+    /// [`ControllerError::Refused`] with the core's message when it does not take a node; others when it cannot be asked.
+    async fn load(&self, number: usize, entries: &[Arc<str>]) -> Result<(), ControllerError>;
+}
+
+/// A batch that a core has; it is free again when no node of it is being checked any more.
+#[derive(Debug)]
+pub(super) struct Batch {
+    number: usize,
+    free: mpsc::UnboundedSender<usize>,
+}
+
+impl Batch {
+    /// The provider of the core.
+    pub(super) fn provider(&self) -> String {
+        provider(self.number)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // Nobody waits for it any more at the end.
+        let _ = self.free.send(self.number);
+    }
+}
+
+/// The provider of a batch.
+pub(super) fn provider(number: usize) -> String {
+    format!("batch-{number}")
+}
+
+/// What became of a node that was to be loaded.
+#[derive(Debug)]
+pub(super) enum Loaded {
+    /// The core has it, for as long as this is held.
+    In(Arc<Batch>),
+    /// The core refuses it, for this reason.
+    Refused(String),
+    /// The core cannot be asked.
+    Unavailable,
+}
+
+struct Waiting {
+    id: NodeId,
+    entry: Arc<str>,
+    loaded: oneshot::Sender<Loaded>,
+}
+
+/// The line of nodes that wait for a batch, and the batches.
+pub(super) struct Batches<L> {
+    loader: L,
+    most: usize,
+    line: mpsc::Sender<Waiting>,
+    state: Mutex<State>,
+}
+
+struct State {
+    waiting: mpsc::Receiver<Waiting>,
+    freed: mpsc::UnboundedReceiver<usize>,
+    free: mpsc::UnboundedSender<usize>,
+    /// Those that can be loaded.
+    idle: Vec<usize>,
+    /// Which of them still hold nodes.
+    is_full: [bool; BATCHES],
+    /// What was split off a batch that the core refused without naming a node.
+    split: VecDeque<Vec<Waiting>>,
+}
+
+impl<L: BatchLoader> Batches<L> {
+    /// Batches of at most so many nodes.
+    pub(super) fn new(loader: L, most: usize) -> Self {
+        let (line, waiting) = mpsc::channel(MOST_WAITING);
+        let (free, freed) = mpsc::unbounded_channel();
+        let state = State {
+            waiting,
+            freed,
+            free,
+            idle: (0..BATCHES).collect(),
+            is_full: [false; BATCHES],
+            split: VecDeque::new(),
+        };
+        Self { loader, most, line, state: Mutex::new(state) }
+    }
+
+    /// Waits until the core has a node.
+    pub(super) async fn load(&self, id: NodeId, entry: Arc<str>) -> Loaded {
+        let (loaded, result) = oneshot::channel();
+        if self.line.send(Waiting { id, entry, loaded }).await.is_err() {
+            return Loaded::Unavailable;
+        }
+        result.await.unwrap_or(Loaded::Unavailable)
+    }
+
+    /// Loads batches until `stop`.
+    pub(super) async fn run(&self, stop: &CancellationToken) {
+        let mut state = self.state.lock().await;
+        stop.run_until_cancelled(async {
+            loop {
+                let Some(batch) = self.next_batch(&mut state).await else { return };
+                let number = self.free_batch(&mut state).await;
+                let batch = self.fill(&mut state, batch);
+                self.load_batch(&mut state, number, batch).await;
+            }
+        })
+        .await;
+    }
+
+    /// The beginning of the next batch. While nothing waits, batches that are over are emptied.
+    async fn next_batch(&self, state: &mut State) -> Option<Vec<Waiting>> {
+        if let Some(split) = state.split.pop_front() {
+            return Some(split);
+        }
+        loop {
+            tokio::select! {
+                waiting = state.waiting.recv() => {
+                    let first = waiting?;
+                    sleep(GATHER).await;
+                    return Some(vec![first]);
+                }
+                freed = state.freed.recv() => state.idle.extend(freed),
+                () = sleep(IDLE), if state.idle.iter().any(|number| state.is_full[*number]) => self.empty(state).await,
+            }
+        }
+    }
+
+    /// Empties the batches that are over.
+    async fn empty(&self, state: &mut State) {
+        for number in state.idle.clone() {
+            if std::mem::take(&mut state.is_full[number]) && self.loader.load(number, &[]).await.is_err() {
+                // A core that is started again is asked anew.
+                return;
+            }
+        }
+    }
+
+    /// A batch that can be loaded.
+    async fn free_batch(&self, state: &mut State) -> usize {
+        while let Ok(number) = state.freed.try_recv() {
+            state.idle.push(number);
+        }
+        match state.idle.pop() {
+            Some(number) => number,
+            // The state holds a sender, so that there is always another one.
+            None => state.freed.recv().await.unwrap_or_default(),
+        }
+    }
+
+    /// Takes in who waits, up to the size of a batch. Who has given up is left out.
+    fn fill(&self, state: &mut State, mut batch: Vec<Waiting>) -> Vec<Waiting> {
+        while batch.len() < self.most {
+            let Ok(waiting) = state.waiting.try_recv() else { break };
+            batch.push(waiting);
+        }
+        batch.retain(|waiting| !waiting.loaded.is_closed());
+        batch
+    }
+
+    /// Loads a batch without the nodes that the core refuses.
+    async fn load_batch(&self, state: &mut State, number: usize, mut batch: Vec<Waiting>) {
+        while !batch.is_empty() {
+            let entries: Vec<Arc<str>> = batch.iter().map(|waiting| Arc::clone(&waiting.entry)).collect();
+            let refusal = match self.loader.load(number, &entries).await {
+                Ok(()) => {
+                    state.is_full[number] = true;
+                    let loaded = Arc::new(Batch { number, free: state.free.clone() });
+                    batch.into_iter().for_each(|waiting| waiting.answer(Loaded::In(Arc::clone(&loaded))));
+                    return;
+                }
+                Err(error) => error,
+            };
+            let Some(message) = refusal.refusal() else {
+                tracing::warn!("the PROBE core did not take nodes: {refusal}");
+                batch.into_iter().for_each(|waiting| waiting.answer(Loaded::Unavailable));
+                break;
+            };
+            match RefusedProxy::find(message).filter(|refused| refused.index < batch.len()) {
+                Some(refused) => batch.remove(refused.index).answer(Loaded::Refused(refused.reason)),
+                None if batch.len() > 1 => state.split.push_back(batch.split_off(batch.len() / 2)),
+                None => batch.drain(..).for_each(|waiting| waiting.answer(Loaded::Refused(message.to_owned()))),
+            }
+        }
+        state.idle.push(number);
+    }
+}
+
+impl Waiting {
+    fn answer(self, loaded: Loaded) {
+        if let Loaded::Refused(reason) = &loaded {
+            tracing::warn!(node = %self.id, "the PROBE core refuses a node, which is set aside: {reason}");
+        }
+        // The prober may have given up.
+        let _ = self.loaded.send(loaded);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+    use parking_lot::Mutex as SyncMutex;
+
+    use super::*;
+
+    /// The batches that were loaded, with their numbers.
+    type Loads = Vec<(usize, Vec<Arc<str>>)>;
+
+    /// A core that refuses every entry that begins with `bad`, and without a number where it says so.
+    #[derive(Default)]
+    struct Fake {
+        loads: Arc<SyncMutex<Loads>>,
+        is_mute: bool,
+    }
+
+    #[async_trait]
+    impl BatchLoader for Fake {
+        async fn load(&self, number: usize, entries: &[Arc<str>]) -> Result<(), ControllerError> {
+            let refused = entries.iter().position(|entry| entry.starts_with("bad"));
+            match refused {
+                None => {
+                    self.loads.lock().push((number, entries.to_vec()));
+                    Ok(())
+                }
+                Some(index) => Err(ControllerError::Refused {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    message: if self.is_mute { "no".to_owned() } else { format!("proxy {index} error: no") },
+                }),
+            }
+        }
+    }
+
+    async fn loaded(fake: Fake, entries: &[&str]) -> Vec<bool> {
+        let batches = Arc::new(Batches::new(fake, 500));
+        let (running, stop) = (Arc::clone(&batches), CancellationToken::new());
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move { running.run(&stopped).await });
+        let one = |(number, entry): (usize, &&str)| {
+            let (batches, entry) = (Arc::clone(&batches), Arc::from(*entry));
+            async move {
+                let id = format!("{number:032x}").parse().unwrap();
+                matches!(batches.load(id, entry).await, Loaded::In(_))
+            }
+        };
+        let all = futures_util::future::join_all(entries.iter().enumerate().map(one)).await;
+        stop.cancel();
+        task.await.unwrap();
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_that_a_core_refuses_do_not_harm_the_others() {
+        let entries = ["a", "bad1", "b", "c", "bad2"];
+        for is_mute in [false, true] {
+            let fake = Fake { is_mute, ..Fake::default() };
+            assert_eq!(loaded(fake, &entries).await, [true, false, true, true, false], "{is_mute}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_that_come_together_are_one_batch_and_it_is_emptied_when_they_are_over() {
+        let fake = Fake::default();
+        let loads = Arc::clone(&fake.loads);
+        let batches = Arc::new(Batches::new(fake, 500));
+        let (running, stop) = (Arc::clone(&batches), CancellationToken::new());
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move { running.run(&stopped).await });
+        let id = |number: u32| -> NodeId { format!("{number:032x}").parse().unwrap() };
+        let (one, other) = tokio::join!(batches.load(id(1), "a".into()), batches.load(id(2), "b".into()));
+        assert_eq!(loads.lock().len(), 1);
+        assert_eq!(loads.lock()[0].1.len(), 2);
+        sleep(IDLE * 3).await;
+        assert_eq!(loads.lock().len(), 1, "it is in use");
+        drop((one, other));
+        sleep(IDLE * 3).await;
+        assert_eq!(loads.lock().last().unwrap().1.len(), 0);
+        // More than there are batches: the next waits until one is free.
+        let mut held = Vec::new();
+        for number in 0..BATCHES {
+            held.push(batches.load(id(10 + u32::try_from(number).unwrap()), "x".into()).await);
+        }
+        let next = batches.load(id(99), "y".into());
+        tokio::pin!(next);
+        assert!(tokio::time::timeout(Duration::from_secs(60), next.as_mut()).await.is_err());
+        held.pop();
+        assert!(matches!(next.await, Loaded::In(_)));
+        stop.cancel();
+        task.await.unwrap();
+    }
+}

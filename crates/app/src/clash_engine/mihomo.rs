@@ -1,0 +1,87 @@
+//! What is particular to mihomo as a program: its version, its command line, the levels of its log, and its refusals of nodes.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use hezar_sidecar::{CoreCommand, CoreHome};
+use tokio::{process::Command, time::timeout};
+
+/// The oldest version that can be told to reject requests while a group has no member; an older one sends them directly.
+pub(crate) const OLDEST: (u32, u32, u32) = (1, 19, 27);
+/// How long the program may take to say its version.
+const ASKED: Duration = Duration::from_secs(10);
+/// The file of the configuration in a core's home folder.
+pub(super) const CONFIGURATION: &str = "config.json";
+
+/// Finds out that the program is a mihomo that never sends anything out directly.
+///
+/// # Errors
+/// It cannot be started, or it is another program or an older version.
+pub(super) async fn check_version(program: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
+    command.arg("-v").stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let shown = program.display();
+    let said = timeout(ASKED, command.output()).await.with_context(|| format!("{shown} does not say its version"))?;
+    let said = said.with_context(|| format!("{shown} cannot be started"))?;
+    let said = String::from_utf8_lossy(&said.stdout);
+    let Some(version) = version(&said) else {
+        bail!("{shown} is no release of mihomo: `{shown} -v` says {:?}", said.lines().next().unwrap_or_default());
+    };
+    if version < OLDEST {
+        let ((a, b, c), (x, y, z)) = (version, OLDEST);
+        bail!(
+            "{shown} is mihomo {a}.{b}.{c}: versions before {x}.{y}.{z} send requests directly while no node works \
+             (they know no empty-fallback); install a newer one"
+        );
+    }
+    Ok(())
+}
+
+/// The version in `Mihomo Meta v1.19.32 linux amd64 …`.
+fn version(said: &str) -> Option<(u32, u32, u32)> {
+    let word = said.split_whitespace().find_map(|word| word.strip_prefix('v').filter(|rest| rest.contains('.')))?;
+    let mut numbers = word.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+/// How the core is started in its home folder, which holds its configuration.
+pub(super) fn command(program: PathBuf, home: &CoreHome) -> CoreCommand {
+    let arguments: Vec<OsString> = vec!["-d".into(), home.path().into(), "-f".into(), home.file(CONFIGURATION).into()];
+    CoreCommand { program, arguments, environment: Vec::new() }
+}
+
+/// How important a line of its log is: `time="…" level=warning msg="…"`.
+pub(super) fn level(line: &str) -> tracing::Level {
+    let level = line.split_once(" level=").and_then(|(_, rest)| rest.split_whitespace().next());
+    match level {
+        Some("info") => tracing::Level::INFO,
+        Some("debug") => tracing::Level::DEBUG,
+        // The warnings of a core are dials that failed, one for every attempt of a client.
+        Some("warning") => tracing::Level::INFO,
+        _ => tracing::Level::WARN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_release_is_read_and_others_are_not_taken() {
+        assert_eq!(version("Mihomo Meta v1.19.32 linux amd64 with go1.26.8 Wed Sep 30"), Some((1, 19, 32)));
+        assert!(version("Mihomo Meta v1.19.26 linux").unwrap() < OLDEST);
+        assert_eq!(version("Mihomo Meta alpha-1a2b3c linux amd64"), None);
+        assert_eq!(version(""), None);
+    }
+
+    #[test]
+    fn failed_dials_of_the_core_are_not_troubles_of_this_program() {
+        assert_eq!(level("time=\"2026\" level=warning msg=\"[TCP] dial POOL error\""), tracing::Level::INFO);
+        assert_eq!(level("time=\"2026\" level=fatal msg=\"Parse config error\""), tracing::Level::WARN);
+        assert_eq!(level("panic: x"), tracing::Level::WARN);
+    }
+}
