@@ -64,6 +64,9 @@ pub(crate) struct Report {
 pub(crate) async fn run(stage: &Stage, part: Part) -> Report {
     let mut report = Report::default();
     let good = link(part, &stage.certificate, Access::Right);
+    if part.row.needs_core() {
+        report.check("dialled by a core alone", undialable(&good, &stage.native)).await;
+    }
     match Route::start(&[&good], &stage.engine, PATIENCE).await {
         Ok(route) => {
             report.check("small", small(&route, stage, part.row)).await;
@@ -130,6 +133,13 @@ fn wrong(row: Row) -> Vec<Access> {
     let secret = row.has_credential().then_some(Access::WrongSecret);
     let checked = row.tls.is_some_and(|trust| trust != Trust::Skip);
     secret.into_iter().chain(checked.then_some(Access::WrongCertificate)).collect()
+}
+
+/// The program itself must not dial what a core is shown with.
+async fn undialable(link: &str, native: &NativeEngine) -> anyhow::Result<()> {
+    let (spec, _) = parse_link(link).map_err(|code| anyhow::anyhow!("{code:?}"))?;
+    ensure!(native.dialer(&spec, AddressPolicy::Any).is_err(), "the program dials it itself");
+    Ok(())
 }
 
 const fn host(row: Row) -> &'static str {
