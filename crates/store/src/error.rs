@@ -112,6 +112,22 @@ pub enum StoreError {
         /// Its version.
         found: Box<str>,
     },
+    /// The target of a copy holds something.
+    #[error("{store} holds something already; choose another target, or give up what it holds with --replace")]
+    NotEmpty {
+        /// The target.
+        store: Box<str>,
+    },
+    /// A copy is not what was read.
+    #[error(
+        "the copy is not what was read (read: {read}; found: {found}); an instance that writes to the target must be stopped first"
+    )]
+    CopyDiffers {
+        /// What was read, in numbers.
+        read: Box<str>,
+        /// What is there now, in numbers.
+        found: Box<str>,
+    },
     /// Something that only a store in a file can do.
     #[error("{what} is for a store in a file, and this one is in PostgreSQL; {instead}")]
     FileOnly {
@@ -260,6 +276,8 @@ impl StoreError {
         ),
         CodeDoc::new("store-tls", "No TLS connection to the database server could be made."),
         CodeDoc::new("store-old-server", "The database server is older than this program can use."),
+        CodeDoc::new("store-not-empty", "The target of `hezar store copy` holds something already."),
+        CodeDoc::new("store-copy-differs", "What `hezar store copy` has written is not what it has read."),
         CodeDoc::new("store-file-only", "What was asked for is for a store in a file, and this one is in PostgreSQL."),
         CodeDoc::new("store-directory", "The directory of the store file does not exist."),
         CodeDoc::new("store-missing", "There is no store file, and the command does not create one."),
@@ -310,6 +328,8 @@ impl StoreError {
             Self::Standby { .. } => "store-standby",
             Self::Tls { .. } => "store-tls",
             Self::OldServer { .. } => "store-old-server",
+            Self::NotEmpty { .. } => "store-not-empty",
+            Self::CopyDiffers { .. } => "store-copy-differs",
             Self::FileOnly { .. } => "store-file-only",
             Self::DirectoryMissing { .. } => "store-directory",
             Self::Missing { .. } => "store-missing",
@@ -352,6 +372,8 @@ impl StoreError {
             | Self::Url { .. }
             | Self::ServerUrl { .. }
             | Self::FileOnly { .. }
+            | Self::NotEmpty { .. }
+            | Self::CopyDiffers { .. }
             | Self::BackupExists { .. } => Retry::Never,
             Self::Corrupt { .. }
             | Self::NotADatabase { .. }

@@ -6,6 +6,7 @@
 
 mod change;
 mod control;
+mod copy;
 mod error;
 mod file;
 mod history;
@@ -22,11 +23,13 @@ mod shared;
 mod snapshot;
 mod sqlite;
 mod store;
+mod transfer;
 mod usage;
 mod writer;
 
 pub use change::Change;
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
+pub use copy::copy_store;
 pub use error::{Retry, StoreError, WriteFailure};
 pub use hezar_child::create_private_folder;
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
@@ -46,6 +49,7 @@ pub use shared::{
 pub use snapshot::{BackupFolder, SnapshotFile, SnapshotStatus};
 pub use sqlite::{Access, DatabaseSummary, Sqlite, newest_schema};
 pub use store::Store;
+pub use transfer::{CopyCounts, CopyReport};
 pub use usage::{UsageQuery, UsageRow};
 pub use writer::{
     Durability, WriteBehind, WriteSummary, Writer, WriterClosed, WriterConfig, WriterPlace, WriterStatus,

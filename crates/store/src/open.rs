@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     Access, Postgres, Sqlite, Store, StoreError, StoreSettings, StoreUrl, file, memory,
-    postgres::is_postgres,
     recovery::{Place, bring_newest, places},
+    settings::is_postgres,
     snapshot::Snapshots,
     sqlite::now,
 };
@@ -58,10 +58,11 @@ pub fn has_contents(settings: &StoreSettings, directory: &Path) -> bool {
         || StoreFiles::of(settings, directory).map_or(true, |files| !files.places().is_empty())
 }
 
-fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
+pub(crate) fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
     if is_postgres(url) {
-        let instead = "move data with `hezar store copy`, and keep backups with pg_dump";
-        return Err(StoreError::FileOnly { what: "this command", instead });
+        let instead =
+            "take a backup into it with `hezar store copy --replace sqlite:FILE postgres://USER@HOST/DATABASE`";
+        return Err(StoreError::FileOnly { what: "restoring", instead });
     }
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     if scheme != "sqlite" || rest.is_empty() {

@@ -7,8 +7,6 @@ use hezar_core::{
     settings::{Given, Optional, SettingValue},
 };
 
-use crate::postgres::is_postgres;
-
 settings! {
     /// Where the nodes and what is known about them are kept.
     #[derive(Clone, Debug)]
@@ -46,7 +44,7 @@ impl StoreUrl {
     /// Whether several processes may use the store at once, as with PostgreSQL.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.0.expose().starts_with("postgres")
+        is_postgres(self.0.expose())
     }
 }
 
@@ -72,4 +70,9 @@ impl SettingValue for StoreUrl {
 
 impl Optional for StoreUrl {
     const EMPTY_IS_NONE: bool = true;
+}
+
+/// Whether a store URL names a database of PostgreSQL.
+pub(crate) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }

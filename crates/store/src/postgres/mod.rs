@@ -4,6 +4,7 @@ mod apply;
 mod changes;
 mod control;
 mod error;
+mod fill;
 mod history;
 mod listener;
 mod load;
@@ -28,11 +29,11 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
-    SharedStore, Store, StoreError, StoreIdentity, StoreSettings, UsageQuery, UsageRow,
+    SharedStore, Store, StoreError, StoreIdentity, StoreSettings, UsageQuery, UsageRow, transfer,
 };
 
 pub use listener::ChangeListener;
-pub(crate) use server::{Server, is_postgres};
+use server::Server;
 use transaction::{Purpose, Transaction};
 
 /// How long making a connection, or waiting for a free one, may take.
@@ -240,8 +241,8 @@ impl Store for Postgres {
         self.write_in_one(Work::Fold(before)).await
     }
 
-    async fn backup(&self, _: &Path, _: bool) -> Result<(), StoreError> {
-        Err(StoreError::FileOnly { what: "a backup", instead: "use pg_dump" })
+    async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError> {
+        transfer::backup(self, to, replace).await
     }
 
     fn shared(&self) -> Option<Arc<dyn SharedStore>> {

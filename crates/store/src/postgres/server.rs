@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use url::Url;
 
-use crate::{StoreError, StoreSettings};
+use crate::{StoreError, StoreSettings, settings::is_postgres};
 
 /// The parameters of a store URL that are understood, as libpq names them (PostgreSQL 15, §34.1.2).
 const PARAMETERS: [&str; 13] = [
@@ -23,11 +23,6 @@ const PARAMETERS: [&str; 13] = [
     "options",
     "statement-cache-capacity",
 ];
-
-/// Whether a store URL names a database of PostgreSQL.
-pub(crate) fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
-}
 
 /// A database of PostgreSQL and the way to it. Its texts never hold the password.
 pub(crate) struct Server {

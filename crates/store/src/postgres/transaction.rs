@@ -21,6 +21,8 @@ pub(super) enum Purpose {
     /// Reading everything, as of one moment.
     Load,
     Write,
+    /// Writing everything anew.
+    Fill,
 }
 
 impl Purpose {
@@ -38,6 +40,10 @@ impl Purpose {
                 "BEGIN; SET LOCAL statement_timeout = '20s'; SET LOCAL lock_timeout = '10s'; \
                  SET LOCAL idle_in_transaction_session_timeout = '10s'"
             }
+            Self::Fill => {
+                "BEGIN; SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '10s'; \
+                 SET LOCAL idle_in_transaction_session_timeout = '5min'"
+            }
         }
     }
 
@@ -47,6 +53,7 @@ impl Purpose {
         match self {
             Self::Read => Duration::from_secs(30),
             Self::Load => Duration::from_secs(30 * 60),
+            Self::Fill => Duration::from_secs(4 * 3600),
             Self::Write => Duration::from_secs(60),
         }
     }

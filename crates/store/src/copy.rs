@@ -1,0 +1,55 @@
+//! Moving everything from one store into another, whatever their kinds: checked by counts and a digest, whole or not at all.
+
+use std::path::Path;
+
+use tokio::sync::mpsc;
+
+use crate::{
+    Access, CopyCounts, CopyReport, Postgres, Store, StoreError, StoreSettings,
+    open::{file_of, open_configured},
+    transfer::{WAITING, check, into_file, read},
+};
+
+/// Copies everything that one store holds into another one, which is empty or is replaced. `progress` is told what has been read until
+/// then, about every second. Whoever gives up half-way leaves the target as it was.
+///
+/// The histories of several instances become one, and of a node that was measured from several regions the freshest record is taken.
+///
+/// # Errors
+/// [`StoreError::NotEmpty`] when the target holds something and `replace` is not set, [`StoreError::CopyDiffers`], or what is wrong with
+/// one of the two. Then the target is as it was.
+pub async fn copy_store(
+    from: &StoreSettings,
+    to: &StoreSettings,
+    directory: &Path,
+    replace: bool,
+    progress: &(dyn Fn(CopyCounts) + Send + Sync),
+) -> Result<CopyReport, StoreError> {
+    let source = open_configured(from, directory, Access::ReadOnly).await?;
+    let copied = if to.url.is_shared() {
+        into_postgres(&*source, to, replace, progress).await
+    } else {
+        into_file(&*source, &file_of(to.url.0.expose(), directory)?, replace, progress).await
+    };
+    source.close().await;
+    copied
+}
+
+async fn into_postgres(
+    source: &dyn Store,
+    to: &StoreSettings,
+    replace: bool,
+    progress: &(dyn Fn(CopyCounts) + Send + Sync),
+) -> Result<CopyReport, StoreError> {
+    let target = Postgres::open(to, Access::Exclusive).await?;
+    let copied = async {
+        let (batches, received) = mpsc::channel(WAITING);
+        let (read, filled) = tokio::join!(read(source, batches, progress), target.fill(received, replace));
+        let report = read.and_then(|report| filled.map(|()| report))?;
+        check(&report, &target).await?;
+        Ok(report)
+    };
+    let copied = copied.await;
+    target.close().await;
+    copied
+}
