@@ -7,6 +7,7 @@
 mod change;
 mod control;
 mod copy;
+mod description;
 mod error;
 mod file;
 mod history;
@@ -30,6 +31,7 @@ mod writer;
 pub use change::Change;
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
 pub use copy::copy_store;
+pub use description::{StoreDescription, TableDescription};
 pub use error::{Retry, StoreError, WriteFailure};
 pub use hezar_child::create_private_folder;
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
-    SharedStore, SnapshotFile, SnapshotStatus, Store, StoreError, StoreSettings, UsageQuery, UsageRow, open_configured,
-    restore,
+    SharedStore, SnapshotFile, SnapshotStatus, Store, StoreDescription, StoreError, StoreSettings, UsageQuery,
+    UsageRow, open_configured, restore,
 };
 
 /// The copy that is made before another version of the program opens the store.
@@ -151,6 +151,10 @@ impl Store for ReleasableStore {
 
     async fn fold_usage(&self, before: UtcDay) -> Result<(), StoreError> {
         self.get()?.fold_usage(before).await
+    }
+
+    async fn describe(&self) -> Result<StoreDescription, StoreError> {
+        self.get()?.describe().await
     }
 
     async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError> {

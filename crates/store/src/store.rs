@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SharedStore,
-    SnapshotFile, SnapshotStatus, StoreError, UsageQuery, UsageRow,
+    SnapshotFile, SnapshotStatus, StoreDescription, StoreError, UsageQuery, UsageRow,
 };
 
 /// A pool on disk. All methods may be called from several tasks at once.
@@ -110,6 +110,12 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// As [`Store::write`].
     async fn fold_usage(&self, before: UtcDay) -> Result<(), StoreError>;
+
+    /// Says what the store is and how large.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn describe(&self) -> Result<StoreDescription, StoreError>;
 
     /// Writes a complete, consistent copy to a file while the store stays in use, and checks it before it gets its name. A name that ends
     /// with `.zst` gets a compressed copy.

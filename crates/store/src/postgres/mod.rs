@@ -3,6 +3,7 @@
 mod apply;
 mod changes;
 mod control;
+mod describe;
 mod error;
 mod fill;
 mod history;
@@ -29,7 +30,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
-    SharedStore, Store, StoreError, StoreIdentity, StoreSettings, UsageQuery, UsageRow, transfer,
+    SharedStore, Store, StoreDescription, StoreError, StoreIdentity, StoreSettings, UsageQuery, UsageRow, transfer,
 };
 
 pub use listener::ChangeListener;
@@ -239,6 +240,15 @@ impl Store for Postgres {
 
     async fn fold_usage(&self, before: UtcDay) -> Result<(), StoreError> {
         self.write_in_one(Work::Fold(before)).await
+    }
+
+    async fn describe(&self) -> Result<StoreDescription, StoreError> {
+        let read = async {
+            let mut transaction = self.begin(Purpose::Read).await?;
+            let described = describe::describe(&mut transaction, &self.server).await;
+            transaction.finish(described).await
+        };
+        self.limited(Purpose::Read, read).await
     }
 
     async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError> {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use hezar_core::Timestamp;
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{convert, copies::not_utf8, queries, schema};
-use crate::{StoreError, file};
+use crate::{StoreDescription, StoreError, TableDescription, file};
 
 /// What a database holds, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,26 @@ async fn count(connection: &mut SqliteConnection) -> Result<DatabaseSummary, sql
 
 async fn number(connection: &mut SqliteConnection, query: &'static str) -> Result<u64, sqlx::Error> {
     sqlx::query_scalar(query).fetch_one(connection).await.map(convert::to_count)
+}
+
+/// What a database is and how large.
+pub(super) async fn describe(connection: &mut SqliteConnection, path: &Path) -> Result<StoreDescription, sqlx::Error> {
+    let version: String = sqlx::query_scalar(queries::SQLITE_VERSION).fetch_one(&mut *connection).await?;
+    let names: Vec<String> = sqlx::query_scalar(queries::TABLE_NAMES).fetch_all(&mut *connection).await?;
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        // The name is the database's own.
+        let count = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM \"{name}\"")));
+        let rows: i64 = count.fetch_one(&mut *connection).await?;
+        tables.push(TableDescription { name: name.into(), rows: convert::to_count(rows), bytes: None });
+    }
+    Ok(StoreDescription {
+        database: format!("SQLite {version}").into(),
+        place: path.display().to_string().into(),
+        schema: sqlx::query_scalar(queries::SCHEMA_VERSION).fetch_one(&mut *connection).await?,
+        bytes: number(connection, queries::DATABASE_BYTES).await?,
+        tables,
+    })
 }
 
 /// Writes a consistent copy of a database that nobody has open to the empty file `to`.

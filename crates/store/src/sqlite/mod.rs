@@ -29,7 +29,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
-    SnapshotStatus, Store, StoreError, UsageQuery, UsageRow, file,
+    SnapshotStatus, Store, StoreDescription, StoreError, UsageQuery, UsageRow, file,
     snapshot::{Pace, Snapshots},
 };
 
@@ -230,6 +230,12 @@ impl Store for Sqlite {
         let mut connection = self.writer.acquire().await.map_err(|e| self.error(e))?;
         let folded = usage::fold(&mut connection, before).await;
         self.keep_if_sound(connection, folded).await
+    }
+
+    async fn describe(&self) -> Result<StoreDescription, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(|e| self.error(e))?;
+        let described = inspect::describe(&mut connection, &self.path).await;
+        self.keep_if_sound(connection, described).await
     }
 
     async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError> {

@@ -12,6 +12,10 @@ pub(super) const COUNT_TABLES: &str =
 pub(super) const COUNT_OUR_TABLES: &str =
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('_sqlx_migrations', 'proxies')";
 pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+pub(super) const SQLITE_VERSION: &str = "SELECT sqlite_version()";
+pub(super) const TABLE_NAMES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations' \
+     AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name";
+pub(super) const DATABASE_BYTES: &str = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
 pub(super) const BACKUP: &str = "VACUUM INTO ?";
 /// One line that says `ok`, or the first thing that is wrong (SQLite: pragma quick_check).
 pub(super) const QUICK_CHECK: &str = "PRAGMA quick_check(1)";

@@ -40,11 +40,10 @@ impl Model {
     }
 
     fn put_node(&mut self, mut row: NodeRow) {
-        if let Some(known) = self.nodes.get(&row.id).filter(|_| self.is_shared) {
-            if row.record.last_checked < known.record.last_checked {
-                let Record { first_seen, unlisted_since, .. } = row.record;
-                row.record = Record { first_seen, unlisted_since, ..known.record.clone() };
-            }
+        let known = self.nodes.get(&row.id).filter(|_| self.is_shared).map(|known| &known.record);
+        if let Some(newer) = known.filter(|known| row.record.last_checked < known.last_checked) {
+            let Record { first_seen, unlisted_since, .. } = row.record;
+            row.record = Record { first_seen, unlisted_since, ..newer.clone() };
         }
         self.nodes.insert(row.id, row);
     }

@@ -101,6 +101,10 @@ impl Store for Shaky {
         Err(StoreError::Closed)
     }
 
+    async fn describe(&self) -> Result<crate::StoreDescription, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn backup(&self, _: &Path, _: bool) -> Result<(), StoreError> {
         Ok(())
     }
