@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The image of Debian's that the others are made over.
-const BASE: &str = "hezar-test/debian";
+pub(super) const BASE: &str = "hezar-test/debian";
 /// Hezar's own.
 pub(super) const IMAGE: &str = "hezar-test/hezar";
 /// Prometheus, Alertmanager and nginx in one.
@@ -32,8 +32,23 @@ const PREPARE: &str = "install -d -o 65534 -g 65534 /prometheus /alertmanager \
 
 /// The base from Debian's packages, Hezar's image by deploy/Dockerfile, and one with the other programs.
 pub(super) fn make_images(engine: &Engine, hezar: &Path, tools: &[PathBuf]) {
+    make_base(engine);
+    make_hezar(engine, hezar);
+    let context = engine.folder().join("tools");
+    let tools: Vec<&Path> = tools.iter().map(PathBuf::as_path).chain(FILES.map(Path::new)).collect();
+    fs::create_dir(&context).unwrap();
+    tools_context(BASE, &tools, PREPARE, &context);
+    engine.must(&["build", "--tag", TOOLS, context.to_str().unwrap()]);
+}
+
+/// The base from Debian's packages.
+pub(super) fn make_base(engine: &Engine) {
     let archive = debian_archive(&[]).unwrap();
     engine.must_with_input(&["import", "-", BASE], &archive);
+}
+
+/// Hezar's image by deploy/Dockerfile.
+pub(super) fn make_hezar(engine: &Engine, hezar: &Path) {
     let context = engine.folder().join("context");
     fs::create_dir(&context).unwrap();
     fs::copy(hezar, context.join("hezar")).unwrap();
@@ -42,11 +57,6 @@ pub(super) fn make_images(engine: &Engine, hezar: &Path, tools: &[PathBuf]) {
     let build = ["build", "--target", "prebuilt", "--build-arg", &base, "--build-arg", "PACKAGES="];
     let place = ["--tag", IMAGE, "--file", dockerfile.to_str().unwrap(), context.to_str().unwrap()];
     engine.must(&[&build[..], &place].concat());
-    let context = engine.folder().join("tools");
-    let tools: Vec<&Path> = tools.iter().map(PathBuf::as_path).chain(FILES.map(Path::new)).collect();
-    fs::create_dir(&context).unwrap();
-    tools_context(BASE, &tools, PREPARE, &context);
-    engine.must(&["build", "--tag", TOOLS, context.to_str().unwrap()]);
 }
 
 /// The stage of deploy/Dockerfile that prepares the layer of dependencies, from the true context: cargo finds every manifest and target.

@@ -5,6 +5,7 @@
 mod engine;
 mod images;
 mod project;
+mod scale;
 
 use std::{
     fs,

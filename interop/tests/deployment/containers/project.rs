@@ -14,17 +14,21 @@ use super::{
 /// How long a service may take to be healthy.
 const HEALTHY: Duration = Duration::from_secs(120);
 
-/// What differs from compose.yaml: nodes that are to be had here (those of another Hezar, which runs the demonstration), images that are,
-/// and checks that come sooner.
-const OVERRIDE: &str = r#"
-services:
-  upstream:
+/// The service whose nodes the others have: another Hezar, which runs the demonstration.
+pub(super) const UPSTREAM: &str = r#"  upstream:
     image: hezar-test/hezar
     command: ["run", "--demo"]
     environment: { HEZAR_PROXY_OPEN_TO: private }
     volumes: ["upstream:/data"]
     healthcheck: { test: ["CMD", "hezar", "health"], interval: 2s, timeout: 10s }
     stop_grace_period: 30s
+"#;
+
+/// What differs from compose.yaml: nodes that are to be had here (those of another Hezar, which runs the demonstration), images that are,
+/// and checks that come sooner.
+const OVERRIDE: &str = r#"
+services:
+UPSTREAM
   hezar:
     healthcheck: { interval: 2s }
     volumes: ["CONFIG:/etc/hezar:ro"]
@@ -43,13 +47,16 @@ volumes:
   upstream:
 "#;
 
-/// The listener of the profile `tls`, as config/hezar.toml shows it, and two nodes that lead to the demonstration.
+/// The listener of the profile `tls`, as config/hezar.toml shows it.
 const CONFIG: &str = r#"
 [[listener]]
 name = "tls"
 listen = "0.0.0.0:8001"
 proxy_protocol = ["private"]
+"#;
 
+/// Two nodes that lead to the demonstration.
+pub(super) const CONFIG_PROBE: &str = r#"
 [[source]]
 name = "upstream"
 allow_private = true
@@ -66,9 +73,9 @@ interval = "2s"
 /// deploy/compose.yaml as an operator runs it, with the override.
 pub(super) struct Project<'e> {
     pub(super) engine: &'e Engine,
-    deploy: PathBuf,
+    pub(super) deploy: PathBuf,
     pub(super) variables: Vec<(&'static str, String)>,
-    override_file: String,
+    pub(super) override_file: String,
 }
 
 impl Project<'_> {
@@ -122,6 +129,17 @@ impl Project<'_> {
         String::from_utf8_lossy(&output.unwrap().stdout).lines().map(str::to_owned).collect()
     }
 
+    /// Whether one request through the published port is answered.
+    pub(super) fn is_served(&self, proxy: &str) -> bool {
+        self.statuses(proxy, 1) == ["200"]
+    }
+
+    /// Whether a published port answers a request of its own.
+    pub(super) fn answers(&self, url: &str) -> bool {
+        let mut curl = self.engine.in_network("curl");
+        curl.args(["--silent", "--fail", "--max-time", "30", "--output", "/dev/null", url]).status().unwrap().success()
+    }
+
     pub(super) fn serves(&self, proxy: &str, count: usize) {
         assert_eq!(self.statuses(proxy, count), vec!["200"; count], "{proxy}");
     }
@@ -141,14 +159,18 @@ pub(super) fn project(engine: &Engine) -> Project<'_> {
     let path = |name: &str| folder.join(name).display().to_string();
     let config = folder.join("config");
     fs::create_dir(&config).unwrap();
-    fs::write(config.join("hezar.toml"), CONFIG).unwrap();
+    fs::write(config.join("hezar.toml"), format!("{CONFIG}{CONFIG_PROBE}")).unwrap();
     let tls = folder.join("tls");
     fs::create_dir(&tls).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["proxy.example.test".to_owned()]).unwrap();
     fs::write(tls.join("fullchain.pem"), certificate.self_signed(&key).unwrap().pem()).unwrap();
     fs::write(tls.join("key.pem"), key.serialize_pem()).unwrap();
-    fs::write(folder.join("override.yaml"), OVERRIDE.replace("CONFIG", &config.display().to_string())).unwrap();
+    fs::write(
+        folder.join("override.yaml"),
+        OVERRIDE.replace("UPSTREAM\n", UPSTREAM).replace("CONFIG", &config.display().to_string()),
+    )
+    .unwrap();
     fs::write(folder.join("token"), "not yet made\n").unwrap();
     let variables = vec![
         ("COMPOSE_PROFILES", "watch,tls".to_owned()),
