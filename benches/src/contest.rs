@@ -192,7 +192,8 @@ impl Arena {
     }
 }
 
-fn accepts(address: SocketAddr) -> anyhow::Result<()> {
+/// Waits until something accepts on an address.
+pub(crate) fn accepts(address: SocketAddr) -> anyhow::Result<()> {
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         ensure!(begun.elapsed() < READY_LIMIT, "nothing accepts on {address}");

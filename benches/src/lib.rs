@@ -7,6 +7,7 @@ pub mod contest;
 pub mod crowd;
 pub mod load;
 pub mod node;
+pub mod sidecar;
 pub mod site;
 pub mod truth;
 
@@ -63,25 +64,23 @@ impl Watched {
         Ok(Self { child, peak_kib: 0 })
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its peak and its present resident memory so far, in KiB.
     pub fn memory(&mut self) -> (u64, u64) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-            line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
-        };
-        self.peak_kib = self.peak_kib.max(field("VmHWM:"));
-        (self.peak_kib, field("VmRSS:"))
+        let (peak, resident) = process_memory(self.child.id());
+        self.peak_kib = self.peak_kib.max(peak);
+        (self.peak_kib, resident)
     }
 
     /// The CPU time it has used so far, in the program and in the kernel.
     #[must_use]
     pub fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The name in front may hold spaces; `utime` and `stime` are the 12th and 13th field after its bracket.
-        let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
-        let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * MS_PER_TICK)
+        process_cpu(self.child.id())
     }
 
     /// Its proportional share of the memory, in KiB.
@@ -111,6 +110,27 @@ impl Watched {
             thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The peak and the present resident memory of a process, in KiB; zero when it has ended.
+#[must_use]
+pub fn process_memory(pid: u32) -> (u64, u64) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
+    };
+    (field("VmHWM:"), field("VmRSS:"))
+}
+
+/// The CPU time that a process has used so far, in the program and in the kernel.
+#[must_use]
+pub fn process_cpu(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in front may hold spaces; `utime` and `stime` are the 12th and 13th field after its bracket.
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * MS_PER_TICK)
 }
 
 impl Drop for Watched {

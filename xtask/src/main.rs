@@ -84,6 +84,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// 5,000 nodes through a core: start, memory, streams through changes of its nodes, CPU beside native; about 5 minutes.
+    Sidecar {
+        /// What the program `sidecar` takes; --help lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Ten takeovers in a row at 200 requests a second and 300 open tunnels, and upgrades to a broken program; about 3 minutes.
     Takeover {
         /// What the program `takeover` takes; --help lists it.
@@ -151,6 +157,7 @@ fn run() -> anyhow::Result<()> {
         Command::Churn { arguments } => load::run(&root, "churn", &arguments),
         Command::AccessLog { arguments } => load::run(&root, "access_log", &arguments),
         Command::Crowd { arguments } => load::run(&root, "crowd", &arguments),
+        Command::Sidecar { arguments } => load::run(&root, "sidecar", &arguments),
         Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),
         Command::BenchPeers { options } => measure::peers(&root, &options),
         Command::Soak { minutes } => measure::soak(&root, minutes),

@@ -60,10 +60,23 @@ impl Contestant {
     /// # Errors
     /// When it has not been built or does not serve.
     pub fn configured(home: &Path, api: SocketAddr) -> anyhow::Result<Self> {
+        Self::open(home, api)?.ready()
+    }
+
+    /// The same, as soon as its API answers: whether it serves is not asked.
+    ///
+    /// # Errors
+    /// When it has not been built or does not start.
+    pub fn open(home: &Path, api: SocketAddr) -> anyhow::Result<Self> {
         let proxy = free_address()?;
         let arguments = ["run", "--listen", &proxy.to_string(), "--api", &api.to_string()].map(str::to_owned);
         let process = Watched::start(&mut command(home, &arguments.each_ref().map(String::as_str))?)?;
-        Self { name: "hezar".to_owned(), proxy, api: None, process }.ready()
+        let begun = Instant::now();
+        while get(api, "/healthz", Duration::from_secs(5)).is_err() {
+            ensure!(begun.elapsed() < Duration::from_secs(60), "hezar does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { name: "hezar".to_owned(), proxy, api: None, process })
     }
 
     /// sing-box's urltest group over the same nodes.
@@ -122,6 +135,12 @@ impl Contestant {
         fs::write(&file, config.to_string())?;
         let process = Watched::start(Command::new(program).arg("-d").arg(home).arg("-f").arg(&file).current_dir(home))?;
         Self { name: "mihomo, load-balance round-robin".to_owned(), proxy, api: None, process }.ready()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Its peak and its present resident memory, in KiB.

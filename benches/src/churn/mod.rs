@@ -4,4 +4,4 @@ mod list;
 mod tunnel;
 
 pub use list::List;
-pub use tunnel::{Life, exchange, live};
+pub use tunnel::{Life, exchange, live, live_on};

@@ -8,8 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 use hezar_lab::ECHO_HOST;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
     time::{sleep, timeout},
 };
@@ -33,14 +32,23 @@ pub struct Life {
 }
 
 /// Opens a tunnel to the lab's echo and exchanges bytes in it, with a pause between, until `stop` is true.
-pub async fn live(proxy: SocketAddr, number: u64, pause: Duration, mut stop: watch::Receiver<bool>) -> Life {
-    let mut life = Life { opened: None, exchanges: Vec::new(), broken: None };
-    let mut stream = match timeout(PATIENCE, chaos::tunnel(proxy, ECHO_HOST, 7)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Life { broken: Some(format!("not opened: {error:#}")), ..life },
-        Err(_) => return Life { broken: Some("not opened: the client gave up".to_owned()), ..life },
-    };
-    life.opened = Some(Instant::now());
+pub async fn live(proxy: SocketAddr, number: u64, pause: Duration, stop: watch::Receiver<bool>) -> Life {
+    let never = |reason| Life { opened: None, exchanges: Vec::new(), broken: Some(reason) };
+    match timeout(PATIENCE, chaos::tunnel(proxy, ECHO_HOST, 7)).await {
+        Ok(Ok(stream)) => live_on(stream, number, pause, stop).await,
+        Ok(Err(error)) => never(format!("not opened: {error:#}")),
+        Err(_) => never("not opened: the client gave up".to_owned()),
+    }
+}
+
+/// The same in a stream to an echo that is open already.
+pub async fn live_on(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    number: u64,
+    pause: Duration,
+    mut stop: watch::Receiver<bool>,
+) -> Life {
+    let mut life = Life { opened: Some(Instant::now()), exchanges: Vec::new(), broken: None };
     loop {
         let begun = Instant::now();
         match timeout(PATIENCE, exchange(&mut stream, number ^ life.exchanges.len() as u64)).await {
@@ -60,7 +68,7 @@ pub async fn live(proxy: SocketAddr, number: u64, pause: Duration, mut stop: wat
 ///
 /// # Errors
 /// When it does not, or as something else.
-pub async fn exchange(stream: &mut TcpStream, seed: u64) -> anyhow::Result<()> {
+pub async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), seed: u64) -> anyhow::Result<()> {
     let sent = seed.to_be_bytes().repeat(PIECE / 8);
     stream.write_all(&sent).await.context("write")?;
     let mut back = [0; PIECE];

@@ -1,0 +1,7 @@
+//! Nodes that only a core dials, all of them behind one server, and this program over them.
+
+mod core_process;
+mod servers;
+
+pub use core_process::{CoreProcesses, core_of};
+pub use servers::{SsServer, native_link, sidecar_links};
