@@ -1,6 +1,11 @@
 //! The trait of everything that carries traffic: [`Dialer`] opens streams and datagram associations.
 
-use std::{fmt::Debug, net::SocketAddr};
+use std::{
+    any::Any,
+    fmt::{self, Debug, Formatter},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hezar_core::{Stage, Target};
@@ -43,6 +48,24 @@ impl RequestForm {
     }
 }
 
+/// What a dialer has got ready; it stays so until this is dropped.
+#[derive(Default)]
+pub struct Prepared(Option<Box<dyn Any + Send + Sync>>);
+
+impl Prepared {
+    /// Keeps `what` until this is dropped.
+    #[must_use]
+    pub fn holding(what: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(what)))
+    }
+}
+
+impl Debug for Prepared {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Prepared").field(&self.0.is_some()).finish()
+    }
+}
+
 /// Opens streams and datagram associations: the operating system, one proxy protocol, a chain of them, or a fake.
 #[async_trait]
 pub trait Dialer: Debug + Send + Sync {
@@ -72,6 +95,15 @@ pub trait Dialer: Debug + Send + Sync {
     async fn associate(&self, attempt: &Attempt) -> Result<BoxDatagram, DialError> {
         let _ = attempt;
         Err(DialError::new(Stage::Handshake, Cause::Unsupported("datagrams")))
+    }
+
+    /// Gets ready what dialling needs and has nothing to do with the node, so that an attempt that begins afterwards measures the node alone.
+    ///
+    /// # Errors
+    /// [`DialError`]; it says nothing about the node unless its address is refused or cannot be found.
+    async fn prepare(&self, limit: Duration) -> Result<Prepared, DialError> {
+        let _ = limit;
+        Ok(Prepared::default())
     }
 
     /// This machine's network, if the dialer uses it directly: QUIC then opens UDP sockets of its own instead of an

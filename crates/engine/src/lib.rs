@@ -34,7 +34,7 @@ mod tests;
 pub use attempt::Attempt;
 pub use clock::Clock;
 pub use datagram::{BoxDatagram, Datagram};
-pub use dialer::{Dialer, LocalNetwork, RequestForm, Tunnelled};
+pub use dialer::{Dialer, LocalNetwork, Prepared, RequestForm, Tunnelled};
 pub use engine::{Engine, EngineList};
 pub use error::{BuildError, Cause, DialError};
 pub use hand_over::HandedOver;

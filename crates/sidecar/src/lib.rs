@@ -3,9 +3,17 @@
 //! A core is a program such as mihomo or Xray. This crate knows neither the pool nor the store.
 
 mod controller;
+mod current;
+mod datagram;
+mod dialer;
+mod engine;
 mod error;
+mod mihomo;
 mod process;
 mod settings;
+mod sidecar;
+mod slots;
+mod stream;
 mod xray;
 
 pub use controller::{
@@ -13,6 +21,7 @@ pub use controller::{
     CoreProxy, CoreTraffic, CoreVersion, JsonLines, RefusedProxy,
 };
 pub use error::CoreError;
-pub use process::{CoreCommand, CoreEvent, CoreHome, CoreProcess, CoreSetup, CoreState, CoreSupervisor};
+pub use process::{CoreCommand, CoreCounters, CoreEvent, CoreHome, CoreProcess, CoreSetup, CoreState, CoreSupervisor};
 pub use settings::{CoreChoice, CoreName, SidecarSettings};
+pub use sidecar::{CoreStatus, Sidecar};
 pub use xray::{AddedOutbounds, XrayApi, XrayApiError, XraySetup};

@@ -48,6 +48,9 @@ fn dialer(context: &ProbeContext, node: &Node<Payload>) -> Result<Payload, Build
     node.payload(|node| context.engine.dialer(node.spec(), AddressPolicy::allowing_private(node.allow_private())))
 }
 
+/// How long a dialer may take to get ready.
+const PREPARE: Duration = Duration::from_secs(10);
+
 /// One in so many probes of an HTTP proxy looks at all its ways again.
 const LEARN_AGAIN: u32 = 32;
 
@@ -57,6 +60,7 @@ pub(super) async fn probe(context: &ProbeContext, node: &PoolNode) -> Result<Che
         return probe_by(&**node_check, context, node).await;
     }
     let dialer = dialer(context, node).map_err(|error| ProbeError::Unsupported(error.code()))?;
+    let _prepared = dialer.prepare(PREPARE).await.map_err(|error| ProbeError::classify(&error))?;
     match check(context, node, &dialer).await {
         Ok(took) => {
             let canaries = fetch_canaries(context, node, &dialer).await;

@@ -9,4 +9,4 @@ mod tests;
 
 pub use child::{CoreCommand, CoreEvent, CoreProcess};
 pub use home::CoreHome;
-pub use supervisor::{CoreSetup, CoreState, CoreSupervisor};
+pub use supervisor::{CoreCounters, CoreSetup, CoreState, CoreSupervisor};

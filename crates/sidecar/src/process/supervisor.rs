@@ -90,24 +90,18 @@ pub struct CoreSupervisor<S> {
     home: Arc<CoreHome>,
     memory_limit: u64,
     state: watch::Sender<CoreState>,
+    counters: Arc<CoreCounters>,
+}
+
+/// What is counted of a core; several supervisors may count here one after another.
+#[derive(Debug, Default)]
+pub struct CoreCounters {
     starts: AtomicU64,
     resident_bytes: AtomicU64,
 }
 
-impl<S: CoreSetup> CoreSupervisor<S> {
-    /// A supervisor that has started nothing yet. A core that uses more than `memory_limit` bytes is ended and started again.
-    pub fn new(setup: Arc<S>, launcher: Launcher, home: Arc<CoreHome>, memory_limit: u64) -> Self {
-        let state = watch::Sender::new(CoreState::Starting);
-        let (starts, resident_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { setup, launcher, home, memory_limit, state, starts, resident_bytes }
-    }
-
-    /// What the core does, and what it does next.
-    pub fn state(&self) -> watch::Receiver<CoreState> {
-        self.state.subscribe()
-    }
-
-    /// How often it was started.
+impl CoreCounters {
+    /// How often the core was started.
     pub fn starts(&self) -> u64 {
         self.starts.load(Ordering::Relaxed)
     }
@@ -116,6 +110,30 @@ impl<S: CoreSetup> CoreSupervisor<S> {
     pub fn resident_bytes(&self) -> u64 {
         self.resident_bytes.load(Ordering::Relaxed)
     }
+}
+
+impl<S: CoreSetup> CoreSupervisor<S> {
+    /// A supervisor that has started nothing yet. A core that uses more than `memory_limit` bytes is ended and started again.
+    pub fn new(setup: Arc<S>, launcher: Launcher, home: Arc<CoreHome>, memory_limit: u64) -> Self {
+        let state = watch::Sender::new(CoreState::Starting);
+        Self { setup, launcher, home, memory_limit, state, counters: Arc::default() }
+    }
+
+    /// The same supervisor, which goes on counting here.
+    #[must_use]
+    pub fn counting(self, counters: Arc<CoreCounters>) -> Self {
+        Self { counters, ..self }
+    }
+
+    /// What the core does, and what it does next.
+    pub fn state(&self) -> watch::Receiver<CoreState> {
+        self.state.subscribe()
+    }
+
+    /// What was counted until now.
+    pub fn counters(&self) -> &CoreCounters {
+        &self.counters
+    }
 
     /// Starts the core, and again whenever it has ended, until `stop` is cancelled; then ends it.
     pub async fn run(&self, stop: &CancellationToken) {
@@ -123,7 +141,7 @@ impl<S: CoreSetup> CoreSupervisor<S> {
         while !stop.is_cancelled() {
             self.state.send_replace(CoreState::Starting);
             let run = self.run_once(stop).await;
-            self.resident_bytes.store(0, Ordering::Relaxed);
+            self.counters.resident_bytes.store(0, Ordering::Relaxed);
             if stop.is_cancelled() {
                 return;
             }
@@ -150,7 +168,7 @@ impl<S: CoreSetup> CoreSupervisor<S> {
             Ok(process) => process,
             Err(error) => return Run::failed(&error),
         };
-        let start = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
+        let start = self.counters.starts.fetch_add(1, Ordering::Relaxed) + 1;
         let mut log = CoreLog::new(&*self.setup);
         let mut served = None;
         let reason = tokio::select! {
@@ -224,7 +242,7 @@ impl<S: CoreSetup> CoreSupervisor<S> {
         loop {
             looks.tick().await;
             let bytes = resident().unwrap_or_default();
-            self.resident_bytes.store(bytes, Ordering::Relaxed);
+            self.counters.resident_bytes.store(bytes, Ordering::Relaxed);
             if bytes > self.memory_limit {
                 return format!("it uses {} MiB, more than it may", bytes >> 20);
             }

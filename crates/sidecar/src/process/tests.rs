@@ -85,7 +85,7 @@ async fn a_core_that_ends_is_started_again_and_ended_at_the_stop() {
             .unwrap();
         }
     }
-    assert_eq!(supervisor.starts(), 3);
+    assert_eq!(supervisor.counters().starts(), 3);
     let pid = up(&supervisor, 3).await;
     stop.cancel();
     timeout(Duration::from_secs(60), task).await.unwrap().unwrap();

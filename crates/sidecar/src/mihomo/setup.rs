@@ -1,0 +1,104 @@
+//! How mihomo is started with the slots of the moment.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::config::{self, SOCKET};
+use crate::{
+    Controller, ControllerAddress, CoreCommand, CoreError, CoreHome, CoreSetup,
+    slots::{SlotPlan, SlotTable},
+};
+
+/// What a start of mihomo was begun with.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    pub(super) plan: SlotPlan,
+    pub(super) listeners: Vec<SocketAddr>,
+}
+
+/// Starts mihomo.
+#[derive(Debug)]
+pub(super) struct MihomoSetup {
+    program: PathBuf,
+    slots: Arc<SlotTable>,
+    begun: Mutex<Option<Begun>>,
+}
+
+impl MihomoSetup {
+    pub(super) const fn new(program: PathBuf, slots: Arc<SlotTable>) -> Self {
+        Self { program, slots, begun: Mutex::new(None) }
+    }
+
+    /// What the present start was begun with.
+    pub(super) fn begun(&self) -> Option<Begun> {
+        self.begun.lock().clone()
+    }
+
+    /// The controller of the mihomo in the folder `home`.
+    pub(super) fn controller(home: &CoreHome) -> Controller {
+        Controller::new(ControllerAddress::Unix(home.file(SOCKET)))
+    }
+}
+
+/// A port of the loopback interface that is free now. Somebody else may take it meanwhile: then the core does not become ready.
+///
+/// # Errors
+/// [`CoreError::NoPort`].
+pub(super) async fn free_address() -> Result<SocketAddr, CoreError> {
+    let address = async { TcpListener::bind(("127.0.0.1", 0)).await?.local_addr() };
+    address.await.map_err(CoreError::NoPort)
+}
+
+/// Whether all of these accept connections.
+pub(super) async fn accept(listeners: &[SocketAddr]) -> bool {
+    for listener in listeners {
+        if TcpStream::connect(listener).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+#[async_trait]
+impl CoreSetup for MihomoSetup {
+    fn name(&self) -> &'static str {
+        "mihomo"
+    }
+
+    /// The nodes that the core has not seen yet come later: one that it refuses would keep it from starting.
+    async fn prepare(&self, home: &CoreHome) -> Result<CoreCommand, CoreError> {
+        let plan = self.slots.plan();
+        let unproven = plan.unproven();
+        let plan = plan.without(&unproven);
+        let mut listeners = Vec::new();
+        for _ in &plan.blocks {
+            listeners.push(free_address().await?);
+        }
+        let rendered = config::render(&plan, &listeners);
+        home.remove(SOCKET)?;
+        let file = home.write("config.json", rendered.text.as_bytes())?;
+        *self.begun.lock() = Some(Begun { plan, listeners });
+        let arguments = vec!["-d".into(), home.path().into(), "-f".into(), file.into_os_string()];
+        Ok(CoreCommand { program: self.program.clone(), arguments, environment: Vec::new() })
+    }
+
+    async fn is_ready(&self, home: &CoreHome) -> bool {
+        let Some(begun) = self.begun() else { return false };
+        Self::controller(home).version().await.is_ok() && accept(&begun.listeners).await
+    }
+
+    fn level(&self, line: &str) -> tracing::Level {
+        let level = line.split_once("level=").and_then(|(_, rest)| rest.split(' ').next());
+        let is_dial = line.contains("msg=\"[TCP] dial ") || line.contains("msg=\"[UDP] dial ");
+        match level {
+            // That a node cannot be reached shows at its streams.
+            Some("warning" | "error") if is_dial => tracing::Level::DEBUG,
+            Some("fatal" | "error") => tracing::Level::ERROR,
+            Some("warning") => tracing::Level::WARN,
+            _ => tracing::Level::DEBUG,
+        }
+    }
+}
