@@ -74,7 +74,6 @@ impl ApiBackend {
             }
             FetchNowError::Busy => ApiError::Busy("too many sources are asked for"),
             FetchNowError::Ended => ApiError::Unavailable,
-            FetchNowError::Elsewhere => ApiError::Busy("another process reads the sources"),
         })?;
         let mut report = FetchReport { asked, pending: asked, ..FetchReport::default() };
         while report.pending > 0

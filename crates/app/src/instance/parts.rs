@@ -99,7 +99,8 @@ impl InstanceParts {
         let clash = ClashEngine::prepare(base).await?;
         let store_task = StoreTask::start(base);
         let membership = Arc::new(Membership::new(&base.config, base.store.shared(), base.clock.now()));
-        let collector = Arc::new(Collector::new(base, &store_task.node_sync, &store_task.writer).await?);
+        let collector = Collector::new(base, &store_task.node_sync, &store_task.writer).await?.sharing(&membership);
+        let collector = Arc::new(collector);
         let prober = Arc::new(ProberSlot::new(base, membership.ownership(), clash.as_ref())?);
         let (sessions, session_sync) = sessions(base);
         let usage = Arc::new(Usage::default());

@@ -1,6 +1,7 @@
 //! The sources of the configuration: each is read when it is due or when somebody asks, and what leaves the configuration is
 //! dropped.
 
+mod elsewhere;
 mod failure;
 mod feed_reading;
 pub(crate) mod pool_dialer;
@@ -12,6 +13,7 @@ mod refresh;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod upstream;
 
 use std::{
@@ -37,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     base::Base,
+    cluster::Membership,
     config::{Config, MANUAL_SOURCES, SourceConfig, SourceOrigin},
     convert, feed_name,
     nodes::Nodes,
@@ -48,6 +51,7 @@ use reader::Reader;
 pub(crate) use refresh::FetchNowError;
 use refresh::Order;
 use status::SourceTable;
+use turns::Turns;
 pub(crate) use upstream::Upstreams;
 
 /// Sources fetched at a time.
@@ -107,6 +111,8 @@ pub(crate) struct Collector {
     orders: mpsc::Sender<Order>,
     /// Whether this process reads sources; otherwise others do, and this one neither lists nor drops anything.
     reads: bool,
+    /// Whose turn it is to read a source; `None` where no other instance reads any.
+    turns: Option<Turns>,
     /// How many sources are being read.
     in_progress: AtomicUsize,
     /// Held by the one task that works.
@@ -159,11 +165,23 @@ impl Collector {
             factory,
             orders,
             reads: true,
+            turns: None,
             in_progress: AtomicUsize::new(0),
             ordered,
             changing: Mutex::default(),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// The same collector, which takes turns with the other instances of a shared store.
+    pub(crate) fn sharing(self, membership: &Membership) -> Self {
+        let turns = membership.shared().map(|shared| Turns {
+            shared: Arc::clone(shared),
+            holder: Arc::clone(membership.name()),
+            draining: membership.draining(),
+            requested: membership.requested(),
+        });
+        Self { turns, ..self }
     }
 
     /// Takes another configuration over. Sources that it leaves as they are keep their schedule, their nodes and what is being read.

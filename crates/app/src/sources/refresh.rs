@@ -8,16 +8,22 @@ use std::{
 
 use hezar_core::Timestamp;
 use hezar_fetch::{FetchOutcome, Refresher};
+use hezar_store::SourceRow;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, error::TrySendError, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, error::TrySendError, unbounded_channel},
+        watch,
+    },
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     AT_A_TIME, Collector, Reading,
+    elsewhere::read_elsewhere,
     quality::{self, QualityTracker},
     reader::Reader,
+    turns::{Claim, Turn, Turns},
 };
 
 /// The longest sleep between two looks at what is due.
@@ -28,8 +34,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// Sources that somebody wants to be read now.
 #[derive(Debug)]
 pub(super) struct Demand {
-    names: Vec<Arc<str>>,
-    answers: UnboundedSender<Reading>,
+    pub(super) names: Vec<Arc<str>>,
+    pub(super) answers: UnboundedSender<Reading>,
 }
 
 /// What the task that reads the sources is told.
@@ -50,8 +56,6 @@ pub(crate) enum FetchNowError {
     Busy,
     /// The collector has ended.
     Ended,
-    /// Another process reads the sources.
-    Elsewhere,
 }
 
 /// The schedule of one run; a run that follows a panic begins with what the table and the pool know.
@@ -61,18 +65,38 @@ struct Rounds<'a> {
     quality: QualityTracker,
     /// The readers whose schedule this is.
     readers: Arc<[Reader]>,
-    running: JoinSet<(Reader, Reading)>,
+    running: JoinSet<(Reader, Ended)>,
     reading: HashSet<Arc<str>>,
     /// Who waits for the end of which reading.
-    wanted: HashMap<Arc<str>, Vec<UnboundedSender<Reading>>>,
+    wanted: HashMap<Arc<str>, Wanted>,
+}
+
+/// Who waits for a source that is to be read.
+struct Wanted {
+    /// When the last of them asked.
+    since: Timestamp,
+    answers: Vec<UnboundedSender<Reading>>,
+}
+
+/// How a turn at a source ended.
+enum Ended {
+    /// It was read, under this claim where several instances read sources.
+    Read(Reading, Option<Claim>),
+    /// Another instance reads it or has read it, or the store cannot be asked.
+    NotNow { row: Option<SourceRow>, again: Timestamp },
 }
 
 impl Collector {
-    /// Reads sources as they become due or are asked for, until `stop`; where others do that, it only waits.
+    /// Reads sources as they become due or are asked for, until `stop`; where others do that, it passes on what is asked for.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
-        if !self.reads {
-            return stop.cancelled().await;
+        match &self.turns {
+            Some(turns) if !self.reads => self.pass_on(turns, stop).await,
+            _ => self.read_due(stop).await,
         }
+    }
+
+    async fn read_due(&self, stop: &CancellationToken) {
+        let mut requested = self.turns.as_ref().map(|turns| turns.requested.clone());
         let mut ordered = self.ordered.lock().await;
         let mut rounds = Rounds::new(self);
         let mut forgot = self.factory.clock.now();
@@ -91,9 +115,12 @@ impl Collector {
                 () = stop.cancelled() => break,
                 Some(ended) = rounds.running.join_next(), if !rounds.running.is_empty() => {
                     // Readings turn panics into failures themselves, and nobody aborts them before the end.
-                    if let Ok((reader, reading)) = ended {
-                        rounds.settle(&reader, reading).await;
+                    if let Ok((reader, ended)) = ended {
+                        rounds.end_turn(&reader, ended).await;
                     }
+                }
+                names = next_request(&mut requested) => {
+                    names.iter().for_each(|name| drop(rounds.refresher.trigger(name, now)));
                 }
                 Some(order) = ordered.recv() => match order {
                     Order::Read(demand) => rounds.accept(demand, now),
@@ -110,9 +137,6 @@ impl Collector {
     /// as they end; that of a source which is being read already counts.
     pub(crate) fn fetch_now(&self, names: &[String]) -> Result<(usize, UnboundedReceiver<Reading>), FetchNowError> {
         let readers = self.named(names).map_err(FetchNowError::Unknown)?;
-        if !self.reads {
-            return Err(FetchNowError::Elsewhere);
-        }
         let names: Vec<Arc<str>> = readers.iter().map(|reader| reader.source.name.as_str().into()).collect();
         let (answers, receiver) = unbounded_channel();
         let asked = names.len();
@@ -163,8 +187,10 @@ impl<'a> Rounds<'a> {
         for name in self.refresher.take_due(now, AT_A_TIME.saturating_sub(self.running.len())) {
             let found = self.readers.iter().find(|reader| *reader.source.name == *name);
             let Some(reader) = found.cloned() else { continue };
+            let wanted = self.wanted.get(&name).map(|wanted| wanted.since);
             self.reading.insert(name);
-            self.running.spawn(async move { (reader.clone(), reader.read().await) });
+            let turns = self.collector.turns.clone();
+            self.running.spawn(async move { (reader.clone(), take_turn(reader, turns, wanted, now).await) });
         }
     }
 
@@ -180,7 +206,46 @@ impl<'a> Rounds<'a> {
             if !self.reading.contains(&name) {
                 self.refresher.trigger(&name, now);
             }
-            self.wanted.entry(name).or_default().push(demand.answers.clone());
+            let wanted = self.wanted.entry(name).or_insert_with(|| Wanted { since: now, answers: Vec::new() });
+            wanted.since = now;
+            wanted.answers.push(demand.answers.clone());
+        }
+    }
+
+    async fn end_turn(&mut self, reader: &Reader, ended: Ended) {
+        match ended {
+            Ended::Read(reading, claim) => {
+                self.settle(reader, reading).await;
+                if let Some(claim) = claim {
+                    claim.release_when_written(self.collector.factory.table.writer().clone());
+                }
+            }
+            Ended::NotNow { row, again } => self.put_off(reader, row, again),
+        }
+    }
+
+    /// Looks at a source again later that is not read here now. Who waits for it is answered when another instance has read it since.
+    fn put_off(&mut self, reader: &Reader, row: Option<SourceRow>, again: Timestamp) {
+        if reader.is_retired() {
+            return;
+        }
+        let name: Arc<str> = reader.source.name.as_str().into();
+        self.reading.remove(&name);
+        let failures = row.as_ref().map_or_else(|| self.refresher.failures(&name), |row| row.failures);
+        self.refresher.set(Arc::clone(&name), reader.source.interval, again, failures);
+        let Some(row) = row else { return };
+        self.collector.factory.table.adopt(row.clone());
+        let is_done = |wanted: &Wanted| row.last_fetch.is_some_and(|read| read >= wanted.since);
+        if self.wanted.get(&name).is_some_and(is_done) {
+            self.answer(&name, &read_elsewhere(row));
+        }
+    }
+
+    /// Tells who waits for a source.
+    fn answer(&mut self, name: &str, reading: &Reading) {
+        for answers in self.wanted.remove(name).map(|wanted| wanted.answers).unwrap_or_default() {
+            // Whoever asked may have gone away.
+            let _ = answers.send(reading.clone());
         }
     }
 
@@ -207,9 +272,31 @@ impl<'a> Rounds<'a> {
         // The row is written after the nodes: its validators say that they need not be read again. The writer only ends after this
         // task has.
         let _ = factory.table.note(row.clone()).await;
-        for answers in self.wanted.remove(&name).unwrap_or_default() {
-            // Whoever asked may have gone away.
-            let _ = answers.send(reading.clone());
-        }
+        self.answer(&name, &reading);
     }
+}
+
+/// Reads a source if it is this instance's turn.
+async fn take_turn(reader: Reader, turns: Option<Turns>, wanted: Option<Timestamp>, now: Timestamp) -> Ended {
+    let Some(turns) = turns else { return Ended::Read(reader.read().await, None) };
+    match turns.take(&reader.source.name.as_str().into(), wanted, now).await {
+        Turn::Own(claim, row) => {
+            if let Some(row) = row {
+                // What another instance has learned since this one has read the source.
+                reader.table.adopt(row);
+            }
+            Ended::Read(reader.read().await, Some(claim))
+        }
+        Turn::NotNow { row, again } => Ended::NotNow { row, again },
+    }
+}
+
+/// The sources that somebody asks for over the store; never, where nobody can.
+async fn next_request(requested: &mut Option<watch::Receiver<Arc<[Arc<str>]>>>) -> Arc<[Arc<str>]> {
+    if let Some(requested) = requested
+        && requested.changed().await.is_ok()
+    {
+        return Arc::clone(&requested.borrow_and_update());
+    }
+    std::future::pending().await
 }

@@ -119,6 +119,16 @@ impl SourceTable {
         self.writer.put(vec![Change::PutSource(row)]).await
     }
 
+    /// Takes over what another instance has written of a source.
+    pub(crate) fn adopt(&self, row: SourceRow) {
+        drop(self.remember(row));
+    }
+
+    /// What writes the rows.
+    pub(super) const fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
     fn remember(&self, row: SourceRow) -> SourceRow {
         let mut rows = self.rows.lock();
         match rows.iter_mut().find(|known| known.name == row.name) {

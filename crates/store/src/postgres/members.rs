@@ -27,6 +27,8 @@ const BEAT: &str = "INSERT INTO members (name, incarnation, roles, region, host,
      WHERE members.incarnation IN (0, excluded.incarnation) OR $19 \
         OR members.beat_at < clock_timestamp() - $20 * interval '1 millisecond'";
 const FORGET: &str = "DELETE FROM members WHERE beat_at < clock_timestamp() - interval '1 hour'";
+/// A source that nobody reads is not asked for for ever.
+const FORGET_REQUESTS: &str = "DELETE FROM fetch_requests WHERE at < clock_timestamp() - interval '10 minutes'";
 /// Must follow the order in which [`member`] reads.
 const SELECT: &str = "SELECT name, incarnation, roles, region, host, pid, version, proxy, api, started, tunnels, routable, owned, queue, \
      claims, lag_ms, cpu_percent, memory_bytes, (extract(epoch FROM clock_timestamp() - beat_at) * 1000)::bigint, \
@@ -67,6 +69,7 @@ pub(super) async fn beat(
     let query = query.bind(takes_over).bind(from_duration(GONE_AFTER));
     let written = query.execute(&mut **transaction).await?;
     transaction.query(FORGET).execute(&mut **transaction).await?;
+    transaction.query(FORGET_REQUESTS).execute(&mut **transaction).await?;
     let now: i64 = transaction.query(NOW).fetch_one(&mut **transaction).await?.try_get(0)?;
     let requested = transaction.query(REQUESTED).fetch_all(&mut **transaction).await?;
     let requested = requested.iter().map(|row| row.try_get::<&str, _>(0).map(Arc::from));
