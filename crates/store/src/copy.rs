@@ -1,6 +1,6 @@
 //! Moving everything from one store into another, whatever their kinds: checked by counts and a digest, whole or not at all.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
@@ -9,6 +9,15 @@ use crate::{
     open::{file_of, open_configured},
     transfer::{WAITING, check, into_file, read},
 };
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub struct StorePlace {
+    /// How it is opened.
+    pub settings: StoreSettings,
+    /// Where a relative file lies.
+    pub directory: PathBuf,
+}
 
 /// Copies everything that one store holds into another one, which is empty or is replaced. `progress` is told what has been read until
 /// then, about every second. Whoever gives up half-way leaves the target as it was.
@@ -19,20 +28,31 @@ use crate::{
 /// [`StoreError::NotEmpty`] when the target holds something and `replace` is not set, [`StoreError::CopyDiffers`], or what is wrong with
 /// one of the two. Then the target is as it was.
 pub async fn copy_store(
-    from: &StoreSettings,
-    to: &StoreSettings,
-    directory: &Path,
+    from: &StorePlace,
+    to: &StorePlace,
     replace: bool,
     progress: &(dyn Fn(CopyCounts) + Send + Sync),
 ) -> Result<CopyReport, StoreError> {
-    let source = open_configured(from, directory, Access::ReadOnly).await?;
-    let copied = if to.url.is_shared() {
-        into_postgres(&*source, to, replace, progress).await
+    let source = open_configured(&from.settings, &from.directory, Access::ReadOnly).await?;
+    let copied = if to.settings.url.is_shared() {
+        into_postgres(&*source, &to.settings, replace, progress).await
     } else {
-        into_file(&*source, &file_of(to.url.0.expose(), directory)?, replace, progress).await
+        into_file_of(&*source, to, replace, progress).await
     };
     source.close().await;
     copied
+}
+
+async fn into_file_of(
+    source: &dyn Store,
+    to: &StorePlace,
+    replace: bool,
+    progress: &(dyn Fn(CopyCounts) + Send + Sync),
+) -> Result<CopyReport, StoreError> {
+    if to.settings.memory {
+        return Err(StoreError::Memory { detail: "a copy is written to a file on the disk".into() });
+    }
+    into_file(source, &file_of(to.settings.url.0.expose(), &to.directory)?, replace, progress).await
 }
 
 async fn into_postgres(

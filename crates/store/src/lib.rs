@@ -30,7 +30,7 @@ mod writer;
 
 pub use change::Change;
 pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
-pub use copy::copy_store;
+pub use copy::{StorePlace, copy_store};
 pub use description::{StoreDescription, TableDescription};
 pub use error::{Retry, StoreError, WriteFailure};
 pub use hezar_child::create_private_folder;

@@ -165,6 +165,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  hezar restore --check hezar-backup.db   # what it holds; changes nothing\n  hezar restore hezar-backup.db.zst"
     )]
     Restore(RestoreArgs),
+    /// The store as a whole: copy it into another one, say what it is
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// The packet filter that belongs to the configuration: only SSH and the proxy can be reached from other machines
     #[command(subcommand)]
     Firewall(FirewallCommand),
@@ -196,6 +199,7 @@ mod firewall;
 mod nodes;
 mod service;
 mod site_bans;
+mod store;
 mod up;
 
 pub(crate) use alert::AlertCommand;
@@ -209,6 +213,7 @@ pub(crate) use nodes::{
 };
 pub(crate) use service::{InstallServiceArgs, ScopeArgs, UninstallServiceArgs};
 pub(crate) use site_bans::{AddSiteBanArgs, LiftSiteBansArgs, SiteBanCommand, SiteBansArgs};
+pub(crate) use store::{CopyStoreArgs, StoreCommand};
 pub(crate) use up::UpArgs;
 
 #[derive(Debug, Default, Args)]

@@ -23,6 +23,7 @@ mod service;
 mod settings;
 mod site_bans;
 mod status;
+mod store;
 mod top;
 mod up;
 mod upgrade;
@@ -43,7 +44,12 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let mut global = GlobalArgs::new(cli.config, cli.data)?;
     let wants_store = matches!(
         cli.command,
-        Command::Fetch(_) | Command::Probe(_) | Command::Export(_) | Command::Backup(_) | Command::Restore(_)
+        Command::Fetch(_)
+            | Command::Probe(_)
+            | Command::Export(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Store(_)
     );
     if wants_store {
         global.follow_running();
@@ -100,6 +106,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => block_on(export::export(global.config()?, args)),
         Command::Backup(args) => block_on(backup::backup(global.config()?, args)),
         Command::Restore(args) => block_on(backup::restore(global.config()?, args)),
+        Command::Store(command) => block_on(store::store(global.config()?, command)),
         Command::Api(ApiCommand::Schema) => version::schema(),
         Command::Config(command) => config::config(&global, &command),
         Command::LaunchChild(args) => launch_child(args),

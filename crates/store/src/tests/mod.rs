@@ -1,6 +1,7 @@
 //! Tests of the store: one suite for SQLite and PostgreSQL, then what only one of them and the writer can get wrong.
 
 mod control;
+mod copy;
 mod failing_disk;
 mod files;
 mod following;
