@@ -7,6 +7,7 @@ mod files;
 mod following;
 mod history;
 mod laws;
+mod members;
 mod memory;
 mod model;
 mod place;
