@@ -1,19 +1,24 @@
-//! What is particular to mihomo as a program: its version, its command line, the levels of its log, and its refusals of nodes.
+//! What is particular to mihomo: its version, its command line, the settings that both cores have, and the levels of its log.
 
 use std::{
     ffi::OsString,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
+use hezar_core::Secret;
 use hezar_sidecar::{CoreCommand, CoreHome};
+use serde_json::{Map, Value, json};
 use tokio::{process::Command, time::timeout};
 
 /// The oldest version that can be told to reject requests while a group has no member; an older one sends them directly.
 pub(crate) const OLDEST: (u32, u32, u32) = (1, 19, 27);
 /// How long the program may take to say its version.
 const ASKED: Duration = Duration::from_secs(10);
+/// The socket of a core's controller in its home folder.
+pub(super) const SOCKET: &str = "controller.sock";
 /// The file of the configuration in a core's home folder.
 pub(super) const CONFIGURATION: &str = "config.json";
 
@@ -52,6 +57,28 @@ fn version(said: &str) -> Option<(u32, u32, u32)> {
 pub(super) fn command(program: PathBuf, home: &CoreHome) -> CoreCommand {
     let arguments: Vec<OsString> = vec!["-d".into(), home.path().into(), "-f".into(), home.file(CONFIGURATION).into()];
     CoreCommand { program, arguments, environment: Vec::new() }
+}
+
+/// The file of a provider in the home folder.
+pub(super) fn provider_file(provider: &str) -> String {
+    format!("{provider}.yaml")
+}
+
+/// What every core is told: no port, no direct way, no look-ups of its own, nothing remembered.
+pub(super) fn basics(exposed: Option<&(SocketAddr, Secret)>) -> Map<String, Value> {
+    let mut config = Map::new();
+    config.insert("mixed-port".into(), 0.into());
+    config.insert("mode".into(), "rule".into());
+    config.insert("log-level".into(), "warning".into());
+    config.insert("ipv6".into(), true.into());
+    config.insert("find-process-mode".into(), "off".into());
+    config.insert("profile".into(), json!({ "store-selected": false, "store-fake-ip": false }));
+    config.insert("external-controller-unix".into(), SOCKET.into());
+    if let Some((address, secret)) = exposed {
+        config.insert("external-controller".into(), address.to_string().into());
+        config.insert("secret".into(), secret.expose().into());
+    }
+    config
 }
 
 /// How important a line of its log is: `time="…" level=warning msg="…"`.

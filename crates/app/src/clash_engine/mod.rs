@@ -3,7 +3,6 @@
 
 mod batches;
 mod gateway;
-mod gateway_config;
 mod listeners;
 mod members;
 mod metrics;
@@ -34,8 +33,7 @@ use crate::{
     config::{Config, EngineKind, EngineSettings},
     token,
 };
-use gateway::{GatewayCore, GatewayStart};
-use gateway_config::GatewayOptions;
+use gateway::{GatewayCore, GatewayOptions, GatewayStart};
 use listeners::problems;
 pub(crate) use listeners::warnings;
 pub(crate) use metrics::register;

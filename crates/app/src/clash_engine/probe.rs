@@ -26,9 +26,8 @@ use url::Url;
 
 use super::{
     batches::{BATCHES, BatchLoader, Batches, provider},
-    gateway_config::{SOCKET, basics, provider_file},
     members::provider as provider_text,
-    mihomo,
+    mihomo::{self, SOCKET, basics, provider_file},
 };
 
 /// The group of all nodes that are being checked, for those who look at the core.

@@ -5,18 +5,20 @@ use std::net::SocketAddr;
 use hezar_core::Secret;
 use serde_json::{Map, Value, json};
 
-use super::listeners::CoreListener;
-use crate::config::CoreStrategy;
-
-/// The socket of a core's controller in its home folder.
-pub(super) const SOCKET: &str = "controller.sock";
+use crate::{
+    clash_engine::{
+        listeners::CoreListener,
+        mihomo::{basics, provider_file},
+    },
+    config::CoreStrategy,
+};
 
 /// What the GATEWAY core is told beside its listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct GatewayOptions {
-    pub(super) strategy: CoreStrategy,
+pub(crate) struct GatewayOptions {
+    pub(crate) strategy: CoreStrategy,
     /// Where its controller listens beside its socket, and the secret that it asks for.
-    pub(super) exposed: Option<(SocketAddr, Secret)>,
+    pub(crate) exposed: Option<(SocketAddr, Secret)>,
 }
 
 /// The configuration in JSON, which YAML includes.
@@ -58,28 +60,6 @@ pub(super) fn render(listeners: &[CoreListener], options: &GatewayOptions) -> St
     config.insert("sub-rules".into(), sub_rules.into());
     config.insert("rules".into(), first.map_or_else(|| json!(["MATCH,REJECT"]), |first| first.rules().into()));
     Value::Object(config).to_string()
-}
-
-/// The file of a provider in the home folder.
-pub(super) fn provider_file(provider: &str) -> String {
-    format!("{provider}.yaml")
-}
-
-/// What every core is told: no port, no direct way, no look-ups of its own, nothing remembered.
-pub(super) fn basics(exposed: Option<&(SocketAddr, Secret)>) -> Map<String, Value> {
-    let mut config = Map::new();
-    config.insert("mixed-port".into(), 0.into());
-    config.insert("mode".into(), "rule".into());
-    config.insert("log-level".into(), "warning".into());
-    config.insert("ipv6".into(), true.into());
-    config.insert("find-process-mode".into(), "off".into());
-    config.insert("profile".into(), json!({ "store-selected": false, "store-fake-ip": false }));
-    config.insert("external-controller-unix".into(), SOCKET.into());
-    if let Some((address, secret)) = exposed {
-        config.insert("external-controller".into(), address.to_string().into());
-        config.insert("secret".into(), secret.expose().into());
-    }
-    config
 }
 
 /// An address as `bind-address` has it: IPv6 in brackets.
