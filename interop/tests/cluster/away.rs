@@ -3,12 +3,15 @@
 use std::{thread::sleep, time::Duration};
 
 use hezar_interop::harness::eventually;
-use hezar_lab::{Fault, postgres::PostgresServer};
+use hezar_lab::{
+    Fault,
+    cluster::{Cluster, Member},
+    postgres::PostgresServer,
+};
 
 use crate::{
-    balancer::Balancer,
     load::{Load, failures},
-    stage::{Member, Stage, id},
+    stage::{Stage, id, know_healthy},
 };
 
 const NODES: usize = 12;
@@ -17,22 +20,22 @@ const RATE: u32 = 30;
 const AWAY: Duration = Duration::from_secs(12);
 
 /// A fetcher, two probers and three gateways that know all nodes.
-struct Cluster {
+struct Members {
     others: Vec<Member>,
     gateways: Vec<Member>,
 }
 
-impl Cluster {
-    fn start(stage: &Stage) -> Self {
+impl Members {
+    fn start(cluster: &Cluster) -> Self {
         let roles = [("fetcher", "fetch,api"), ("prober-1", "probe,api"), ("prober-2", "probe,api")];
-        let others = roles.map(|(name, roles)| stage.member(name, roles)).into();
-        let cluster = Self { others, gateways: stage.gateways(3) };
-        stage.know_healthy(&cluster.members(), NODES as u64);
-        cluster
+        let others = roles.map(|(name, roles)| cluster.member(name, roles).unwrap()).into();
+        let members = Self { others, gateways: cluster.gateways(3).unwrap() };
+        know_healthy(members.all(), NODES);
+        members
     }
 
-    fn members(&self) -> Vec<&Member> {
-        self.others.iter().chain(&self.gateways).collect()
+    fn all(&self) -> impl Iterator<Item = &Member> {
+        self.others.iter().chain(&self.gateways)
     }
 
     fn load(&self) -> Load {
@@ -40,32 +43,40 @@ impl Cluster {
     }
 }
 
-/// What the store says of the states of nodes, healthy ones in front.
+/// How many nodes are in a state, as a server has it.
 fn stored(server: &PostgresServer, state: &str) -> i64 {
-    server.sql("hezar", &format!("SELECT count(*) FROM records WHERE state = '{state}'")).unwrap().parse().unwrap()
+    server
+        .sql(Cluster::DATABASE, &format!("SELECT count(*) FROM records WHERE state = '{state}'"))
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[test]
 fn the_database_may_be_away_and_killed_under_load() {
     let Some((mut stage, [])) = Stage::open("cluster: away", NODES, []) else { return };
-    let cluster = Cluster::start(&stage);
-    let load = cluster.load();
-    stage.server.stop().unwrap();
+    let members = Members::start(&stage.cluster);
+    let load = members.load();
+    stage.cluster.server.stop().unwrap();
     // Meanwhile a node dies: a prober finds out, and keeps it for later.
-    stage.in_world(stage.world.set_fault(0, Fault::Refused)).unwrap();
+    stage.set_fault(0, Fault::Refused);
     sleep(AWAY);
-    for gateway in &cluster.gateways {
+    for gateway in &members.gateways {
         assert!(gateway.is_ready(), "{}: {}", gateway.name, gateway.log());
     }
-    stage.server.start().unwrap();
-    eventually("the verdict of the time without the database", || (stored(&stage.server, "dead") == 1).then_some(()));
-    stage.know_healthy(&cluster.members(), (NODES - 1) as u64);
+    stage.cluster.server.start().unwrap();
+    eventually("the verdict of the time without the database", || {
+        (stored(&stage.cluster.server, "dead") == 1).then_some(())
+    });
+    know_healthy(members.all(), NODES - 1);
 
-    stage.server.kill().unwrap();
-    stage.in_world(stage.world.set_fault(0, Fault::Healthy)).unwrap();
-    stage.server.start().unwrap();
-    stage.know_healthy(&cluster.members(), NODES as u64);
-    eventually("the verdict after the database was killed", || (stored(&stage.server, "dead") == 0).then_some(()));
+    stage.cluster.server.kill().unwrap();
+    stage.set_fault(0, Fault::Healthy);
+    stage.cluster.server.start().unwrap();
+    know_healthy(members.all(), NODES);
+    eventually("the verdict after the database was killed", || {
+        (stored(&stage.cluster.server, "dead") == 0).then_some(())
+    });
     let requests = load.end();
     let failed = failures(&requests);
     println!("cluster: {} requests while the database was away and killed, {} failed", requests.len(), failed.len());
@@ -75,21 +86,23 @@ fn the_database_may_be_away_and_killed_under_load() {
 #[test]
 fn a_standby_takes_the_database_over_under_load() {
     let Some((mut stage, [haproxy])) = Stage::open("cluster: failover", NODES, ["haproxy"]) else { return };
-    let mut standby = stage.server.standby().unwrap();
+    let mut standby = stage.cluster.server.standby().unwrap();
     // Clients reach whichever server takes changes, as behind a balancer of a provider.
-    let ports = [stage.server.port(), standby.port()].map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)));
-    let balancer = Balancer::first_of(&haproxy, &ports);
+    let ports =
+        [stage.cluster.server.port(), standby.port()].map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+    let balancer = stage.cluster.first_of(&haproxy, &ports).unwrap();
     let port = balancer.address.port();
-    stage.store = stage.store.replace(&format!(":{}/", stage.server.port()), &format!(":{port}/"));
-    let cluster = Cluster::start(&stage);
-    let load = cluster.load();
-    stage.server.kill().unwrap();
+    stage.cluster.store =
+        stage.cluster.store.replace(&format!(":{}/", stage.cluster.server.port()), &format!(":{port}/"));
+    let members = Members::start(&stage.cluster);
+    let load = members.load();
+    stage.cluster.server.kill().unwrap();
     standby.promote().unwrap();
-    stage.in_world(stage.world.set_fault(0, Fault::Refused)).unwrap();
+    stage.set_fault(0, Fault::Refused);
     eventually("a verdict in the new primary server", || (stored(&standby, "dead") == 1).then_some(()));
-    stage.know_healthy(&cluster.members(), (NODES - 1) as u64);
+    know_healthy(members.all(), NODES - 1);
     let dead = id(&stage.world.nodes()[0].link);
-    for member in cluster.members() {
+    for member in members.all() {
         assert_eq!(member.state(&dead).as_deref(), Some("dead"), "{}", member.name);
     }
     let requests = load.end();

@@ -10,9 +10,8 @@ use hezar_interop::harness::eventually;
 use hezar_lab::Fault;
 
 use crate::{
-    balancer::Balancer,
     load::{Load, failures},
-    stage::Stage,
+    stage::{Stage, know_healthy},
 };
 
 const NODES: usize = 40;
@@ -23,17 +22,18 @@ const REST: Duration = Duration::from_secs(3);
 #[test]
 fn only_what_is_inside_a_killed_gateway_is_lost() {
     let Some((stage, [haproxy])) = Stage::open("cluster: chaos", NODES, ["haproxy"]) else { return };
-    let _fetcher = stage.member("fetcher", "fetch");
-    let _probers = [stage.member("prober-1", "probe"), stage.member("prober-2", "probe")];
-    let mut gateways = stage.gateways(3);
-    let balancer = Balancer::spraying(&haproxy, &gateways.iter().collect::<Vec<_>>());
-    stage.know_healthy(&gateways.iter().collect::<Vec<_>>(), NODES as u64);
+    let _fetcher = stage.cluster.member("fetcher", "fetch").unwrap();
+    let _probers =
+        [stage.cluster.member("prober-1", "probe").unwrap(), stage.cluster.member("prober-2", "probe").unwrap()];
+    let mut gateways = stage.cluster.gateways(3).unwrap();
+    let balancer = stage.cluster.spray(&haproxy, &gateways).unwrap();
+    know_healthy(&gateways, NODES);
     eventually("an answer over the balancer", || crate::load::request(balancer.address, None).ok());
 
     let turn = |bad: bool| {
         for index in (0..NODES).filter(|index| index % 5 < 2) {
             let fault = if bad { [Fault::Refused, Fault::Mute, Fault::Reset][index % 3] } else { Fault::Healthy };
-            stage.in_world(stage.world.set_fault(index, fault)).unwrap();
+            stage.set_fault(index, fault);
         }
     };
     turn(true);
@@ -44,7 +44,7 @@ fn only_what_is_inside_a_killed_gateway_is_lost() {
         gateway.kill();
         killed.push(Instant::now());
         sleep(REST);
-        gateway.start_again();
+        gateway.start_again().unwrap();
         eventually("a gateway that is back", || gateway.is_ready().then_some(()));
         turn(killed.len() % 2 == 0);
     }

@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod away;
-mod balancer;
 mod chaos;
 mod load;
 mod probing;

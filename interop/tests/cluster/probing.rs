@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hezar_interop::harness::eventually;
 use hezar_lab::Fault;
 
-use crate::stage::{Member, Stage, id};
+use crate::stage::{Stage, id, know_healthy};
 
 const NODES: usize = 30;
 /// How long probes are counted.
@@ -31,12 +31,15 @@ fn probes_per_interval(stage: &Stage) -> (f64, f64) {
 #[test]
 fn each_node_is_probed_once_an_interval_however_many_probe() {
     let Some((stage, [])) = Stage::open("cluster: probing", NODES, []) else { return };
-    let _fetcher = stage.member("fetcher", "fetch");
-    let mut probers = vec![stage.member("prober-1", "probe,api"), stage.member("prober-2", "probe,api")];
-    stage.know_healthy(&probers.iter().collect::<Vec<_>>(), NODES as u64);
+    let _fetcher = stage.cluster.member("fetcher", "fetch").unwrap();
+    let mut probers = vec![
+        stage.cluster.member("prober-1", "probe,api").unwrap(),
+        stage.cluster.member("prober-2", "probe,api").unwrap(),
+    ];
+    know_healthy(&probers, NODES);
     report(&stage, 2);
-    probers.push(stage.member("prober-3", "probe,api"));
-    stage.know_healthy(&probers.iter().collect::<Vec<_>>(), NODES as u64);
+    probers.push(stage.cluster.member("prober-3", "probe,api").unwrap());
+    know_healthy(&probers, NODES);
     report(&stage, 3);
 
     // The nodes of one that is killed are probed by the others before long.
@@ -45,8 +48,8 @@ fn each_node_is_probed_once_an_interval_however_many_probe() {
     let is_probed_again = || accepted(&stage).iter().zip(&before).all(|(after, before)| after > before).then_some(());
     eventually("a probe of every node by those who are left", is_probed_again);
     println!("cluster: every node is probed again {:.1} s after a prober was killed", killed.elapsed().as_secs_f64());
-    probers[0].start_again();
-    stage.know_healthy(&[&probers[0]], NODES as u64);
+    probers[0].start_again().unwrap();
+    know_healthy(&probers, NODES);
     report(&stage, 3);
 }
 
@@ -60,18 +63,20 @@ fn report(stage: &Stage, probers: usize) {
 #[test]
 fn a_prober_that_stood_still_overwrites_nothing() {
     let Some((stage, [])) = Stage::open("cluster: standstill", NODES, []) else { return };
-    let _fetcher = stage.member("fetcher", "fetch");
-    let probers = [stage.member("prober-1", "probe,api"), stage.member("prober-2", "probe,api")];
-    let gateway = stage.member("gateway", "gateway,api");
-    let all: Vec<&Member> = probers.iter().chain([&gateway]).collect();
-    stage.know_healthy(&all, NODES as u64);
-    probers[0].signal("STOP");
+    let _fetcher = stage.cluster.member("fetcher", "fetch").unwrap();
+    let probers = [
+        stage.cluster.member("prober-1", "probe,api").unwrap(),
+        stage.cluster.member("prober-2", "probe,api").unwrap(),
+    ];
+    let gateway = stage.cluster.member("gateway", "gateway,api").unwrap();
+    know_healthy(probers.iter().chain([&gateway]), NODES);
+    probers[0].signal("STOP").unwrap();
     // All nodes die while it stands still: the other one finds out, those of the first one included.
     for index in 0..NODES / 2 {
-        stage.in_world(stage.world.set_fault(index, Fault::Refused)).unwrap();
+        stage.set_fault(index, Fault::Refused);
     }
-    stage.know_healthy(&[&probers[1], &gateway], (NODES - NODES / 2) as u64);
-    probers[0].signal("CONT");
+    know_healthy([&probers[1], &gateway], NODES - NODES / 2);
+    probers[0].signal("CONT").unwrap();
     let dead: Vec<String> = stage.world.nodes()[..NODES / 2].iter().map(|node| id(&node.link)).collect();
     let end = Instant::now() + 3 * INTERVAL;
     while Instant::now() < end {
@@ -82,5 +87,5 @@ fn a_prober_that_stood_still_overwrites_nothing() {
         }
         std::thread::sleep(Duration::from_millis(200));
     }
-    stage.know_healthy(&all, (NODES - NODES / 2) as u64);
+    know_healthy(probers.iter().chain([&gateway]), NODES - NODES / 2);
 }

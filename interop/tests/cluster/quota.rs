@@ -4,7 +4,10 @@ use std::thread;
 
 use hezar_interop::harness::eventually;
 
-use crate::{load::exchange, stage::Stage};
+use crate::{
+    load::exchange,
+    stage::{Stage, know_healthy},
+};
 
 const MIB: u64 = 1 << 20;
 /// What the user may move.
@@ -15,12 +18,12 @@ const PART: u64 = MIB;
 #[test]
 fn a_quota_counts_over_all_gateways() {
     let Some((mut stage, [])) = Stage::open("cluster: quota", 4, []) else { return };
-    stage.extra =
-        "[proxy]\nusers = [{ name = \"alice\", password = \"p\", quota = { total = \"60MiB\" } }]\n".to_owned();
-    let _fetcher = stage.member("fetcher", "fetch");
-    let _prober = stage.member("prober", "probe");
-    let gateways = stage.gateways(3);
-    stage.know_healthy(&gateways.iter().collect::<Vec<_>>(), 4);
+    stage.cluster.proxy =
+        "users = [{ name = \"alice\", password = \"p\", quota = { total = \"60MiB\" } }]\n".to_owned();
+    let _fetcher = stage.cluster.member("fetcher", "fetch").unwrap();
+    let _prober = stage.cluster.member("prober", "probe").unwrap();
+    let gateways = stage.cluster.gateways(3).unwrap();
+    know_healthy(&gateways, 4);
 
     // Each gateway serves as fast as a tenth of the quota a second, until it refuses.
     let downloads = gateways.iter().map(|gateway| {
@@ -50,7 +53,7 @@ fn a_quota_counts_over_all_gateways() {
     assert!((-0.2..0.5).contains(&over), "{over}");
     for gateway in &gateways {
         eventually("the same usage everywhere", || {
-            let total = gateway.get("/api/v1/users/alice/usage")["total"]["down"].as_u64()?;
+            let total = gateway.get("/api/v1/users/alice/usage")?["total"]["down"].as_u64()?;
             (total.abs_diff(moved) <= moved / 20).then_some(())
         });
     }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use hezar_interop::harness::eventually;
 
-use crate::{balancer::Balancer, load::request, stage::Stage};
+use crate::{
+    load::request,
+    stage::{Stage, know_healthy},
+};
 
 const NODES: usize = 10;
 const SESSIONS: usize = 60;
@@ -13,11 +16,11 @@ const ROUNDS: usize = 5;
 #[test]
 fn a_session_keeps_its_exit_over_all_gateways() {
     let Some((stage, [haproxy])) = Stage::open("cluster: sessions", NODES, ["haproxy"]) else { return };
-    let _fetcher = stage.member("fetcher", "fetch");
-    let _prober = stage.member("prober", "probe");
-    let mut gateways = stage.gateways(3);
-    let balancer = Balancer::spraying(&haproxy, &gateways.iter().collect::<Vec<_>>());
-    stage.know_healthy(&gateways.iter().collect::<Vec<_>>(), NODES as u64);
+    let _fetcher = stage.cluster.member("fetcher", "fetch").unwrap();
+    let _prober = stage.cluster.member("prober", "probe").unwrap();
+    let mut gateways = stage.cluster.gateways(3).unwrap();
+    let balancer = stage.cluster.spray(&haproxy, &gateways).unwrap();
+    know_healthy(&gateways, NODES);
 
     let mut exits: HashMap<usize, u64> = HashMap::new();
     let mut moved = 0;

@@ -3,31 +3,34 @@
 use std::time::{Duration, Instant};
 
 use hezar_interop::harness::PATIENCE;
-use hezar_lab::Fault;
+use hezar_lab::{
+    Fault,
+    cluster::{Member, dead_links},
+};
 
 use crate::{
     load::percentile,
-    stage::{Member, Stage, dead_links, id},
+    stage::{Stage, id, know_healthy},
 };
 
 /// Nodes that work, the first of which everything happens to.
 const NODES: usize = 12;
 const CHANGED: usize = 4;
 /// Nodes that never work, which make the pool larger.
-const DEAD: usize = 2000;
+const DEAD: u32 = 2000;
 
 #[test]
 fn what_happens_to_a_node_is_seen_by_every_gateway() {
     let Some((stage, [])) = Stage::open("cluster: visible", NODES, []) else { return };
-    let all = stage.world.links();
+    let (cluster, all) = (&stage.cluster, stage.world.links());
     let links: Vec<&str> = all.lines().collect();
     let without: String = links[CHANGED..].iter().map(|link| format!("{link}\n")).collect();
-    stage.list(&(without.clone() + &dead_links(DEAD)));
-    let fetcher = stage.member("fetcher", "fetch,api");
-    let probers = [stage.member("prober-1", "probe,api"), stage.member("prober-2", "probe,api")];
-    let gateways = stage.gateways(3);
+    cluster.list(&(without.clone() + &dead_links(DEAD))).unwrap();
+    let fetcher = cluster.member("fetcher", "fetch,api").unwrap();
+    let probers = [cluster.member("prober-1", "probe,api").unwrap(), cluster.member("prober-2", "probe,api").unwrap()];
+    let gateways = cluster.gateways(3).unwrap();
     let known: Vec<&Member> = gateways.iter().collect();
-    stage.know_healthy(&known, (NODES - CHANGED) as u64);
+    know_healthy(&gateways, NODES - CHANGED);
 
     let ids: Vec<String> = links[..CHANGED].iter().map(|link| id(link)).collect();
     let probed: Vec<&Member> = probers.iter().collect();
@@ -38,19 +41,19 @@ fn what_happens_to_a_node_is_seen_by_every_gateway() {
             times.len()
         );
     };
-    stage.list(&(all.clone() + &dead_links(DEAD)));
+    cluster.list(&(all.clone() + &dead_links(DEAD))).unwrap();
     report("is added", ids.iter().flat_map(|id| seen(&[&fetcher], &known, id, |state| state.is_some())).collect());
-    stage.know_healthy(&known, NODES as u64);
+    know_healthy(&gateways, NODES);
 
     let is = |wanted: &'static str| move |state: Option<&str>| state == Some(wanted);
     for (fault, what, wanted) in [(Fault::Refused, "dies", "dead"), (Fault::Healthy, "works again", "healthy")] {
         for index in 0..CHANGED {
-            stage.in_world(stage.world.set_fault(index, fault)).unwrap();
+            stage.set_fault(index, fault);
         }
         report(what, ids.iter().flat_map(|id| seen(&probed, &known, id, is(wanted))).collect());
     }
 
-    stage.list(&(without + &dead_links(DEAD)));
+    cluster.list(&(without + &dead_links(DEAD))).unwrap();
     let body = serde_json::json!({ "ids": ids }).to_string();
     let removed = gateways[0].ask("DELETE", "/api/v1/nodes", &body);
     assert!(removed.status / 100 == 2, "{}", removed.body);
