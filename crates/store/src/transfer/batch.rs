@@ -30,7 +30,7 @@ pub(super) async fn read_store(
     tally: &mut Tally<'_>,
     batches: &mpsc::Sender<Batch>,
 ) -> Result<(), StoreError> {
-    let (parts, mut received) = mpsc::channel(1);
+    let (parts, mut received) = mpsc::channel::<Contents>(1);
     let pass_on = async {
         while let Some(part) = received.recv().await {
             tally.add_strange(part.strange.len() as u64);

@@ -153,9 +153,13 @@ impl<'a> Tally<'a> {
         self.text.clear();
         let _ = write!(self.text, "{text} {secret:?}");
         // PostgreSQL's texts hold no NUL: U+FFFD stands in its place there.
-        let text = if self.text.contains("\\0") { self.text.replace("\\0", "\u{fffd}") } else { self.text.clone() };
-        let [first, ..] = blake3::hash(text.as_bytes()).as_bytes().as_chunks::<16>().0 else { return };
-        self.digest = self.digest.wrapping_add(u128::from_be_bytes(*first));
+        if self.text.contains("\\0") {
+            self.text = self.text.replace("\\0", "\u{fffd}");
+        }
+        let hash = blake3::hash(self.text.as_bytes());
+        if let Some(first) = hash.as_bytes().first_chunk() {
+            self.digest = self.digest.wrapping_add(u128::from_be_bytes(*first));
+        }
     }
 
     pub(super) fn report(self) -> CopyReport {
