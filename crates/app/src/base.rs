@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 use hezar_core::Role;
-use hezar_engine::{Clock, Engine, EngineList, NativeEngine, NativeEngineConfig};
+use hezar_engine::{Clock, Engine, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Pool, Watch};
 use hezar_store::{DashboardRow, ReleasableStore, SessionRow, SourceRow, Store, TokenRow, create_private_folder};
 use prometheus_client::registry::Registry;
@@ -16,6 +16,7 @@ use crate::{
     cluster,
     config::{Config, ConfigReader, MANUAL_PRIVATE, StoredObject},
     convert,
+    cores::Cores,
     geo::{GeoDatabases, GeoLookup},
     nodes::Nodes,
     objects, rlimit,
@@ -38,6 +39,8 @@ pub(crate) struct Base {
     pub(crate) clock: Clock,
     /// The protocols that this program speaks itself.
     pub(crate) native: NativeEngine,
+    /// The cores that dial what it does not speak.
+    pub(crate) cores: Arc<Cores>,
     /// What builds the dialers of nodes: each of these in turn, until one can.
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) pool: Arc<Nodes>,
@@ -122,7 +125,8 @@ impl Base {
         loaded.warn();
         let native =
             NativeEngine::new(&NativeEngineConfig { tls: config.tls.clone(), ..NativeEngineConfig::default() });
-        let engine = Arc::new(EngineList::new(Arc::new(native.clone()), []));
+        let cores = Cores::new(&config, &native, &pool)?;
+        let engine = Arc::clone(&cores.engine);
         let registry = Registry::default();
         Ok(Self {
             config,
@@ -130,6 +134,7 @@ impl Base {
             tokens,
             clock,
             native,
+            cores,
             engine,
             pool,
             store,

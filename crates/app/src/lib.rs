@@ -12,6 +12,7 @@ mod cluster;
 mod commands;
 pub mod config;
 mod convert;
+mod cores;
 mod dashboard;
 mod demo;
 mod diagnosis;

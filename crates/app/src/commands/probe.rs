@@ -1,6 +1,6 @@
 //! `hezar probe`: every stored node once, or nodes that the running instance probes now.
 
-use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::bail;
 use hezar_api::{ProbeReport, ProbeRequest};
@@ -12,6 +12,7 @@ use crate::{
     base::Base,
     cli::ProbeArgs,
     config::{Config, ConfigReader},
+    cores::CoresTask,
     instance::StoreTask,
     logs, output,
     remote::Remote,
@@ -30,6 +31,7 @@ pub(super) async fn probe(config: Config, reader: ConfigReader, args: ProbeArgs)
     let _log = logs::quiet(&config.log)?;
     let mut end_signals = EndSignals::listen();
     let mut base = Base::open(config, &reader).await?;
+    let cores_task = CoresTask::start(Arc::clone(&base.cores));
     let store_task = StoreTask::start(&mut base);
     let prober = ProberSlot::alone(&mut base)?.get();
     let total = base.pool.snapshot().counts().total();
@@ -52,6 +54,7 @@ pub(super) async fn probe(config: Config, reader: ConfigReader, args: ProbeArgs)
         }
     };
     bar.finish_and_clear();
+    cores_task.end().await;
     if args.output.json {
         print_json(&base)?;
     } else {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     base::Base,
     config::{ConfigReader, LogFormat},
+    cores::CoresTask,
     greeting::Greeting,
     inherited_sockets::InheritedSockets,
     logs::LogControl,
@@ -77,6 +78,7 @@ pub(crate) async fn run(
     background::start_pool_tasks(&mut tasks, &parts, &base);
     background::start_serving_tasks(&mut tasks, &parts);
     let tor_task = TorTask::start(Arc::clone(&parts.tor));
+    let cores_task = CoresTask::start(Arc::clone(&base.cores));
     // A program that reads the log as JSON is not greeted.
     let is_greeted = base.config.log.format == LogFormat::Pretty;
     interface::start(&mut tasks, base, &parts, site_bans, Arc::clone(&drained_elsewhere), traces);
@@ -92,8 +94,9 @@ pub(crate) async fn run(
     let access_log = Arc::clone(&parts.access_log);
     // It only waits for the disk; nothing of what follows depends on it.
     let _ = spawn_blocking(move || access_log.close()).await;
-    // Tunnels went over the Tor clients while they drained.
+    // Tunnels went over the Tor clients and the cores while they drained.
     tor_task.end().await;
+    cores_task.end().await;
     ending.abort();
     drained.cancel();
     if handover.handed_over().is_cancelled() {

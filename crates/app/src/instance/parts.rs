@@ -16,7 +16,7 @@ use crate::{
     clash_engine::{self, ClashEngine},
     cluster::{self, Membership},
     config::ConfigReader,
-    convert,
+    convert, cores,
     dashboard::DashboardState,
     diagnosis::Diagnosis,
     inherited_sockets::InheritedSockets,
@@ -167,6 +167,7 @@ impl InstanceParts {
             api: Arc::clone(&api),
             dashboard: Arc::clone(&dashboard),
             clash: clash.clone(),
+            cores: Arc::clone(&base.cores),
         };
         let runtime = Arc::new(Runtime::new(reader, applied, changeable));
         let tokens = Arc::new(ApiTokens::new(std::mem::take(&mut base.tokens), Arc::clone(&base.store), base.clock));
@@ -213,6 +214,7 @@ impl InstanceParts {
         register_process(registry);
         register_instance(registry, Arc::clone(&self.connections), Arc::clone(&self.sessions));
         register_data_folder(registry, base.config.data.clone());
+        cores::register(registry, Arc::clone(&base.cores));
         if let Some(clash) = &self.clash {
             clash_engine::register(registry, Arc::clone(clash));
         }

@@ -20,6 +20,7 @@ use crate::{
     clash_engine::{self, ClashEngine},
     config::{Config, ConfigReader, GeoConfig, StoredObject},
     convert,
+    cores::Cores,
     dashboard::DashboardState,
     geo::{GeoDatabases, GeoLookup},
     logs::{self, LogControl, access::AccessLogControl},
@@ -53,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) dashboard: Arc<DashboardState>,
     /// The Clash cores that serve, where they are the engine.
     pub(crate) clash: Option<Arc<ClashEngine>>,
+    pub(crate) cores: Arc<Cores>,
 }
 
 /// Everything of an instance that can be changed while it runs.
@@ -116,6 +118,9 @@ impl Runtime {
             parts.listeners.set_api_address(parts.api.carry_out(api, new));
         }
         parts.listeners.carry_out(listeners)?;
+        // Also when no setting differs: a core may have been installed or removed.
+        let (cores, sidecar) = (Arc::clone(&parts.cores), new.sidecar.clone());
+        spawn_blocking(move || cores.apply(&sidecar)).await?;
         if let Some(clash) = &parts.clash {
             clash.apply(new, parts.listeners.addresses()).await;
         }

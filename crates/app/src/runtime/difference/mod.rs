@@ -18,7 +18,6 @@ pub(crate) struct Difference {
     pub(super) geo: bool,
     pub(super) log: bool,
     pub(super) access_log: bool,
-    pub(super) sidecar: bool,
 }
 
 impl Difference {
@@ -54,7 +53,7 @@ impl Difference {
         difference.access_log = difference.settings(&old.access_log, &new.access_log);
         difference.settings(&old.otlp, &new.otlp);
         difference.settings(&old.tor, &new.tor);
-        difference.sidecar = difference.settings(&old.sidecar, &new.sidecar);
+        difference.settings(&old.sidecar, &new.sidecar);
         difference.sources = difference.fetch;
         for (name, what) in changes(&old.sources, &new.sources, |source| &source.name, change_of_source) {
             difference.sources = true;
