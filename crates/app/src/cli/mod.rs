@@ -121,6 +121,11 @@ pub(crate) enum Command {
     /// Alerts that the running instance sends itself: list, test
     #[command(subcommand, after_help = "Examples:\n  hezar alert list\n  hezar alert test phone")]
     Alert(AlertCommand),
+    /// The instances that share the store: list, drain, undrain
+    #[command(
+        after_help = "Examples:\n  hezar cluster\n  hezar cluster drain gateway-2\n  hezar cluster --json | jq -r .name"
+    )]
+    Cluster(ClusterArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
     /// Look at the machine, the network, the files and the running instance, and say what to do about what is not well
@@ -194,6 +199,7 @@ pub(crate) enum Command {
 }
 
 mod alert;
+mod cluster;
 mod control;
 mod firewall;
 mod nodes;
@@ -203,6 +209,7 @@ mod store;
 mod up;
 
 pub(crate) use alert::AlertCommand;
+pub(crate) use cluster::{ClusterArgs, ClusterCommand};
 pub(crate) use control::{
     AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
     TokenCommand, UserCommand,

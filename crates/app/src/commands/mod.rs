@@ -2,6 +2,7 @@
 
 mod alert;
 mod backup;
+mod cluster;
 mod config;
 mod control_plane;
 mod doctor;
@@ -88,6 +89,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => block_on(async { settings::token(&*global.control_plane().await?, command).await }),
         Command::Audit(args) => block_on(async { settings::audit(&*global.control_plane().await?, args).await }),
         Command::Alert(command) => block_on(alert::alert(global.remote()?, command)),
+        Command::Cluster(args) => block_on(cluster::cluster(global.remote()?, args)),
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
         Command::InstallService(args) => service::install(&global, &args),
         Command::UninstallService(args) => service::uninstall(&global, &args),
