@@ -4,8 +4,8 @@
 //! stable code. The law that ties reading and writing: `parse(to_link(n)) == n`.
 
 mod address;
-#[cfg(test)]
-mod arbitrary;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod arbitrary;
 mod carrier;
 mod charset;
 mod clash_only;

@@ -10,12 +10,12 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use super::Words;
 
 /// Any node.
-pub(crate) fn node() -> BoxedStrategy<NodeSpec> {
+pub fn node() -> BoxedStrategy<NodeSpec> {
     super::node::<Documents>()
 }
 
 /// A label as [`Label::new`] leaves it.
-pub(crate) fn label() -> impl Strategy<Value = Label> {
+pub fn label() -> impl Strategy<Value = Label> {
     prop_oneof![Just(Label::default()), Documents::text().prop_map(|text| Label::new(&text))]
 }
 

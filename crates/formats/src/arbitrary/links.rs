@@ -9,14 +9,14 @@ use super::{Words, empty_or, secret};
 use crate::field;
 
 /// Any node, some of them behind others.
-pub(crate) fn node() -> BoxedStrategy<NodeSpec> {
+pub fn node() -> BoxedStrategy<NodeSpec> {
     let chained = vec(super::node::<Links>(), 2..5)
         .prop_map(|nodes| nodes.into_iter().reduce(|nearer, node| node.through(Arc::new(nearer)).unwrap()).unwrap());
     prop_oneof![9 => super::node::<Links>(), 1 => chained].boxed()
 }
 
 /// Any published name.
-pub(crate) fn label() -> BoxedStrategy<Label> {
+pub fn label() -> BoxedStrategy<Label> {
     prop_oneof![1 => Just(Label::default()), 4 => "\\PC{0,24}".prop_map(|name| Label::new(&name))].boxed()
 }
 

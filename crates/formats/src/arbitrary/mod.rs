@@ -3,9 +3,11 @@
 //! The structure of nodes is the same for all tests and stands here. Their texts and numbers differ: links can express
 //! everything ([`links`]), configurations cannot ([`documents`]).
 
+#![allow(clippy::unwrap_used, reason = "values that cannot be made are a mistake of the tests")]
+
 mod carrier;
-pub(crate) mod documents;
-pub(crate) mod links;
+pub mod documents;
+pub mod links;
 mod rare;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

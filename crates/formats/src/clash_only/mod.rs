@@ -65,6 +65,19 @@ pub(crate) fn settings(kind: ClashKind, entry: &Tree) -> Result<Secret, RejectCo
     if text.len() > ClashOnly::MAX_SETTINGS_BYTES { Err(RejectCode::TooLong) } else { Ok(Secret::new(text)) }
 }
 
+/// Whether it is known without a trial that a core takes the settings: none of them is a key, a certificate or a table that it parses.
+pub(crate) fn is_certain(node: &ClashOnly) -> bool {
+    let tree = members(node).into_tree();
+    match node.kind {
+        // Keys were read as those of WireGuard, and the core's own bounds of the MTU are those of IPv6.
+        ClashKind::AmneziaWg => tree.number::<u16>(&["mtu"]).is_none_or(|mtu| mtu >= 1280),
+        ClashKind::GostRelay | ClashKind::ShadowQuic | ClashKind::TrustTunnel => {
+            ["certificate", "private-key", "ech-opts", "fingerprint"].iter().all(|name| tree.get(name).is_null())
+        }
+        ClashKind::Masque | ClashKind::OpenVpn | ClashKind::Sudoku => false,
+    }
+}
+
 /// The settings as members of an entry.
 pub(crate) fn members(node: &ClashOnly) -> MapBuilder {
     let trees = json::read(node.settings.expose()).unwrap_or_default();

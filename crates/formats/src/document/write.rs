@@ -2,17 +2,19 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use hezar_core::{
     Carrier, Fingerprint, Label, NodeId, NodeSpec, Outbound, Plugin, Security, Shadowsocks, StreamNode, TransportKind,
+    WireGuard,
 };
 
 use thiserror::Error;
 
-use crate::{field, tree::MapBuilder};
+use crate::{clash_only, field, tree::MapBuilder};
 
 /// The group of a profile from which a person chooses.
 pub(super) const SELECT_GROUP: &str = "Hezar";
@@ -46,10 +48,12 @@ impl Unwritable {
     pub(super) const SECURITY: Self = Self("a TLS or REALITY setting that the client does not have");
     /// VLESS encryption with keys that cannot be read.
     pub(super) const ENCRYPTION: Self = Self("VLESS encryption that the client cannot read");
-    /// Hysteria 1 without bandwidths.
-    pub(super) const NO_BANDWIDTH: Self = Self("Hysteria 1 without bandwidths");
     /// WireGuard without an address inside the tunnel.
     pub(super) const NO_ADDRESS: Self = Self("WireGuard without an address inside the tunnel");
+    /// WireGuard with an MTU that its addresses do not allow.
+    pub(super) const MTU: Self = Self("WireGuard with an MTU or address that the client does not take");
+    /// What only the client itself can check, such as a private key.
+    pub(super) const UNCHECKED: Self = Self("keys or certificates that only the client itself can check");
     /// WireGuard without the peer's key.
     pub(super) const NO_PEER_KEY: Self = Self("WireGuard without the peer's key");
     /// Through other nodes.
@@ -151,6 +155,10 @@ impl Chains {
     }
 }
 
+/// The bandwidths, up and down in Mbit/s, of Hysteria 1 nodes that name none: the clients insist on both. Most links that name some have
+/// about these.
+const HYSTERIA_MBPS: (u32, u32) = (11, 55);
+
 /// A node without what no other client's behaviour depends on: the spider's path of REALITY, the imitated browser
 /// inside QUIC, where none exists, and a plugin's spelling. REALITY's absent fingerprint is Chrome's. What a writer writes reads back as this.
 #[must_use]
@@ -165,6 +173,8 @@ pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
         Outbound::Hysteria(hysteria) => {
             let mut hysteria = hysteria.clone();
             hysteria.tls.fingerprint = None;
+            hysteria.up_mbps = hysteria.up_mbps.or(Some(HYSTERIA_MBPS.0));
+            hysteria.down_mbps = hysteria.down_mbps.or(Some(HYSTERIA_MBPS.1));
             Outbound::Hysteria(hysteria)
         }
         Outbound::Tuic(tuic) => {
@@ -187,9 +197,17 @@ pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
     }
 }
 
-/// ShadowTLS in Clash's words and one order, also where its own program's are published (`v3;passwd=…`).
+/// ShadowTLS in Clash's words and one order, also where its own program's are published (`v3;passwd=…`). v2ray-plugin with each option once
+/// and with its mode, which is WebSocket where none is named.
 fn portable_plugin(mut plugin: Plugin) -> Plugin {
     const ORDER: [&str; 5] = ["host", "password", "version", "alpn", "skip-cert-verify"];
+    if plugin.name.as_ref() == "v2ray-plugin" {
+        let mut seen = HashSet::new();
+        plugin.options.retain(|(name, _)| seen.insert(name.clone()));
+        if seen.insert("mode".into()) {
+            plugin.options.insert(0, ("mode".into(), "websocket".into()));
+        }
+    }
     if plugin.name.as_ref() == "shadow-tls" {
         for (name, value) in &mut plugin.options {
             match (name.as_ref(), value.as_ref()) {
@@ -265,6 +283,7 @@ const METHODS: &[&str] = &[
     "aes-256-cfb",
     "aes-256-ctr",
     "aes-256-gcm",
+    "chacha20",
     "chacha20-ietf",
     "chacha20-ietf-poly1305",
     "none",
@@ -287,6 +306,39 @@ pub(super) fn method_ok(shadowsocks: &Shadowsocks) -> bool {
     many_ok && keys.all(|key| key.len().is_multiple_of(4) && strict_base64(key).is_some_and(|key| key.len() == length))
 }
 
+/// Whether the clients take the addresses and the MTU: at least 68 bytes for IPv4 (RFC 791), 1280 for IPv6 (RFC 8200, section 5).
+pub(super) fn tunnel_ok(node: &WireGuard) -> bool {
+    let has_v6 = node.addresses.iter().any(|address| address.contains(':'));
+    let least = if has_v6 { 1280 } else { 68 };
+    node.addresses.iter().all(|address| is_host(address)) && node.mtu.is_none_or(|mtu| mtu >= least)
+}
+
+/// Whether an address in CIDR notation can be that of a host: neither unspecified nor multicast nor a broadcast (RFC 1122, section 3.2.1.3).
+fn is_host(cidr: &str) -> bool {
+    let Some((address, length)) = cidr.split_once('/') else { return false };
+    let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
+    let is_broadcast = match address {
+        IpAddr::V4(address) => {
+            address.is_broadcast() || (length < 31 && address.to_bits().trailing_ones() >= 32 - length)
+        }
+        IpAddr::V6(_) => false,
+    };
+    !address.is_unspecified() && !address.is_multicast() && !is_broadcast
+}
+
+/// Whether it is known without a trial that a client takes the keys and certificates that a node brings. A wrong one makes it refuse the
+/// whole configuration.
+pub(super) fn keys_ok(spec: &NodeSpec) -> bool {
+    match &spec.outbound {
+        Outbound::Ssh(ssh) => {
+            ssh.private_key.is_none()
+                && ssh.host_keys.iter().all(|key| key.starts_with("ssh-ed25519 ") && key.len() == 80)
+        }
+        Outbound::ClashOnly(node) => clash_only::is_certain(node),
+        _ => true,
+    }
+}
+
 /// Base64 as the clients read it: standard alphabet with padding.
 fn strict_base64(text: &str) -> Option<Vec<u8>> {
     let foreign = text.contains(['-', '_', ' ', '\n']);
@@ -295,6 +347,9 @@ fn strict_base64(text: &str) -> Option<Vec<u8>> {
 
 /// Whether both clients take the plugin's options.
 pub(super) fn plugin_ok(plugin: &Plugin) -> bool {
+    if required_options(&plugin.name).iter().any(|name| plugin.option(name).is_none()) {
+        return false;
+    }
     plugin.options.iter().all(|(name, value)| match (plugin.name.as_ref(), name.as_ref(), value.as_ref()) {
         ("obfs-local", "obfs", "http" | "tls") | ("obfs-local", "obfs-host", _) => true,
         ("v2ray-plugin", "mode", "websocket") | ("v2ray-plugin", "tls", "") => true,
@@ -303,8 +358,36 @@ pub(super) fn plugin_ok(plugin: &Plugin) -> bool {
         ("shadow-tls", "host" | "password", _) => !value.is_empty(),
         ("shadow-tls", "alpn", _) => value.split(',').all(|name| !name.is_empty()),
         ("shadow-tls", "skip-cert-verify", "") => true,
+        ("restls", "host" | "password", _) => !value.is_empty(),
+        ("restls", "version-hint", hint) => matches!(hint, "tls12" | "tls13"),
+        ("restls", "restls-script", script) => script.split(',').all(restls_line_ok),
+        ("gost-plugin", "mode", "websocket") | ("gost-plugin", "tls" | "skip-cert-verify", "") => true,
+        ("gost-plugin", "mux", "0" | "1") | ("gost-plugin", "host" | "path", _) => !value.is_empty(),
+        ("gost-plugin", "fingerprint", _) => field::pins(value).len() == 1,
+        ("kcptun", "key" | "crypt" | "mode", _) => !value.is_empty(),
+        ("kcptun", "nocomp" | "acknodelay", "") => true,
+        ("kcptun", "nocomp" | "acknodelay", _) => false,
+        ("kcptun", _, number) => number.parse::<u32>().is_ok_and(|parsed| parsed.to_string() == number),
         _ => false,
     })
+}
+
+/// The options that the clients ask for with this plugin.
+fn required_options(plugin: &str) -> &'static [&'static str] {
+    match plugin {
+        "shadow-tls" => &["host"],
+        "restls" => &["host", "password", "version-hint"],
+        _ => &[],
+    }
+}
+
+/// Whether a text is one line of a restls script: a length, perhaps with a random part and a number of answers to wait for, such as
+/// `300?100<1`.
+fn restls_line_ok(line: &str) -> bool {
+    let number = |text: &str| text.parse::<u16>().is_ok();
+    let (length, answers) = line.split_once('<').map_or((line, None), |(length, answers)| (length, Some(answers)));
+    let (fixed, random) = length.split_once(['?', '~']).map_or((length, None), |(fixed, random)| (fixed, Some(random)));
+    number(fixed) && random.is_none_or(number) && answers.is_none_or(number)
 }
 
 /// Whether a text is an ECHConfigList in base64, which begins with its own length (RFC 9849 §4).

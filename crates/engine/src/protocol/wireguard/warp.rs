@@ -14,7 +14,6 @@ const PUBLIC_KEY: &str = "bmXOC+F1FxEMF9dyiK2H5/1SUtzH0JuVo51h2wPfgyo=";
 const ADDRESS: &str = "172.16.0.2/32";
 /// The MTU of the official client, in bytes.
 const MTU: u16 = 1280;
-const NAME: &str = "engage.cloudflareclient.com";
 /// The networks of WARP servers: address and prefix length.
 const DOORS_V4: [(Ipv4Addr, u32); 3] = [
     (Ipv4Addr::new(162, 159, 192, 0), 22),
@@ -24,9 +23,12 @@ const DOORS_V4: [(Ipv4Addr, u32); 3] = [
 const DOORS_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2606, 0x4700, 0xd0, 0, 0, 0, 0, 0), 47);
 
 /// Fills in what WARP implies. The settings of other servers, and those that are complete, stay as they are.
+///
+/// Publishers give WARP's servers names of their own. A node at a name without a public key is taken for one of them: no other server can
+/// answer a handshake with WARP's key, so nothing is lost by the attempt.
 pub(super) fn complete(settings: &WireGuard, server: &Host) -> WireGuard {
     let mut whole = settings.clone();
-    if settings.public_key.as_deref().is_some_and(|key| key != PUBLIC_KEY) || !is_warp_server(server) {
+    if settings.public_key.as_deref().is_some_and(|key| key != PUBLIC_KEY) || !may_be_warp_server(server) {
         return whole;
     }
     whole.public_key.get_or_insert_with(|| PUBLIC_KEY.into());
@@ -37,7 +39,7 @@ pub(super) fn complete(settings: &WireGuard, server: &Host) -> WireGuard {
     whole
 }
 
-fn is_warp_server(server: &Host) -> bool {
+fn may_be_warp_server(server: &Host) -> bool {
     match server {
         Host::Ip(IpAddr::V4(address)) => {
             DOORS_V4.iter().any(|(network, length)| (address.to_bits() ^ network.to_bits()).leading_zeros() >= *length)
@@ -46,7 +48,8 @@ fn is_warp_server(server: &Host) -> bool {
             let (network, length) = DOORS_V6;
             (address.to_bits() ^ network.to_bits()).leading_zeros() >= length
         }
-        Host::Name(name) => name.as_str() == NAME,
+        // Its key is absent, or WARP's.
+        Host::Name(_) => true,
     }
 }
 
@@ -70,7 +73,13 @@ mod tests {
 
     #[test]
     fn a_node_at_a_warp_server_is_completed() {
-        for door in ["162.159.195.255", "188.114.99.118", "2606:4700:d1::a29f:c001", NAME] {
+        for door in [
+            "162.159.195.255",
+            "188.114.99.118",
+            "2606:4700:d1::a29f:c001",
+            "engage.cloudflareclient.com",
+            "wg.example.com",
+        ] {
             let whole = complete(&bare(), &Host::new(door).unwrap());
             assert_eq!(whole.public_key.as_deref(), Some(PUBLIC_KEY), "{door}");
             assert_eq!(whole.addresses, [ADDRESS.into()], "{door}");
@@ -80,7 +89,7 @@ mod tests {
 
     #[test]
     fn other_servers_get_nothing() {
-        for server in ["162.159.196.1", "188.114.100.1", "2606:4700:d2::1", "wg.example.com"] {
+        for server in ["162.159.196.1", "188.114.100.1", "2606:4700:d2::1"] {
             assert_eq!(complete(&bare(), &Host::new(server).unwrap()), bare(), "{server}");
         }
     }
@@ -88,7 +97,9 @@ mod tests {
     #[test]
     fn what_the_node_says_is_kept() {
         let own = WireGuard { public_key: Some("OTHER".into()), ..bare() };
-        assert_eq!(complete(&own, &Host::new("162.159.192.1").unwrap()), own);
+        for server in ["162.159.192.1", "wg.example.com"] {
+            assert_eq!(complete(&own, &Host::new(server).unwrap()), own);
+        }
         let own = WireGuard { addresses: vec!["10.0.0.2/32".into()], mtu: Some(1420), ..bare() };
         let whole = complete(&own, &Host::new("162.159.192.1").unwrap());
         assert_eq!((whole.addresses, whole.mtu), (own.addresses, own.mtu));

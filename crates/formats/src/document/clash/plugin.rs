@@ -9,6 +9,37 @@ use crate::{
 
 type Options = Vec<(Box<str>, Box<str>)>;
 
+/// The options of kcptun.
+const KCPTUN: &[&str] = &[
+    "key",
+    "crypt",
+    "mode",
+    "nocomp",
+    "acknodelay",
+    "conn",
+    "autoexpire",
+    "scavengettl",
+    "mtu",
+    "ratelimit",
+    "sndwnd",
+    "rcvwnd",
+    "datashard",
+    "parityshard",
+    "dscp",
+    "nodelay",
+    "interval",
+    "resend",
+    "sockbuf",
+    "smuxver",
+    "smuxbuf",
+    "framesize",
+    "streambuf",
+    "keepalive",
+];
+
+/// Those of them that are numbers.
+const KCPTUN_NUMBERS: &[&str] = KCPTUN.split_at(5).1;
+
 /// Reads `plugin` and `plugin-opts`.
 pub(super) fn read(entry: &Tree) -> Option<Plugin> {
     let name = field::plugin_name(entry.text(&["plugin"]));
@@ -54,6 +85,9 @@ pub(super) fn write(plugin: &Plugin) -> Option<(&str, MapBuilder)> {
         "obfs-local" => ("obfs", &["obfs", "obfs-host"]),
         "v2ray-plugin" => ("v2ray-plugin", &["mode", "tls", "host", "path", "mux"]),
         "shadow-tls" => ("shadow-tls", &["host", "password", "version", "alpn", "skip-cert-verify"]),
+        "restls" => ("restls", &["host", "password", "version-hint", "restls-script"]),
+        "gost-plugin" => ("gost-plugin", &["mode", "tls", "mux", "host", "path", "skip-cert-verify", "fingerprint"]),
+        "kcptun" => ("kcptun", KCPTUN),
         _ => return None,
     };
     let mut opts = MapBuilder::default();
@@ -70,12 +104,13 @@ pub(super) fn write(plugin: &Plugin) -> Option<(&str, MapBuilder)> {
             ("mux", value) => opts.put(key, Tree::Plain(field::truth(value).to_string().into())),
             ("alpn", value) => opts.texts(key, &value.split(',').map(Into::into).collect::<Vec<_>>()),
             ("version", value) => opts.put(key, Tree::Plain(value.into())),
+            (key, value) if KCPTUN_NUMBERS.contains(&key) => opts.put(key, Tree::Plain(value.into())),
             (_, "") => opts.flag(key, true),
             (_, value) => opts.text(key, value),
         };
     }
     // mihomo refuses these plugins without a mode.
-    let needs_mode = matches!(name, "obfs" | "v2ray-plugin");
+    let needs_mode = matches!(name, "obfs" | "v2ray-plugin" | "gost-plugin");
     let has_mode = plugin.options.iter().any(|(key, _)| matches!(key.as_ref(), "mode" | "obfs"));
     (has_mode || !needs_mode).then_some((name, opts))
 }

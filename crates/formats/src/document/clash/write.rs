@@ -10,7 +10,7 @@ use hezar_core::{
 use super::{
     super::write::{
         Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written,
-        ech_ok, method_ok, plugin_ok, portable,
+        ech_ok, keys_ok, method_ok, plugin_ok, portable, tunnel_ok,
     },
     plugin, rare, read, stream,
 };
@@ -53,7 +53,7 @@ pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>
 /// The list, and the names of its nodes.
 fn list<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> (Written, Vec<Box<str>>) {
     let mut names = Vec::new();
-    let mut chains = Chains::new(Names::reserving(RESERVED), entry);
+    let mut chains = Chains::new(Names::reserving(RESERVED), checked_entry);
     let mut written = Written { text: String::from("proxies:\n"), ..Written::default() };
     let mut empty = true;
     for (index, (spec, label)) in nodes.enumerate() {
@@ -93,6 +93,11 @@ pub(crate) fn proxies(name: &str, spec: &NodeSpec) -> Result<Vec<String>, Unwrit
         Ok(map.into_tree().json())
     };
     hops.iter().enumerate().rev().map(named).collect()
+}
+
+/// The entry of a node whose keys mihomo surely takes: a whole configuration must not fail because of one.
+fn checked_entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
+    if keys_ok(spec) { entry(spec) } else { Err(Unwritable::UNCHECKED) }
 }
 
 /// A portable node's entry without a name. The proof that nothing is lost is reading it back.
@@ -251,10 +256,6 @@ fn hysteria2(map: &mut MapBuilder, port: u16, node: &Hysteria2) -> Result<(), Un
 }
 
 fn hysteria(map: &mut MapBuilder, port: u16, node: &Hysteria) -> Result<(), Unwritable> {
-    // Both speeds are mandatory in mihomo.
-    if node.up_mbps.is_none() || node.down_mbps.is_none() {
-        return Err(Unwritable::NO_BANDWIDTH);
-    }
     map.text("auth-str", node.auth.expose());
     hopping(map, port, &node.ports);
     map.text(
@@ -274,6 +275,9 @@ fn hysteria(map: &mut MapBuilder, port: u16, node: &Hysteria) -> Result<(), Unwr
 fn wireguard(map: &mut MapBuilder, node: &WireGuard) -> Result<(), Unwritable> {
     if node.addresses.is_empty() || node.addresses.len() > 2 {
         return Err(Unwritable::NO_ADDRESS);
+    }
+    if !tunnel_ok(node) {
+        return Err(Unwritable::MTU);
     }
     for address in &node.addresses {
         let ip: IpAddr = address.split('/').next().and_then(|ip| ip.parse().ok()).ok_or(Unwritable::NO_ADDRESS)?;

@@ -6,7 +6,7 @@ use hezar_core::{
 };
 
 use super::{
-    super::write::{Unwritable, method_ok, plugin_ok},
+    super::write::{Unwritable, method_ok, plugin_ok, tunnel_ok},
     carrier::{security, tls, transport},
     shadow_tls,
 };
@@ -156,8 +156,8 @@ fn hop_interval(map: &mut MapBuilder, seconds: Option<u32>) {
 
 /// Writes the fields of Hysteria 1.
 pub(super) fn hysteria(map: &mut MapBuilder, node: &Hysteria) -> Result<(), Unwritable> {
-    // In sing-box both speeds are mandatory, and there is no other transport than plain UDP.
-    if node.up_mbps.is_none() || node.down_mbps.is_none() || node.transport != HysteriaTransport::Udp {
+    // sing-box has no other transport than plain UDP.
+    if node.transport != HysteriaTransport::Udp {
         return Err(Unwritable::TRANSPORT);
     }
     map.number("up_mbps", node.up_mbps).number("down_mbps", node.down_mbps);
@@ -179,6 +179,9 @@ fn tuic_body(map: &mut MapBuilder, tuic: &Tuic) -> Result<(), Unwritable> {
 pub(super) fn wireguard(map: &mut MapBuilder, spec: &NodeSpec, node: &WireGuard) -> Result<(), Unwritable> {
     if node.addresses.is_empty() {
         return Err(Unwritable::NO_ADDRESS);
+    }
+    if !tunnel_ok(node) {
+        return Err(Unwritable::MTU);
     }
     map.texts("address", &node.addresses).text("private_key", node.private_key.expose()).number("mtu", node.mtu);
     let mut peer = MapBuilder::default();

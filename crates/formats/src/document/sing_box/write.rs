@@ -3,7 +3,7 @@
 use hezar_core::{Label, NodeSpec, Outbound};
 
 use super::{
-    super::write::{Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, Unwritable, Written},
+    super::write::{Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, Unwritable, Written, keys_ok},
     outbound,
     profile::{Entries, PROFILE, ROUTE},
     read, shadow_tls,
@@ -62,6 +62,9 @@ fn entries<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Entrie
 
 /// A portable node's entry without a tag. The proof that nothing is lost is reading it back.
 fn entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
+    if !keys_ok(spec) {
+        return Err(Unwritable::UNCHECKED);
+    }
     let mut map = MapBuilder::default();
     let kind = match &spec.outbound {
         Outbound::Socks(_) => "socks",
