@@ -123,7 +123,7 @@ impl Sidecar {
 
     /// Every core that is there.
     pub fn status(&self) -> Vec<CoreStatus> {
-        self.kinds.iter().filter_map(|current| Some(status(current.name, &current.core()?))).collect()
+        self.kinds.iter().filter_map(|kind| kind.core().map(|core| status(kind.name, &core))).collect()
     }
 
     /// The nodes that a core has refused, with its reasons.
