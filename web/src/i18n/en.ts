@@ -289,6 +289,7 @@ export const en = {
     broken: "It does not work now.",
     summary: "{nodes} nodes carry traffic through {exits} different exits.",
     address: "Proxy address",
+    engine: "Served by Clash cores ({strategy}); {cores}.",
     test: "Test it",
     nodes: "Healthy nodes",
     traffic: "Traffic now",

@@ -289,6 +289,7 @@ export const fa: Messages = {
     broken: "الان کار نمی‌کند.",
     summary: "{nodes} گره از {exits} خروجی متفاوت ترافیک می‌برند.",
     address: "نشانی پروکسی",
+    engine: "با هسته‌های Clash ({strategy})؛ {cores}.",
     test: "آزمودن",
     nodes: "گره‌های سالم",
     traffic: "ترافیک اکنون",

@@ -123,6 +123,12 @@ fn draining_dto(process: DrainingProcess) -> DrainingDto {
 }
 
 impl ApiBackend {
+    /// Why no request can be served now, in one line.
+    fn why_nothing_works(&self) -> Option<String> {
+        let core = self.clash.as_ref().and_then(|clash| clash.not_serving());
+        core.or_else(|| self.diagnosis.refresh().map(|line| line.to_string()))
+    }
+
     /// A node as the API shows it, with the name of its exit's city.
     pub(crate) fn node_dto(&self, node: &Node<Payload>) -> NodeDto {
         let ip = node.city().and_then(|_| node.record().exit_ip);
@@ -240,6 +246,9 @@ impl LivePort for ApiBackend {
         if self.listeners.addresses().is_empty() {
             return ReadyDto { ready: false, reason: Some("no listener is open".to_owned()) };
         }
+        if let Some(reason) = self.clash.as_ref().and_then(|clash| clash.not_serving()) {
+            return ReadyDto { ready: false, reason: Some(reason) };
+        }
         if self.pool.snapshot().counts().routable() > 0 {
             return ReadyDto { ready: true, reason: None };
         }
@@ -258,7 +267,7 @@ impl LivePort for ApiBackend {
             uptime_s: self.clock.now().since(self.started).as_secs(),
             proxy: self.listeners.addresses().first().map(ToString::to_string).unwrap_or_default(),
             listeners: self.listeners.status(),
-            reason: self.diagnosis.refresh().map(|line| line.to_string()),
+            reason: self.why_nothing_works(),
             nodes: events::state_counts(&counts),
             exits: snapshot.exits(),
             schemes: census.schemes.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),

@@ -26,6 +26,15 @@ impl ClashEngine {
         }
     }
 
+    /// Why the GATEWAY core serves nobody now; `None` while it serves.
+    pub(crate) fn not_serving(&self) -> Option<String> {
+        match self.gateway.state() {
+            CoreState::Up { .. } => None,
+            CoreState::Starting => Some("the GATEWAY core starts".to_owned()),
+            CoreState::Down { reason } => Some(format!("the GATEWAY core is down: {reason}")),
+        }
+    }
+
     fn probe_status(&self) -> EngineCoreDto {
         let refused = self.probe.refused.load(Ordering::Relaxed);
         let (starts, memory) = (self.probe.starts(), self.probe.resident_bytes());

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use comfy_table::Table;
-use hezar_api::{CertificateDto, ListenerStatusDto, SourceDto, StatusDto, SubscriptionDto};
+use hezar_api::{CertificateDto, EngineDto, ListenerStatusDto, SourceDto, StatusDto, SubscriptionDto};
 
 use crate::{cli::JsonArgs, output, remote::Remote, store_sync::status as store_status};
 
@@ -50,6 +50,7 @@ fn summary(status: &StatusDto) -> Vec<String> {
     let requests = traffic.ok + traffic.failed;
     let mut lines = vec![format!("hezar {} on {}, up {}", status.version, status.proxy, output::span(status.uptime_s))];
     lines.extend(status.listeners.iter().enumerate().filter_map(|(index, listener)| line(listener, index == 0)));
+    lines.extend(status.engine.iter().flat_map(engine_lines));
     lines.extend(status.reason.as_ref().map(|reason| format!("no request can be served: {reason}")));
     lines.extend([
         format!("nodes: {counts}; {}", output::count(status.exits, "exit")),
@@ -73,6 +74,29 @@ fn summary(status: &StatusDto) -> Vec<String> {
         )
     }));
     lines
+}
+
+/// What Clash cores do that serve in the place of this program.
+fn engine_lines(engine: &EngineDto) -> Vec<String> {
+    let EngineDto { name, strategy, members, connections, up, down, cores } = engine;
+    let nodes = output::count(usize::try_from(*members).unwrap_or(usize::MAX), "node");
+    let (up, down) = (output::bytes(*up), output::bytes(*down));
+    let first =
+        format!("engine {name} ({strategy}): {nodes} in POOL; {connections} connections open; {up} up, {down} down");
+    let cores = cores.iter().map(|core| {
+        let reason = core.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let controller =
+            core.controller.as_ref().map(|address| format!(", controller at {address}")).unwrap_or_default();
+        let refused = if core.refused > 0 { format!(", {} refused nodes", core.refused) } else { String::new() };
+        format!(
+            "{} core: {}{reason}, started {} times, {}{refused}{controller}",
+            core.name,
+            core.state,
+            core.starts,
+            output::bytes(core.memory)
+        )
+    });
+    std::iter::once(first).chain(cores).collect()
 }
 
 /// Where a listener listens; `None` for the first one without further ports, whose address is said already.

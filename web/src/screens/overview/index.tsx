@@ -64,6 +64,14 @@ function Proxy({ status }: { readonly status: Status }) {
       <p class="figure">
         <code dir="ltr">{status.proxy}</code>
       </p>
+      {status.engine && (
+        <p class="muted">
+          {fill(t().overview.engine, {
+            strategy: status.engine.strategy,
+            cores: status.engine.cores.map((core) => `${core.name}: ${core.state}`).join(", "),
+          })}
+        </p>
+      )}
       <div class="row">
         <CopyButton text={status.proxy} />
         <QrButton text={`http://${status.proxy}`} label={t().overview.address} />
