@@ -40,6 +40,7 @@ export type History = Schemas["HistoryDto"];
 export type HistoryPoint = Schemas["HistoryPointDto"];
 export type NodeProbe = Schemas["NodeProbeDto"];
 export type Job = Schemas["JobDto"];
+export type Instance = Schemas["InstanceDto"];
 export type SiteBan = Schemas["SiteBanDto"];
 export type SiteBanRequest = Schemas["SiteBanRequest"];
 export type SiteBansFilter = Schemas["SiteBansFilter"];

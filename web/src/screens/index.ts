@@ -9,6 +9,7 @@ import { ConnectionsScreen } from "./connections";
 import { ExitsScreen } from "./exits";
 import { ExplainScreen } from "./explain";
 import { FirstStart } from "./first-start";
+import { InstancesScreen } from "./instances";
 import { JobsScreen } from "./jobs";
 import { ListenersScreen } from "./listeners";
 import { LogScreen } from "./log";
@@ -42,6 +43,7 @@ export const screens: Readonly<Record<string, Screen>> = {
   users: screen(UsersScreen, "users"),
   bans: screen(BansScreen, "bans"),
   connections: screen(ConnectionsScreen, "connections"),
+  instances: screen(InstancesScreen, "instances"),
   jobs: screen(JobsScreen, "jobs"),
   log: screen(LogScreen, "log"),
   sessions: screen(SessionsScreen, "sessions"),
@@ -55,6 +57,6 @@ export function groups(): readonly { readonly label: string; readonly screens: r
     { label: labels.pool, screens: ["nodes", "exits", "sources", "bans"] },
     { label: labels.traffic, screens: ["connections", "sessions", "explain"] },
     { label: labels.access, screens: ["users", "listeners", "subscriptions", "tokens"] },
-    { label: labels.system, screens: ["settings", "jobs", "audit", "log"] },
+    { label: labels.system, screens: ["settings", "instances", "jobs", "audit", "log"] },
   ];
 }
