@@ -16,9 +16,11 @@ use crate::{
     current::{Core, CoreStart, CurrentCore},
     engine::SidecarEngine,
     mihomo,
+    run::run_kind,
+    xray,
 };
 
-/// The slots that mihomo is started with.
+/// The slots that mihomo is started with; more come with another listener. Xray has all from the start: 5,000 take 10 MiB there.
 const MIHOMO_SLOTS: usize = 64;
 
 /// The cores that dial what the native engine does not.
@@ -27,7 +29,7 @@ pub struct Sidecar {
     base: Arc<dyn Engine>,
     launcher: Launcher,
     folder: PathBuf,
-    kinds: [Arc<CurrentCore>; 1],
+    kinds: [Arc<CurrentCore>; 2],
 }
 
 /// One core at one moment.
@@ -65,7 +67,10 @@ impl Sidecar {
     /// No core yet. `base` dials their listeners and looks the servers of nodes up; `folder` is the one of their home folders.
     #[must_use]
     pub fn new(base: Arc<dyn Engine>, launcher: Launcher, folder: PathBuf) -> Self {
-        let kinds = [CurrentCore::new(CoreName::Mihomo, MIHOMO_SLOTS, mihomo::render)];
+        let kinds = [
+            CurrentCore::new(CoreName::Mihomo, MIHOMO_SLOTS, mihomo::render),
+            CurrentCore::new(CoreName::Xray, usize::MAX, xray::render),
+        ];
         Self { base, launcher, folder, kinds }
     }
 
@@ -117,8 +122,8 @@ impl Sidecar {
 
     /// Runs the cores while nodes want them, until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
-        let [mihomo] = &self.kinds;
-        run_kind(mihomo, stop).await;
+        let [mihomo, xray] = &self.kinds;
+        tokio::join!(run_kind(mihomo, stop), run_kind(xray, stop));
     }
 
     /// Every core that is there.
@@ -167,26 +172,5 @@ fn status(name: CoreName, core: &Core) -> CoreStatus {
         reloads: known.reloads,
         last_reload_seconds: known.last_reload.as_secs_f64(),
         refusals: counts.refusals,
-    }
-}
-
-/// Runs the core of the moment, and each that takes its place.
-async fn run_kind(current: &CurrentCore, stop: &CancellationToken) {
-    let mut cores = current.follow();
-    while !stop.is_cancelled() {
-        let core = cores.borrow_and_update().clone();
-        let replaced = stop.child_token();
-        let running = async {
-            match &core {
-                Some(core) => mihomo::run(core, &core.start, &replaced).await,
-                None => replaced.cancelled().await,
-            }
-        };
-        let watching = async {
-            // What is followed lives as long as this.
-            let _ = stop.run_until_cancelled(cores.changed()).await;
-            replaced.cancel();
-        };
-        tokio::join!(running, watching);
     }
 }

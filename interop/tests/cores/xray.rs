@@ -11,11 +11,11 @@ use std::{
 };
 
 use hezar_child::Launcher;
-use hezar_core::Target;
-use hezar_engine::{AddressPolicy, Attempt, BoxStream, Dialer, Engine as _, NativeEngine, NativeEngineConfig};
-use hezar_formats::{parse_link, write::xray_outbound};
+use hezar_core::{NodeSpec, Target};
+use hezar_engine::{AddressPolicy, Attempt, BoxStream, Dialer, Engine, EngineList, NativeEngine, NativeEngineConfig};
+use hezar_formats::parse_link;
 use hezar_interop::harness::{Running, free_addresses, programs};
-use hezar_sidecar::{CoreHome, CoreState, CoreSupervisor, XraySetup};
+use hezar_sidecar::{CoreChoice, CoreName, CoreStatus, Sidecar, SidecarSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,7 +23,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ID: &str = "7d4f4b57-6d0a-4e0f-9a43-1f0d4cf0a5b1";
@@ -59,12 +58,6 @@ fn server(xray: &Path, folder: &Path) -> (Running, SocketAddr) {
     (Running::start(xray, &["run", "-config", file.to_str().unwrap()], folder), address)
 }
 
-/// The dialer of a slot.
-fn slot(listen: SocketAddr, id: Uuid) -> Arc<dyn Dialer> {
-    let (spec, _) = parse_link(&format!("vless://{id}@{listen}?encryption=none")).unwrap();
-    NativeEngine::new(&NativeEngineConfig::default()).dialer(&spec, AddressPolicy::Any).unwrap()
-}
-
 /// Sends a word and waits for it to come back; `None` when the stream ends instead.
 async fn say(stream: &mut BoxStream, word: &[u8]) -> Option<()> {
     let mut back = vec![0; word.len()];
@@ -82,21 +75,42 @@ async fn open(dialer: &Arc<dyn Dialer>, target: SocketAddr) -> BoxStream {
     dialer.connect(&Target::parse(&target.to_string()).unwrap(), &Attempt::within(PATIENCE)).await.unwrap()
 }
 
-/// Opens a stream until one brings something back.
+/// Opens a stream until one brings something back; while the core starts, none does.
 async fn opens(dialer: &Arc<dyn Dialer>, target: SocketAddr) -> BoxStream {
-    loop {
-        let mut stream = open(dialer, target).await;
-        if say(&mut stream, b"hello").await.is_some() {
-            return stream;
+    let target = Target::parse(&target.to_string()).unwrap();
+    let opened = async {
+        loop {
+            let Ok(mut stream) = dialer.connect(&target, &Attempt::within(PATIENCE)).await else { continue };
+            if say(&mut stream, b"hello").await.is_some() {
+                return stream;
+            }
         }
-    }
+    };
+    timeout(PATIENCE, opened).await.unwrap()
 }
 
-async fn up(supervisor: &CoreSupervisor<XraySetup>, wanted: u64) -> u32 {
-    let mut state = supervisor.state();
-    let up = state.wait_for(|state| matches!(state, CoreState::Up { start, .. } if *start == wanted));
-    let CoreState::Up { pid, .. } = *timeout(PATIENCE, up).await.unwrap().unwrap() else { panic!("it is not up") };
-    pid
+/// A node of the server; what follows makes it different from others.
+fn node(server: SocketAddr, more: &str) -> NodeSpec {
+    parse_link(&format!("vless://{ID}@{server}?type=kcp&headerType=srtp&seed=seed{more}")).unwrap().0
+}
+
+fn status(sidecar: &Sidecar) -> CoreStatus {
+    let status = sidecar.status();
+    assert_eq!(status.iter().map(|core| core.name).collect::<Vec<_>>(), [CoreName::Xray]);
+    status.into_iter().next().unwrap()
+}
+
+/// The process of the Xray that this test has started.
+fn pid_of(home: &Path) -> Pid {
+    let name = home.to_str().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_it = |id: &i32| {
+        let command = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        command.contains(name) && command.contains("config.json")
+    };
+    Pid::from_raw(ids.into_iter().find(is_it).unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,51 +119,50 @@ async fn outbounds_of_xray_come_and_go_and_cut_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, server) = server(&xray, folder.path());
     let (target, count) = echo().await;
-    let slots: Arc<[(Box<str>, Uuid)]> = (1..=3).map(|n| (format!("s{n}").into(), Uuid::new_v4())).collect();
     let launcher = Launcher::new(hezar, ["launch-child".into()]);
-    let home = Arc::new(CoreHome::create(&folder.path().join("cores"), "xray").unwrap());
-    let setup = Arc::new(XraySetup::new(xray, launcher.clone(), Arc::clone(&slots)));
-    let supervisor = Arc::new(CoreSupervisor::new(Arc::clone(&setup), launcher, Arc::clone(&home), 1 << 30));
-    let (running, stop) = (Arc::clone(&supervisor), CancellationToken::new());
+    let native: Arc<dyn Engine> = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
+    let cores = folder.path().join("cores");
+    let sidecar = Arc::new(Sidecar::new(Arc::clone(&native), launcher, cores.clone()));
+    // Fewer slots than nodes: they take turns.
+    let settings = SidecarSettings {
+        mihomo: CoreChoice::Off,
+        xray: CoreChoice::Path(xray),
+        max_nodes: 3,
+        ..SidecarSettings::default()
+    };
+    assert!(sidecar.configure(&settings));
+    let (running, stop) = (Arc::clone(&sidecar), CancellationToken::new());
     let stopped = stop.clone();
     let task = tokio::spawn(async move { running.run(&stopped).await });
-    let pid = up(&supervisor, 1).await;
-    let api = setup.api(&home);
-    let dialer = |number: usize| slot(setup.listen().unwrap(), slots[number].1);
+    let engine = EngineList::new(native, sidecar.engines());
+    let dialer = |more: &str| engine.dialer(&node(server, more), AddressPolicy::Any).unwrap();
+    assert_eq!(engine.engine_of(&node(server, "")), Some("xray"));
 
-    // A slot without a node leads nowhere, and nobody else's id leads anywhere.
-    assert_eq!(say(&mut open(&dialer(0), target).await, b"hello").await, None);
-    let stranger = slot(setup.listen().unwrap(), Uuid::new_v4());
-    assert_eq!(say(&mut open(&stranger, target).await, b"hello").await, None);
-    assert_eq!(count.load(Ordering::Relaxed), 0, "something went out directly");
-
-    let link = format!("vless://{ID}@{server}?encryption=none&type=kcp&headerType=srtp&seed=seed");
-    let (node, _) = parse_link(&link).unwrap();
-    let outbound = |tag: &str| (tag.to_owned(), xray_outbound(&node, tag, setup.dialect()).unwrap());
-    // Not one that the writer of outbounds writes.
-    let bad = ("s2".to_owned(), r#"{"tag":"s2","protocol":"vless","settings":{"vnext":[]}}"#.to_owned());
-    let added = api.add(&[outbound("s1"), bad, outbound("s3")]).await.unwrap();
-    assert_eq!(added.refused.iter().map(|(tag, _)| tag.as_str()).collect::<Vec<_>>(), ["s2"], "{added:?}");
-    let mut streams = [opens(&dialer(0), target).await, opens(&dialer(2), target).await];
-    api.remove(&["s1", "s2", "nobody's"]).await.unwrap();
-    assert_eq!(say(&mut open(&dialer(0), target).await, b"hello").await, None, "it was taken out");
-    for stream in &mut streams {
-        say(stream, b"still here").await.expect("a running stream was cut");
+    let first = dialer("");
+    let mut stream = opens(&first, target).await;
+    for number in 0..10 {
+        // Nothing answers there: what makes these nodes different is a name in TLS that the server does not speak.
+        let other = dialer(&format!("&security=tls&sni=n{number}.example"));
+        let mut silent = open(&other, target).await;
+        assert!(timeout(Duration::from_millis(20), say(&mut silent, b"hello")).await.is_err());
+        say(&mut stream, b"still here").await.expect("a running stream was cut");
     }
-    // Another node in the same slot, where the outbound has to be taken out first.
-    assert_eq!(api.add(&[outbound("s3")]).await.unwrap().refused.len(), 1, "the tag is taken");
-    assert_eq!(api.add(&[outbound("s2"), outbound("s1")]).await.unwrap().refused, []);
-    opens(&dialer(1), target).await;
-    for stream in &mut streams {
-        say(stream, b"and still").await.expect("a running stream was cut");
-    }
+    // One that Xray refuses harms no other one, and is named.
+    let refused = dialer("&encryption=mlkem768x25519plus.native.0rtt.AAAA");
+    let attempt = Attempt::within(PATIENCE);
+    let error = refused.connect(&Target::parse(&target.to_string()).unwrap(), &attempt).await.err().unwrap();
+    assert_eq!(error.cause.code(), "core-refused", "{error}");
+    assert_eq!(sidecar.refused().len(), 1, "{:?}", sidecar.refused());
+    opens(&dialer("&encryption=none"), target).await;
+    say(&mut stream, b"and still").await.expect("a running stream was cut");
+    let reached = count.load(Ordering::Relaxed);
 
-    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
-    up(&supervisor, 2).await;
-    assert_eq!(say(&mut open(&dialer(0), target).await, b"hello").await, None, "a new start has no outbounds");
-    assert_eq!(api.add(&[outbound("s1")]).await.unwrap().refused, []);
-    opens(&dialer(0), target).await;
+    assert!(status(&sidecar).is_up && status(&sidecar).version.is_some(), "{:?}", status(&sidecar));
+    kill_process(pid_of(&cores), Signal::KILL).unwrap();
+    assert!(say(&mut stream, b"the core is gone").await.is_none());
+    opens(&first, target).await;
+    assert_eq!((status(&sidecar).starts, count.load(Ordering::Relaxed)), (2, reached + 1));
     stop.cancel();
     timeout(PATIENCE, task).await.unwrap().unwrap();
-    assert!(api.remove(&["s1"]).await.is_err(), "it has ended");
+    assert_eq!(std::fs::read_dir(&cores).unwrap().count(), 0, "nothing is left behind");
 }

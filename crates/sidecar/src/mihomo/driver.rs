@@ -5,13 +5,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    config,
-    setup::{MihomoSetup, accept, free_address},
-};
+use super::{config, setup::MihomoSetup};
 use crate::{
-    Controller, ControllerError, CoreError, CoreHome, CoreState, CoreSupervisor, RefusedProxy,
+    Controller, ControllerError, CoreError, CoreHome, CoreName, CoreState, CoreSupervisor, RefusedProxy,
     current::{Core, CoreStart},
+    loopback::{accept, free_address},
+    run::idle,
     slots::SlotPlan,
 };
 
@@ -27,29 +26,9 @@ const TAKEN_IN: Duration = Duration::from_millis(20);
 const MOST_REFUSALS: usize = 200;
 /// How long new listeners may take to listen.
 const LISTEN: Duration = Duration::from_secs(5);
-/// A core that nobody has used for so long is ended.
-const IDLE: Duration = Duration::from_secs(600);
-/// The pause after a failure to make a home folder.
-const NO_HOME: Duration = Duration::from_secs(30);
-
-/// Runs mihomo while nodes want it, until `stop`.
-pub(crate) async fn run(core: &Core, start: &CoreStart, stop: &CancellationToken) {
-    while stop.run_until_cancelled(core.slots.changed()).await.is_some() {
-        match CoreHome::create(&start.folder, "mihomo") {
-            Ok(home) => run_once(core, start, Arc::new(home), &stop.child_token()).await,
-            Err(error) => {
-                tracing::error!("mihomo cannot be started: {error}");
-                core.slots.plan_again();
-                stop.run_until_cancelled(sleep(NO_HOME)).await;
-                continue;
-            }
-        }
-        core.slots.set_idle();
-    }
-}
-
 /// Runs mihomo until nobody has used it for a while.
-async fn run_once(core: &Core, start: &CoreStart, home: Arc<CoreHome>, stop: &CancellationToken) {
+pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &CancellationToken) {
+    let start = &core.start;
     let setup = Arc::new(MihomoSetup::new(start.program.clone(), Arc::clone(&core.slots)));
     let supervisor =
         CoreSupervisor::new(Arc::clone(&setup), start.launcher.clone(), Arc::clone(&home), start.memory_bytes)
@@ -62,22 +41,11 @@ async fn run_once(core: &Core, start: &CoreStart, home: Arc<CoreHome>, stop: &Ca
         tokio::select! {
             () = stop.cancelled() => {}
             () = driver.follow(state) => {}
-            () = idle(core) => tracing::info!(core = "mihomo", "the core is ended: no node has needed it for a while"),
+            () = idle(CoreName::Mihomo, core) => {}
         }
         stop.cancel();
     };
     tokio::join!(supervisor.run(stop), following);
-}
-
-/// Waits until no slot has been used for a while.
-async fn idle(core: &Core) {
-    loop {
-        match core.slots.unused_since().map(|since| since + IDLE) {
-            Some(end) if end <= Instant::now() => return,
-            Some(end) => sleep_until(end).await,
-            None => sleep(IDLE).await,
-        }
-    }
 }
 
 /// Why a configuration could not be told.

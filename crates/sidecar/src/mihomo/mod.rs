@@ -12,7 +12,7 @@ mod tests;
 use hezar_core::NodeSpec;
 use hezar_engine::BuildError;
 
-pub(crate) use driver::run;
+pub(crate) use driver::run_once;
 
 /// A node as entries of `proxies`.
 ///

@@ -4,11 +4,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
 
 use super::config::{self, SOCKET};
 use crate::{
     Controller, ControllerAddress, CoreCommand, CoreError, CoreHome, CoreSetup,
+    loopback::{accept, free_address},
     slots::{SlotPlan, SlotTable},
 };
 
@@ -41,25 +41,6 @@ impl MihomoSetup {
     pub(super) fn controller(home: &CoreHome) -> Controller {
         Controller::new(ControllerAddress::Unix(home.file(SOCKET)))
     }
-}
-
-/// A port of the loopback interface that is free now. Somebody else may take it meanwhile: then the core does not become ready.
-///
-/// # Errors
-/// [`CoreError::NoPort`].
-pub(super) async fn free_address() -> Result<SocketAddr, CoreError> {
-    let address = async { TcpListener::bind(("127.0.0.1", 0)).await?.local_addr() };
-    address.await.map_err(CoreError::NoPort)
-}
-
-/// Whether all of these accept connections.
-pub(super) async fn accept(listeners: &[SocketAddr]) -> bool {
-    for listener in listeners {
-        if TcpStream::connect(listener).await.is_err() {
-            return false;
-        }
-    }
-    true
 }
 
 #[async_trait]

@@ -29,7 +29,7 @@ pub(crate) struct PlannedSlot {
     /// Whether the core has taken this node before.
     pub(crate) is_proven: bool,
     /// Counts what was put into the slot.
-    pub(super) revision: u64,
+    pub(crate) revision: u64,
 }
 
 impl SlotPlan {
@@ -38,6 +38,11 @@ impl SlotPlan {
         let first: usize = self.blocks.iter().take(block).sum();
         let size = self.blocks.get(block).copied().unwrap_or_default();
         self.slots.iter().enumerate().skip(first).take(size)
+    }
+
+    /// Every slot's number and user.
+    pub(crate) fn users(&self) -> impl Iterator<Item = (usize, Uuid)> {
+        self.slots.iter().map(|slot| slot.user).enumerate()
     }
 
     /// The numbers of the slots whose nodes the core has not seen yet.

@@ -28,8 +28,7 @@ const AT_ONCE: usize = 200;
 
 /// Why Xray could not be told something.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum XrayApiError {
+pub(super) enum XrayApiError {
     /// Its command could not be run.
     #[error("the command `xray api` cannot be run: {0}")]
     Command(String),
@@ -43,14 +42,14 @@ pub enum XrayApiError {
 
 /// What became of outbounds that were to be added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AddedOutbounds {
+pub(super) struct AddedOutbounds {
     /// Those that Xray refused, by tag, and what it said.
-    pub refused: Vec<(String, String)>,
+    pub(super) refused: Vec<(String, String)>,
 }
 
 /// A client of the API of one running Xray.
 #[derive(Clone, Debug)]
-pub struct XrayApi {
+pub(super) struct XrayApi {
     launcher: Launcher,
     program: PathBuf,
     socket: PathBuf,
@@ -58,8 +57,7 @@ pub struct XrayApi {
 
 impl XrayApi {
     /// The API behind `socket` of the Xray that `program` is.
-    #[must_use]
-    pub const fn new(launcher: Launcher, program: PathBuf, socket: PathBuf) -> Self {
+    pub(super) const fn new(launcher: Launcher, program: PathBuf, socket: PathBuf) -> Self {
         Self { launcher, program, socket }
     }
 
@@ -67,7 +65,7 @@ impl XrayApi {
     ///
     /// # Errors
     /// [`XrayApiError`] when Xray cannot be told any more; some may have been added.
-    pub async fn add(&self, mut outbounds: &[(String, String)]) -> Result<AddedOutbounds, XrayApiError> {
+    pub(super) async fn add(&self, mut outbounds: &[(String, String)]) -> Result<AddedOutbounds, XrayApiError> {
         let mut added = AddedOutbounds::default();
         while !outbounds.is_empty() {
             let (now, later) = outbounds.split_at(outbounds.len().min(AT_ONCE));
@@ -94,7 +92,7 @@ impl XrayApi {
     ///
     /// # Errors
     /// [`XrayApiError`].
-    pub async fn remove(&self, tags: &[&str]) -> Result<(), XrayApiError> {
+    pub(super) async fn remove(&self, tags: &[&str]) -> Result<(), XrayApiError> {
         for tags in tags.chunks(AT_ONCE) {
             let output = self.run("rmo", tags.iter().copied(), &[]).await?;
             if !output.succeeded {
@@ -135,13 +133,20 @@ impl XrayApi {
     }
 }
 
-/// Whether a program that ends by itself does so with success.
-pub(super) async fn succeeds(launcher: &Launcher, program: &Path, arguments: &[&OsStr], home: &Path) -> bool {
+/// What a program prints that ends by itself; `None` unless it ends with success.
+pub(super) async fn run_to_end(
+    launcher: &Launcher,
+    program: &Path,
+    arguments: &[&OsStr],
+    home: &Path,
+) -> Option<String> {
     let mut launched = launcher.command(program);
     launched.args(arguments).env_clear().current_dir(home).kill_on_drop(true);
-    launched.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(mut child) = spawn_from_lasting_thread(launched).await else { return false };
-    matches!(timeout(LIMIT, child.wait()).await, Ok(Ok(status)) if status.success())
+    launched.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = spawn_from_lasting_thread(launched).await.ok()?;
+    let stdout = child.stdout.take();
+    let (text, status) = timeout(LIMIT, async { tokio::join!(read(stdout), child.wait()) }).await.ok()?;
+    status.ok()?.success().then_some(text)
 }
 
 /// What a command printed.

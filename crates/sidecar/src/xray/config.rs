@@ -16,14 +16,10 @@ const HALF_CLOSED: u32 = 600;
 
 /// The whole configuration. Who has the id of a slot reaches the outbound with the slot's name as its tag, and nothing else; as long as there is
 /// none, Xray closes the connection.
-pub(super) fn render<'a>(
-    slots: impl Iterator<Item = (&'a str, Uuid)> + Clone,
-    listen: SocketAddr,
-    api_socket: &Path,
-) -> Value {
-    let users: Vec<Value> = slots.clone().map(|(name, id)| json!({ "id": id.to_string(), "email": name })).collect();
+pub(super) fn render(slots: &[(String, Uuid)], listen: SocketAddr, api_socket: &Path) -> Value {
+    let users: Vec<Value> = slots.iter().map(|(name, id)| json!({ "id": id.to_string(), "email": name })).collect();
     let to_api = json!({ "inboundTag": ["api-in"], "outboundTag": API });
-    let to_slots = slots.map(|(name, _)| json!({ "user": [name], "outboundTag": name }));
+    let to_slots = slots.iter().map(|(name, _)| json!({ "user": [name], "outboundTag": name }));
     let rules: Vec<Value> = std::iter::once(to_api).chain(to_slots).collect();
     json!({
         "log": { "loglevel": "warning", "access": "none" },

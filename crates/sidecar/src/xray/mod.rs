@@ -1,10 +1,12 @@
-//! Xray as a core: how it is configured and started, and how outbounds are put into it and taken out while it runs.
+//! Xray as a core: an inbound with a user for each slot, and outbounds that come and go one by one while it runs.
 
 mod api;
 mod config;
+mod driver;
+mod outbound;
 mod setup;
 #[cfg(test)]
 mod tests;
 
-pub use api::{AddedOutbounds, XrayApi, XrayApiError};
-pub use setup::XraySetup;
+pub(crate) use driver::run_once;
+pub(crate) use outbound::check as render;

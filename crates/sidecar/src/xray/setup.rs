@@ -6,56 +6,62 @@ use async_trait::async_trait;
 use hezar_child::Launcher;
 use hezar_formats::write::XrayDialect;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
-use uuid::Uuid;
+use tokio::net::UnixStream;
 
 use super::{
-    api::{XrayApi, succeeds},
+    api::{XrayApi, run_to_end},
     config,
 };
-use crate::{CoreCommand, CoreError, CoreHome, CoreSetup};
+use crate::{
+    CoreCommand, CoreError, CoreHome, CoreSetup,
+    loopback::{accept, free_address},
+    slots::{SlotTable, slot_name},
+};
 
 /// The socket of Xray's API in the home folder.
 const API_SOCKET: &str = "api.sock";
+/// The most that is kept of what Xray calls its version, in characters.
+const MOST_VERSION: usize = 32;
 
 /// Where a start of Xray listens, and how it is talked to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Started {
     listen: SocketAddr,
     dialect: XrayDialect,
+    version: Option<String>,
 }
 
-/// Starts Xray without outbounds; [`XrayApi`] adds them.
+/// Starts Xray with a user for each slot and without outbounds, which [`XrayApi`] adds.
 #[derive(Debug)]
-pub struct XraySetup {
+pub(super) struct XraySetup {
     program: PathBuf,
     launcher: Launcher,
-    slots: Arc<[(Box<str>, Uuid)]>,
+    slots: Arc<SlotTable>,
     started: Mutex<Option<Started>>,
 }
 
 impl XraySetup {
-    /// The installed `program` with a user for each slot, which has a name and an id.
-    #[must_use]
-    pub fn new(program: PathBuf, launcher: Launcher, slots: Arc<[(Box<str>, Uuid)]>) -> Self {
+    pub(super) const fn new(program: PathBuf, launcher: Launcher, slots: Arc<SlotTable>) -> Self {
         Self { program, launcher, slots, started: Mutex::new(None) }
     }
 
     /// Where the users of the slots come in, by VLESS; `None` before the first start.
-    #[must_use]
-    pub fn listen(&self) -> Option<SocketAddr> {
-        self.started.lock().map(|started| started.listen)
+    pub(super) fn listen(&self) -> Option<SocketAddr> {
+        self.started.lock().as_ref().map(|started| started.listen)
     }
 
     /// How this Xray is told what hides mKCP's packets.
-    #[must_use]
-    pub fn dialect(&self) -> XrayDialect {
-        self.started.lock().map(|started| started.dialect).unwrap_or_default()
+    pub(super) fn dialect(&self) -> XrayDialect {
+        self.started.lock().as_ref().map(|started| started.dialect).unwrap_or_default()
+    }
+
+    /// The version that it says.
+    pub(super) fn version(&self) -> Option<String> {
+        self.started.lock().as_ref()?.version.clone()
     }
 
     /// The API of the Xray in the folder `home`.
-    #[must_use]
-    pub fn api(&self, home: &CoreHome) -> XrayApi {
+    pub(super) fn api(&self, home: &CoreHome) -> XrayApi {
         XrayApi::new(self.launcher.clone(), self.program.clone(), home.file(API_SOCKET))
     }
 
@@ -63,8 +69,14 @@ impl XraySetup {
     async fn find_dialect(&self, home: &CoreHome) -> Result<XrayDialect, CoreError> {
         let file = home.write("dialect.json", config::with_kcp_settings().to_string().as_bytes())?;
         let arguments = ["run".as_ref(), "-test".as_ref(), "-config".as_ref(), file.as_os_str()];
-        let older = succeeds(&self.launcher, &self.program, &arguments, home.path()).await;
+        let older = run_to_end(&self.launcher, &self.program, &arguments, home.path()).await.is_some();
         Ok(if older { XrayDialect::KcpSettings } else { XrayDialect::FinalMask })
+    }
+
+    /// The word after the name in `Xray 26.3.27 (…)`.
+    async fn find_version(&self, home: &CoreHome) -> Option<String> {
+        let text = run_to_end(&self.launcher, &self.program, &["version".as_ref()], home.path()).await?;
+        text.split_whitespace().nth(1).map(|word| word.chars().take(MOST_VERSION).collect())
     }
 }
 
@@ -76,22 +88,22 @@ impl CoreSetup for XraySetup {
 
     async fn prepare(&self, home: &CoreHome) -> Result<CoreCommand, CoreError> {
         // The program may have been exchanged since the last start.
-        let dialect = self.find_dialect(home).await?;
-        // Somebody else may take it meanwhile: then this start fails, and the next one finds another one.
-        let listen = async { TcpListener::bind(("127.0.0.1", 0)).await?.local_addr() };
-        let listen = listen.await.map_err(CoreError::NoPort)?;
+        let (dialect, version) = (self.find_dialect(home).await?, self.find_version(home).await);
+        let listen = free_address().await?;
         home.remove(API_SOCKET)?;
-        let slots = self.slots.iter().map(|(name, id)| (name.as_ref(), *id));
-        let text = config::render(slots, listen, &home.file(API_SOCKET)).to_string();
+        let users: Vec<_> = self.slots.plan().users().map(|(index, user)| (slot_name(index), user)).collect();
+        let text = config::render(&users, listen, &home.file(API_SOCKET)).to_string();
         let file = home.write("config.json", text.as_bytes())?;
-        *self.started.lock() = Some(Started { listen, dialect });
+        *self.started.lock() = Some(Started { listen, dialect, version });
+        // Looking at the slots has taken note of what is in them.
+        self.slots.plan_again();
         let arguments = vec!["run".into(), "-config".into(), file.into_os_string()];
         Ok(CoreCommand { program: self.program.clone(), arguments, environment: Vec::new() })
     }
 
     async fn is_ready(&self, home: &CoreHome) -> bool {
         let Some(listen) = self.listen() else { return false };
-        UnixStream::connect(home.file(API_SOCKET)).await.is_ok() && TcpStream::connect(listen).await.is_ok()
+        UnixStream::connect(home.file(API_SOCKET)).await.is_ok() && accept(&[listen]).await
     }
 
     fn level(&self, line: &str) -> tracing::Level {

@@ -7,8 +7,12 @@ use hezar_child::Launcher;
 use tracing::Level;
 use uuid::Uuid;
 
-use super::*;
-use crate::CoreSetup as _;
+use super::{
+    api::{XrayApi, XrayApiError},
+    config,
+    setup::XraySetup,
+};
+use crate::{CoreSetup as _, slots::SlotTable};
 
 fn script(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
     let path = folder.join(name);
@@ -74,8 +78,8 @@ async fn what_a_command_prints_is_bounded() {
 #[test]
 fn nothing_leaves_but_through_the_outbound_of_a_slot() {
     let listen: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-    let slots = [("s1", Uuid::from_u128(1)), ("s2", Uuid::from_u128(2))];
-    let config = config::render(slots.into_iter(), listen, Path::new("/home/api.sock"));
+    let slots = [("s1".to_owned(), Uuid::from_u128(1)), ("s2".to_owned(), Uuid::from_u128(2))];
+    let config = config::render(&slots, listen, Path::new("/home/api.sock"));
     assert_eq!(config["outbounds"], serde_json::json!([{ "tag": "nowhere", "protocol": "blackhole" }]));
     let rules = config["routing"]["rules"].as_array().unwrap();
     let to: Vec<_> = rules.iter().map(|rule| rule["outboundTag"].as_str().unwrap()).collect();
@@ -87,7 +91,7 @@ fn nothing_leaves_but_through_the_outbound_of_a_slot() {
 
 #[test]
 fn lines_of_the_log_have_the_level_that_they_say() {
-    let setup = XraySetup::new("xray".into(), Launcher::new("l".into(), []), [].into());
+    let setup = XraySetup::new("xray".into(), Launcher::new("l".into(), []), SlotTable::new(1, 1, super::render));
     let lines = [
         ("2026/03/27 16:06:49.715851 [Info] infra/conf/serial: Reading config", Level::DEBUG),
         ("2026/03/27 16:06:49.774461 [Warning] core: Xray 26.3.27 started", Level::DEBUG),

@@ -1,0 +1,72 @@
+//! Starts a core when a node wants it, and ends it when none has wanted it for a while.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    CoreHome, CoreName,
+    current::{Core, CurrentCore},
+    mihomo, xray,
+};
+
+/// A core that nobody has used for so long is ended.
+const IDLE: Duration = Duration::from_secs(600);
+/// The pause after a failure to make a home folder.
+const NO_HOME: Duration = Duration::from_secs(30);
+
+/// Runs the core of the moment, and each that takes its place.
+pub(crate) async fn run_kind(current: &CurrentCore, stop: &CancellationToken) {
+    let mut cores = current.follow();
+    while !stop.is_cancelled() {
+        let core = cores.borrow_and_update().clone();
+        let replaced = stop.child_token();
+        let running = async {
+            match &core {
+                Some(core) => run(current.name, core, &replaced).await,
+                None => replaced.cancelled().await,
+            }
+        };
+        let watching = async {
+            // What is followed lives as long as this.
+            let _ = stop.run_until_cancelled(cores.changed()).await;
+            replaced.cancel();
+        };
+        tokio::join!(running, watching);
+    }
+}
+
+/// Runs a core while nodes want it, until `stop`.
+async fn run(name: CoreName, core: &Core, stop: &CancellationToken) {
+    while stop.run_until_cancelled(core.slots.changed()).await.is_some() {
+        match CoreHome::create(&core.start.folder, name.as_str()) {
+            Ok(home) => {
+                let (home, stop) = (Arc::new(home), stop.child_token());
+                match name {
+                    CoreName::Mihomo => mihomo::run_once(core, home, &stop).await,
+                    CoreName::Xray => xray::run_once(core, home, &stop).await,
+                }
+            }
+            Err(error) => {
+                tracing::error!(core = name.as_str(), "the core cannot be started: {error}");
+                core.slots.plan_again();
+                stop.run_until_cancelled(sleep(NO_HOME)).await;
+                continue;
+            }
+        }
+        core.slots.set_idle();
+    }
+}
+
+/// Waits until no slot of a core has been used for a while.
+pub(crate) async fn idle(name: CoreName, core: &Core) {
+    loop {
+        match core.slots.unused_since().map(|since| since + IDLE) {
+            Some(end) if end <= Instant::now() => break,
+            Some(end) => sleep_until(end).await,
+            None => sleep(IDLE).await,
+        }
+    }
+    tracing::info!(core = name.as_str(), "the core is ended: no node has needed it for a while");
+}

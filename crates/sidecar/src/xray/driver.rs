@@ -1,0 +1,160 @@
+//! Keeps Xray running while nodes want it, and its outbounds in step with the slots.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    api::{XrayApi, XrayApiError},
+    outbound,
+    setup::XraySetup,
+};
+use crate::{
+    CoreHome, CoreName, CoreState, CoreSupervisor,
+    current::{Core, CoreStart},
+    run::idle,
+    slots::{SlotPlan, slot_name},
+};
+
+/// How long the first change waits for others.
+const GATHER: Duration = Duration::from_millis(10);
+/// The pause after Xray could not be told something.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs Xray until nobody has used it for a while.
+pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &CancellationToken) {
+    let start = &core.start;
+    let setup = Arc::new(XraySetup::new(start.program.clone(), start.launcher.clone(), Arc::clone(&core.slots)));
+    let supervisor =
+        CoreSupervisor::new(Arc::clone(&setup), start.launcher.clone(), Arc::clone(&home), start.memory_bytes)
+            .counting(Arc::clone(&start.counters));
+    let api = setup.api(&home);
+    let driver = Driver { core, start, setup: &setup, api };
+    let following = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = driver.follow(supervisor.state()) => {}
+            () = idle(CoreName::Xray, core) => {}
+        }
+        stop.cancel();
+    };
+    tokio::join!(supervisor.run(stop), following);
+}
+
+/// Tells one Xray what its slots hold.
+struct Driver<'a> {
+    core: &'a Core,
+    start: &'a CoreStart,
+    setup: &'a XraySetup,
+    api: XrayApi,
+}
+
+/// The outbounds that one start of Xray has: what was put into a slot, by the number of the slot.
+type Known = BTreeMap<usize, u64>;
+
+/// What no slot ever holds: its changes are counted from 1 on.
+const NEVER: u64 = 0;
+
+impl Driver<'_> {
+    /// Follows Xray's state and the slots, for ever.
+    async fn follow(&self, mut state: watch::Receiver<CoreState>) {
+        loop {
+            let now = state.borrow_and_update().clone();
+            match now {
+                CoreState::Up { start, .. } => tokio::select! {
+                    changed = state.changed() => if changed.is_err() { return },
+                    () = self.keep_in_step(start) => {}
+                },
+                CoreState::Starting | CoreState::Down { .. } => {
+                    self.core.slots.set_down();
+                    if let CoreState::Down { reason } = now {
+                        self.start.set_trouble(Some(reason));
+                        // Another version may refuse what the one before has taken.
+                        self.core.slots.forget_proofs();
+                    }
+                    if state.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells one start of Xray every change, for ever.
+    async fn keep_in_step(&self, start: u64) {
+        self.start.set_trouble(None);
+        self.start.set_version(self.setup.version());
+        let mut known = Known::new();
+        let Some(listen) = self.setup.listen() else { return };
+        self.core.slots.set_up(start, vec![listen]);
+        loop {
+            let began = Instant::now();
+            match self.tell(&mut known).await {
+                Ok(was_told) => self.start.note_reload(began.elapsed(), was_told),
+                Err(error) => {
+                    // Whether Xray is gone shows soon.
+                    tracing::debug!("xray was not told its nodes: {error}");
+                    self.core.slots.plan_again();
+                    sleep(AGAIN).await;
+                }
+            }
+            self.core.slots.changed().await;
+            sleep(GATHER).await;
+        }
+    }
+
+    /// Tells Xray what its slots hold now, and whether there was anything to tell. Nodes that it refuses are set aside.
+    async fn tell(&self, known: &mut Known) -> Result<bool, XrayApiError> {
+        let plan = self.core.slots.plan();
+        let planned = |index: usize| plan.slots.get(index).filter(|slot| slot.node.is_some());
+        let stale: Vec<usize> = known
+            .iter()
+            .filter(|(index, revision)| planned(**index).is_none_or(|slot| slot.revision != **revision))
+            .map(|(index, _)| *index)
+            .collect();
+        let names: Vec<String> = stale.iter().map(|index| slot_name(*index)).collect();
+        self.api.remove(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        stale.iter().for_each(|index| drop(known.remove(index)));
+
+        let (outbounds, mut refused) = self.outbounds(&plan, known);
+        let tags: Vec<(String, String)> = outbounds.iter().map(|(_, tag, json)| (tag.clone(), json.clone())).collect();
+        // Whatever is interrupted is taken out before it is added again.
+        known.extend(outbounds.iter().map(|(index, ..)| (*index, NEVER)));
+        let added = self.api.add(&tags).await?;
+        for (index, tag, _) in &outbounds {
+            match added.refused.iter().find(|(refused, _)| refused == tag) {
+                Some((_, reason)) => {
+                    known.remove(index);
+                    refused.push((*index, reason.clone()));
+                }
+                None => drop(planned(*index).map(|slot| known.insert(*index, slot.revision))),
+            }
+        }
+        for (index, reason) in &refused {
+            if let Some(slot) = planned(*index) {
+                self.core.slots.refuse(*index, slot, reason);
+            }
+        }
+        let left_out: Vec<usize> = refused.into_iter().map(|(index, _)| index).collect();
+        self.core.slots.publish(&plan.without(&left_out));
+        Ok(!stale.is_empty() || !tags.is_empty())
+    }
+
+    /// The outbounds that Xray lacks, each with its slot and tag; and the slots whose nodes this Xray cannot have, with the reasons.
+    fn outbounds(&self, plan: &SlotPlan, known: &Known) -> (Vec<(usize, String, String)>, Vec<(usize, String)>) {
+        let (mut outbounds, mut refused) = (Vec::new(), Vec::new());
+        for (index, slot) in plan.slots.iter().enumerate().filter(|(index, _)| !known.contains_key(index)) {
+            let Some(node) = &slot.node else { continue };
+            let tag = slot_name(index);
+            match outbound::render(&tag, node, &slot.addresses, self.setup.dialect()) {
+                Ok(json) => outbounds.push((index, tag, json)),
+                Err(reason) => refused.push((index, reason.to_string())),
+            }
+        }
+        (outbounds, refused)
+    }
+}
