@@ -4,4 +4,5 @@
 
 mod clash;
 mod process;
+mod sidecar;
 mod xray;
