@@ -20,7 +20,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -255,7 +255,7 @@ impl Collector {
 
     /// How many sources are being read now.
     pub(crate) fn reading(&self) -> usize {
-        self.in_progress.load(Relaxed)
+        self.in_progress.load(Ordering::Relaxed)
     }
 
     /// The names of the sources that are read.
