@@ -114,8 +114,16 @@ impl Words for Documents {
     }
 
     fn cipher() -> BoxedStrategy<(Box<str>, Secret)> {
-        let methods =
-            vec!["aes-128-gcm", "chacha20-ietf-poly1305", "aes-256-cfb", "rc4-md5", "none", "camellia-128-cfb"];
+        let methods = vec![
+            "aes-128-gcm",
+            "chacha20-ietf-poly1305",
+            "aes-256-cfb",
+            "rc4-md5",
+            "none",
+            "camellia-128-cfb",
+            "chacha20",
+            "aes-256-ccm",
+        ];
         let plain = (select(methods), Self::password());
         let new = vec(any::<[u8; 32]>(), 1..3).prop_map(|keys| {
             let keys: Vec<_> = keys.iter().map(|key| STANDARD.encode(key)).collect();

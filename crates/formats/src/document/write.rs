@@ -269,6 +269,23 @@ impl Names {
     }
 }
 
+/// Methods that mihomo speaks and sing-box does not.
+const CLASH_METHODS: &[&str] = &[
+    "aes-128-ccm",
+    "aes-192-ccm",
+    "aes-256-ccm",
+    "aes-128-gcm-siv",
+    "aes-256-gcm-siv",
+    "chacha20",
+    "chacha8-ietf-poly1305",
+    "xchacha8-ietf-poly1305",
+];
+
+/// Whether mihomo takes the method and its keys.
+pub(super) fn clash_method_ok(shadowsocks: &Shadowsocks) -> bool {
+    CLASH_METHODS.contains(&shadowsocks.method.as_ref()) || method_ok(shadowsocks)
+}
+
 /// Methods that both mihomo and sing-box speak.
 const METHODS: &[&str] = &[
     "2022-blake3-aes-128-gcm",
@@ -283,7 +300,6 @@ const METHODS: &[&str] = &[
     "aes-256-cfb",
     "aes-256-ctr",
     "aes-256-gcm",
-    "chacha20",
     "chacha20-ietf",
     "chacha20-ietf-poly1305",
     "none",

@@ -10,7 +10,7 @@ use hezar_core::{
 use super::{
     super::write::{
         Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written,
-        ech_ok, keys_ok, method_ok, plugin_ok, portable, tunnel_ok,
+        clash_method_ok, ech_ok, keys_ok, plugin_ok, portable, tunnel_ok,
     },
     plugin, rare, read, stream,
 };
@@ -118,7 +118,7 @@ fn entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
         Outbound::Socks(socks) => proxy(&mut map, socks.credentials.as_ref(), socks.tls.as_deref())?,
         Outbound::Http(http) => proxy(&mut map, http.credentials.as_ref(), http.tls.as_deref())?,
         Outbound::Shadowsocks(shadowsocks) => {
-            if !method_ok(shadowsocks) {
+            if !clash_method_ok(shadowsocks) {
                 return Err(Unwritable::METHOD);
             }
             map.text("cipher", &shadowsocks.method).required("password", shadowsocks.password.expose());
