@@ -1,5 +1,6 @@
 //! A real PostgreSQL server for tests: on a free port, in a temporary folder, as a user without rights, ended and removed with the test.
 
+mod pooler;
 mod programs;
 mod server;
 
@@ -11,6 +12,7 @@ use std::{
     },
 };
 
+pub use pooler::Pooler;
 pub use server::PostgresServer;
 
 /// A server that is there already, such as `postgres://user:password@127.0.0.1:5432/postgres`: tests make their databases in it.
@@ -39,10 +41,10 @@ pub fn empty_database(test: &str) -> io::Result<Option<String>> {
 }
 
 /// Says that a test is left out, or that this is an error.
-fn left_out(test: &str) -> io::Result<()> {
+fn left_out(test: &str, program: &str, package: &str) -> io::Result<()> {
     if env::var_os(REQUIRED).is_some() {
-        return Err(io::Error::other(format!("{test} needs PostgreSQL (apt-get install postgresql)")));
+        return Err(io::Error::other(format!("{test} needs {program} (apt-get install {package})")));
     }
-    println!("LEFT OUT: {test} needs PostgreSQL (apt-get install postgresql)");
+    println!("LEFT OUT: {test} needs {program} (apt-get install {package})");
     Ok(())
 }

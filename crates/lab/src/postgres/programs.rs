@@ -2,12 +2,18 @@
 
 use std::{
     env, fs,
+    fs::File,
+    io,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// Where Debian puts the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// Ends a program when the standard input ends, however this process ends; a line before that keeps the folder.
+const GUARD: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r keep; kill -QUIT $pid 2>/dev/null; wait $pid; [ -n "$keep" ] || rm -rf "$folder""#;
 
 /// The folder of `initdb` and `postgres`: that of the newest version; `None` when they are not installed.
 pub(super) fn folder() -> Option<PathBuf> {
@@ -51,4 +57,24 @@ pub(super) fn command(program: &Path, account: Option<Account>) -> Command {
     command.args([format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned()]);
     command.arg(program);
     command
+}
+
+/// A new folder of the account that a server runs as.
+pub(super) fn own_folder() -> io::Result<(PathBuf, Option<Account>)> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("hezar-postgres-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let folder = env::temp_dir().join(name);
+    fs::create_dir(&folder)?;
+    let account = Account::for_root(&folder);
+    if let Some(Account { user, group }) = account {
+        std::os::unix::fs::chown(&folder, Some(user), Some(group))?;
+    }
+    Ok((folder, account))
+}
+
+/// Starts a program that ends with this process; its folder goes then.
+pub(super) fn guarded(program: &Command, folder: &Path, log: File) -> io::Result<Child> {
+    let mut guard = Command::new("sh");
+    guard.args(["-c", GUARD, "sh"]).arg(folder).arg(program.get_program()).args(program.get_args());
+    guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).current_dir("/").spawn()
 }

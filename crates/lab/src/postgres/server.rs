@@ -6,28 +6,25 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use super::{
     left_out,
-    programs::{Account, command, folder},
+    programs::{Account, command, folder, guarded, own_folder},
 };
 
 /// How long a start or an end may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The user and its password, which the server asks for over TCP (SCRAM).
-const USER: &str = "hezar";
-const PASSWORD: &str = "secret word";
+pub(super) const USER: &str = "hezar";
+pub(super) const PASSWORD: &str = "secret word";
 /// The same in a URL.
-const LOGIN: &str = "hezar:secret%20word";
+pub(super) const LOGIN: &str = "hezar:secret%20word";
 /// Settings of a server whose contents need not survive the machine's end.
 const CONFIGURATION: &str = "listen_addresses = '127.0.0.1'\nfsync = off\nmax_connections = 300\nwal_level = logical\n\
      max_wal_senders = 8\nhot_standby = on\nshared_buffers = '128MB'\nlog_min_messages = warning\n";
-/// Ends the server when its standard input ends, however this process ends; a line before that keeps the folder.
-const GUARD: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r keep; kill -QUIT $pid 2>/dev/null; wait $pid; [ -n "$keep" ] || rm -rf "$folder""#;
 
 /// A running server, or one that has been stopped and can be started again. Dropping it ends it and removes its folder.
 #[derive(Debug)]
@@ -45,7 +42,7 @@ impl PostgresServer {
     /// # Errors
     /// It does not start, or it is required (`HEZAR_REQUIRE_PEERS`) and not installed.
     pub fn start_if_installed(test: &str) -> io::Result<Option<Self>> {
-        let Some(programs) = folder() else { return left_out(test).map(|()| None) };
+        let Some(programs) = folder() else { return left_out(test, "PostgreSQL", "postgresql").map(|()| None) };
         let mut server = Self::new(programs)?;
         let password = server.folder.join("password");
         fs::write(&password, PASSWORD)?;
@@ -54,21 +51,13 @@ impl PostgresServer {
         initdb.args(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--username", USER]);
         server.run(initdb.arg("--pwfile").arg(&password).arg("--pgdata").arg(&data))?;
         server.configure(CONFIGURATION)?;
-        // Standbys copy over the same port.
         server.start()?;
         Ok(Some(server))
     }
 
     /// A server in a folder of its own that has no data yet.
     fn new(programs: PathBuf) -> io::Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("hezar-postgres-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir(&folder)?;
-        let account = Account::for_root(&folder);
-        if let Some(Account { user, group }) = account {
-            std::os::unix::fs::chown(&folder, Some(user), Some(group))?;
-        }
+        let (folder, account) = own_folder()?;
         Ok(Self { folder, programs, account, port: free_port()?, guard: None })
     }
 
@@ -94,10 +83,7 @@ impl PostgresServer {
         let log = File::options().append(true).create(true).open(self.folder.join("log"))?;
         let mut server = command(&self.programs.join("postgres"), self.account);
         server.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string()).arg("-k").arg(&self.folder);
-        let mut guard = Command::new("sh");
-        guard.args(["-c", GUARD, "sh"]).arg(&self.folder).arg(server.get_program()).args(server.get_args());
-        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).current_dir("/");
-        self.guard = Some(guard.spawn()?);
+        self.guard = Some(guarded(&server, &self.folder, log)?);
         let end = Instant::now() + PATIENCE;
         while !self.is_ready() {
             if Instant::now() > end || self.has_ended() {
@@ -168,6 +154,23 @@ impl PostgresServer {
     /// The server refuses it.
     pub fn create_database(&self, name: &str) -> io::Result<String> {
         create_database(&self.url("postgres"), name)
+    }
+
+    /// Lets it speak TLS with this certificate and key (PEM) from the next start on.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn use_certificate(&self, certificate: &str, key: &str) -> io::Result<()> {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let file = self.data().join(name);
+            fs::write(&file, text)?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+            if let Some(Account { user, group }) = self.account {
+                chown(&file, Some(user), Some(group))?;
+            }
+        }
+        self.configure("ssl = on\n")
     }
 
     /// Runs SQL in a database and gives what it prints, without headings and with `|` between columns.
@@ -246,6 +249,6 @@ fn run(command: &mut Command) -> io::Result<String> {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> io::Result<u16> {
+pub(super) fn free_port() -> io::Result<u16> {
     TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }

@@ -12,6 +12,7 @@ mod memory;
 mod model;
 mod place;
 mod releasable;
+mod server;
 mod story;
 mod usage;
 mod writing;
