@@ -12,7 +12,7 @@ use crate::slots::CoreNode;
 ///
 /// # Errors
 /// [`BuildError::Unsupported`] when it is not.
-pub(super) fn check(name: &str, node: &NodeSpec) -> Result<Vec<String>, BuildError> {
+pub(crate) fn check(name: &str, node: &NodeSpec) -> Result<Vec<String>, BuildError> {
     let is_kcp = matches!(&node.outbound, Outbound::Stream(stream) if matches!(stream.carrier(), Carrier::Kcp { .. }));
     let outbound = if is_kcp { xray_outbound(node, name, XrayDialect::default()).ok() } else { None };
     outbound.map(|json| vec![json]).ok_or(BuildError::Unsupported("a node that Xray cannot dial either"))
