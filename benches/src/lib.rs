@@ -3,6 +3,7 @@
 pub mod api;
 pub mod chaos;
 pub mod churn;
+pub mod cluster;
 pub mod contest;
 pub mod crowd;
 pub mod load;

@@ -96,6 +96,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Several members over one PostgreSQL: changes, probes, deaths, sessions, quota, a million nodes; about 2 minutes a run.
+    Cluster {
+        /// What the program `cluster` takes: the name of a run and its numbers; --help lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// What the access log costs: without it, with it, and over a disk that stands still; about 15 minutes.
     AccessLog {
         /// What the program `access_log` takes; --help lists it.
@@ -156,6 +162,7 @@ fn run() -> anyhow::Result<()> {
         Command::Truth { arguments } => load::run(&root, "truth", &arguments),
         Command::Churn { arguments } => load::run(&root, "churn", &arguments),
         Command::AccessLog { arguments } => load::run(&root, "access_log", &arguments),
+        Command::Cluster { arguments } => load::run(&root, "cluster", &arguments),
         Command::Crowd { arguments } => load::run(&root, "crowd", &arguments),
         Command::Sidecar { arguments } => load::run(&root, "sidecar", &arguments),
         Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),

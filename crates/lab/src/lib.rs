@@ -5,6 +5,7 @@
 //! the machine. Tests, benchmarks and `hezar run --demo` use it.
 
 mod address;
+#[cfg(unix)]
 pub mod cluster;
 mod config;
 mod distance;
