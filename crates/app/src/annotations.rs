@@ -43,6 +43,24 @@ impl Annotations {
         (Self(Arc::new(Mutex::new(known))), repairs)
     }
 
+    /// Takes over what another process has said about nodes; `None` = nothing any more.
+    pub(crate) fn adopt(&self, rows: Vec<(NodeId, Option<AnnotationRow>)>, pool: &Nodes) {
+        let mut known = self.0.lock();
+        let told = rows.iter().map(|(id, row)| (*id, row.as_ref().map(said))).collect();
+        for (id, row) in rows {
+            match row {
+                Some(row) => known.insert(id, row),
+                None => known.remove(&id),
+            };
+        }
+        pool.annotate(told);
+    }
+
+    /// The nodes about which something is said.
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
+        self.0.lock().keys().copied().collect()
+    }
+
     /// Says something about nodes, also in the pool; returns what has to be stored, one change for each node of which
     /// something has changed.
     ///

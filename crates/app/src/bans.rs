@@ -30,6 +30,23 @@ impl Bans {
         Self(Arc::new(Mutex::new(rows.into_iter().map(|row| (row.id, row)).collect())))
     }
 
+    /// Takes over a ban that another process has made.
+    pub(crate) fn adopt(&self, row: BanRow, pool: &Nodes) {
+        pool.ban([row.id]);
+        self.0.lock().insert(row.id, row);
+    }
+
+    /// Takes over that another process has lifted a ban.
+    pub(crate) fn adopt_lift(&self, id: NodeId, pool: &Nodes) {
+        pool.lift(id);
+        self.0.lock().remove(&id);
+    }
+
+    /// The banned nodes.
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
+        self.0.lock().keys().copied().collect()
+    }
+
     pub(crate) fn list(&self) -> Vec<BanDto> {
         let rows = self.0.lock();
         let dto = |row: &BanRow| BanDto { id: row.id.to_string(), name: row.label.to_string(), since: row.since.0 };

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::{
     annotations::Annotations,
     bans::Bans,
-    cluster,
+    cluster::{self, DatabaseClock, follow::FollowStart},
     config::{Config, ConfigReader, MANUAL_PRIVATE, StoredObject},
     convert,
     cores::Cores,
@@ -64,6 +64,8 @@ pub(crate) struct Base {
     pub(crate) watch: Option<Watch>,
     /// Countries, networks and cities of addresses, as far as databases are configured.
     pub(crate) geo: Arc<GeoLookup>,
+    /// Where the following of a shared store begins.
+    pub(crate) follow: Option<FollowStart>,
     /// Whether the nodes are those of `--demo`.
     pub(crate) demo: bool,
     files: u64,
@@ -77,15 +79,23 @@ impl Base {
         create_data_folder(&config.data)?;
         let releasable = Arc::new(ReleasableStore::open(&config.store, &config.data).await?);
         let store: Arc<dyn Store> = Arc::clone(&releasable) as Arc<dyn Store>;
-        if let Some(shared) = store.shared() {
-            shared.identify(cluster::identity(&config));
-        }
+        let (clock, follow) = match store.shared() {
+            Some(shared) => {
+                shared.identify(cluster::identity(&config));
+                let database_clock = DatabaseClock::default();
+                let clock = database_clock.clock();
+                database_clock.learn(&*shared, clock).await?;
+                // Before anything is read: what changes meanwhile is seen again.
+                let position = Some(shared.position().await?);
+                (database_clock.clock(), Some(FollowStart { position, database_clock }))
+            }
+            None => (Clock::start(), None),
+        };
         let (objects, tokens) = objects::from_store(store.load_control().await?);
         let config = reader.parse(config.text.expose(), &objects, &|_| true)?;
         for problem in &config.left_out {
             tracing::warn!("an object of the store is left out: {problem}");
         }
-        let clock = Clock::start();
         let pool = Arc::new(Pool::new(convert::rules(&config)));
         let geo = Arc::new(GeoLookup::new(GeoDatabases::open(&config.geo)?, &pool));
         let (parts, mut received) = mpsc::channel(2);
@@ -120,7 +130,7 @@ impl Base {
         loaded.repairs.append(&mut repairs);
         let sessions = loaded.rename_sessions(first.sessions);
         let dashboard = loaded.rename_selections(first.dashboard);
-        let watch = Some(pool.watch());
+        let watch = Some(pool.watch_own());
         tracing::info!(nodes = loaded.nodes, "store loaded");
         loaded.warn();
         let native =
@@ -148,6 +158,7 @@ impl Base {
             sessions,
             watch,
             geo,
+            follow,
             demo: false,
             files,
         })

@@ -74,6 +74,43 @@ impl DashboardState {
         })
     }
 
+    /// Takes over what a dashboard keeps through another process.
+    pub(crate) fn adopt(&self, row: DashboardRow, pool: &Nodes) {
+        let DashboardRow { kind, key, value } = row;
+        match kind {
+            DashboardKind::Storage => {
+                self.values.lock().insert(key, Arc::from(value));
+            }
+            DashboardKind::Selection => {
+                if let Err(why) = self.restore_selection(&key, &value, pool) {
+                    tracing::debug!(group = &*key, member = &*value, why, "a selection is not taken over");
+                }
+            }
+        }
+    }
+
+    /// Takes over that a dashboard no longer keeps something.
+    pub(crate) fn adopt_removal(&self, kind: DashboardKind, key: &str, pool: &Nodes) {
+        match (kind, key.parse::<Group>()) {
+            (DashboardKind::Storage, _) => {
+                self.values.lock().remove(key);
+            }
+            // Nothing is selected afterwards, which is always possible.
+            (DashboardKind::Selection, Ok(group)) => {
+                let _ = self.groups.select(pool, &group, None);
+            }
+            (DashboardKind::Selection, Err(_)) => {}
+        }
+    }
+
+    /// The kind and key of everything that is kept.
+    pub(crate) fn keys(&self) -> Vec<(DashboardKind, Box<str>)> {
+        let stored = self.values.lock().keys().map(|key| (DashboardKind::Storage, key.clone())).collect::<Vec<_>>();
+        let selected =
+            self.groups.list().into_iter().map(|(group, _)| (DashboardKind::Selection, group.to_string().into()));
+        stored.into_iter().chain(selected).collect()
+    }
+
     /// What is stored under a key.
     pub(crate) fn value(&self, key: &str) -> Option<Arc<str>> {
         self.values.lock().get(key).cloned()

@@ -38,6 +38,18 @@ impl ApiTokens {
         Self { rows: RwLock::new(rows), store, clock, changing, used }
     }
 
+    /// Takes over the tokens of the store as other processes have changed them.
+    ///
+    /// # Errors
+    /// The store cannot be read: then nothing has changed.
+    pub(crate) async fn adopt(&self) -> Result<(), StoreError> {
+        let _alone = self.changing.lock().await;
+        let rows = self.store.load_control().await?.tokens;
+        self.used.lock().retain(|name, _| rows.iter().any(|row| row.name == *name));
+        *self.rows.write() = rows;
+        Ok(())
+    }
+
     /// All tokens in the order of their names, with their last uses.
     fn list(&self) -> Vec<TokenRow> {
         let used = self.used.lock();

@@ -67,7 +67,8 @@ impl Ownership {
     }
 
     /// Whether this prober owns a node.
-    pub(crate) fn owns_node(&self, node: &Node<Payload>) -> bool {
+    #[must_use]
+    pub fn owns_node(&self, node: &Node<Payload>) -> bool {
         match &self.0 {
             Kind::Everything => true,
             Kind::Nothing => false,

@@ -1,5 +1,7 @@
 //! This instance among several that share a store: who the others are, and which part of the work is its own.
 
+mod database_clock;
+pub(crate) mod follow;
 mod membership;
 mod metrics;
 mod own;
@@ -7,6 +9,7 @@ mod roster;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use database_clock::DatabaseClock;
 pub(crate) use membership::{DrainError, KnownMember, Membership, OwnFacts};
 pub(crate) use metrics::register;
 pub(crate) use own::identity;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     base::Base,
+    cluster::follow::{FollowParts, Follower},
     history::HistoryRecorder,
     logs,
     store_sync::{site_bans::SiteBanSync, snapshots},
@@ -76,6 +77,42 @@ pub(super) fn start_store_tasks(
         "usage",
         pausing(&stop, &parts.pause, Arc::clone(&parts.usage_sync), |usage_sync, stop| async move {
             usage_sync.run(&stop).await;
+            Ok(())
+        }),
+    );
+}
+
+/// Follows what other instances change in the store that they share with this one.
+pub(super) fn start_following(tasks: &mut Supervisor, parts: &InstanceParts, store_task: &StoreTask, base: &mut Base) {
+    let (Some(shared), Some(start), Some(sessions)) =
+        (parts.store.shared(), base.follow.take(), parts.sessions_among_gateways.clone())
+    else {
+        return;
+    };
+    let followed = FollowParts {
+        shared,
+        clock: parts.clock,
+        roles: parts.membership.roles(),
+        membership: Arc::clone(&parts.membership),
+        pool: Arc::clone(&parts.pool),
+        geo: Arc::clone(&base.geo),
+        node_sync: Arc::clone(&store_task.node_sync),
+        writer: store_task.writer.clone(),
+        prober: Arc::clone(&parts.prober),
+        table: parts.collector.table(),
+        sessions,
+        bans: base.bans.clone(),
+        annotations: base.annotations.clone(),
+        dashboard: Arc::clone(&parts.dashboard),
+        usage_sync: Arc::clone(&parts.usage_sync),
+        runtime: Arc::clone(&parts.runtime),
+        tokens: Arc::clone(&parts.tokens),
+    };
+    let follower = Arc::new(Follower::new(followed, start, &mut base.registry));
+    tasks.restarting(
+        "changes",
+        pausing(&tasks.stop().clone(), &parts.pause, follower, |follower, stop| async move {
+            follower.run(&stop).await;
             Ok(())
         }),
     );

@@ -75,6 +75,7 @@ pub(crate) async fn run(
     let greeting = open_api(&base, &parts, api_plan);
     let site_bans = Arc::new(SiteBanSync::new(Arc::clone(&parts.pool), store_task.writer.clone()));
     background::start_store_tasks(&mut tasks, &parts, &store_task, &site_bans);
+    background::start_following(&mut tasks, &parts, &store_task, &mut base);
     background::start_pool_tasks(&mut tasks, &parts, &base);
     background::start_serving_tasks(&mut tasks, &parts);
     let tor_task = TorTask::start(Arc::clone(&parts.tor));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hezar_core::Role;
 use hezar_engine::Clock;
-use hezar_gateway::{Connections, Gateway, RequestTracer, Sessions, Usage};
+use hezar_gateway::{Connections, Gateway, RequestTracer, Sessions, SharedSessions, Usage};
 use hezar_store::Store;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,11 @@ use crate::{
         prober::ProberSlot,
     },
     sources::Collector,
-    store_sync::{sessions::SessionSync, status as store_status, usage::UsageSync},
+    store_sync::{
+        sessions::{SessionSync, SessionsAmongGateways},
+        status as store_status,
+        usage::UsageSync,
+    },
     tokens::ApiTokens,
     tor::TorSources,
 };
@@ -65,6 +69,8 @@ pub(super) struct InstanceParts {
     pub(super) prober: Arc<ProberSlot>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) session_sync: Arc<Mutex<SessionSync>>,
+    /// The sessions of all gateways, where others serve the same store.
+    pub(super) sessions_among_gateways: Option<Arc<SessionsAmongGateways>>,
     pub(super) metrics: hezar_gateway::Metrics,
     pub(super) usage: Arc<Usage>,
     pub(super) usage_sync: Arc<UsageSync>,
@@ -97,12 +103,12 @@ impl InstanceParts {
         let api = Arc::new(ApiServer::new(Arc::clone(&certificates), api_socket));
         let api_plan = api.plan(&base.config).await?;
         let clash = ClashEngine::prepare(base).await?;
-        let store_task = StoreTask::start(base);
         let membership = Arc::new(Membership::new(&base.config, base.store.shared(), base.clock.now()));
+        let store_task = StoreTask::start_among(base, membership.ownership());
         let collector = Collector::new(base, &store_task.node_sync, &store_task.writer).await?.sharing(&membership);
         let collector = Arc::new(collector);
         let prober = Arc::new(ProberSlot::new(base, membership.ownership(), clash.as_ref())?);
-        let (sessions, session_sync) = sessions(base);
+        let (sessions, session_sync, sessions_among_gateways) = sessions(base);
         let usage = Arc::new(Usage::default());
         let usage_sync = Arc::new(UsageSync::open(Arc::clone(&usage), Arc::clone(&base.store), base.clock).await?);
         let diagnosis = Diagnosis {
@@ -121,6 +127,10 @@ impl InstanceParts {
             .with_usage(Arc::clone(&usage))
             .with_tracer(tracer)
             .with_groups(Arc::clone(&dashboard.groups));
+        let gateway = match &sessions_among_gateways {
+            Some(among) => gateway.with_shared_sessions(Arc::clone(among) as Arc<dyn SharedSessions>),
+            None => gateway,
+        };
         let connections = Arc::clone(gateway.connections());
         let access_log = Arc::new(AccessLogControl::new(Arc::clone(gateway.access_log())));
         access_log.replace(access_log.open(&base.config.access_log)?);
@@ -183,6 +193,7 @@ impl InstanceParts {
             prober,
             sessions,
             session_sync,
+            sessions_among_gateways,
             metrics,
             usage,
             usage_sync,
@@ -222,14 +233,24 @@ impl InstanceParts {
     }
 }
 
-/// The sessions of the store, and what writes those that change.
-fn sessions(base: &mut Base) -> (Arc<Sessions>, Arc<Mutex<SessionSync>>) {
+/// The table of sessions, what writes those that change, and what shares them with other gateways.
+type SessionParts = (Arc<Sessions>, Arc<Mutex<SessionSync>>, Option<Arc<SessionsAmongGateways>>);
+
+/// The sessions of the store, and what keeps them in step with it.
+fn sessions(base: &mut Base) -> SessionParts {
     let bounds = &base.config.proxy;
     let sessions = Sessions::new(bounds.max_sessions).with_user_limit(bounds.max_sessions_per_user);
     let sessions = Arc::new(sessions);
     let kept = std::mem::take(&mut base.sessions);
     let sync = SessionSync::new(Arc::clone(&sessions), Arc::clone(&base.pool), base.clock, kept);
-    (sessions, Arc::new(Mutex::new(sync)))
+    let (sync, among) = match base.store.shared() {
+        Some(shared) => {
+            let (sync, among) = sync.among_gateways(shared);
+            (sync, Some(among))
+        }
+        None => (sync, None),
+    };
+    (sessions, Arc::new(Mutex::new(sync)), among)
 }
 
 /// A gateway without listeners, which tells clients why nothing works as the diagnosis says it.

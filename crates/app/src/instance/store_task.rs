@@ -1,13 +1,17 @@
 //! The task that writes to the store, with what feeds it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
+use hezar_probe::Ownership;
 use hezar_store::{Store, WriteSummary, Writer, WriterConfig};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{base::Base, store_sync::nodes::NodeSync, supervise};
+
+/// How long a change waits at most while others wait for it.
+const EVERY_SHARED: Duration = Duration::from_millis(100);
 
 /// The writer and its task.
 pub(crate) struct StoreTask {
@@ -20,8 +24,22 @@ pub(crate) struct StoreTask {
 }
 
 impl StoreTask {
+    /// For a command, which may measure any node.
     pub(crate) fn start(base: &mut Base) -> Self {
-        let (writer, behind) = Writer::new(Arc::clone(&base.store), WriterConfig::default());
+        Self::start_among(base, watch::channel(Ownership::everything()).1)
+    }
+
+    /// For an instance, which measures the nodes that it owns. Others may write to the same store, and wait for what this one writes.
+    pub(crate) fn start_among(base: &mut Base, measured: watch::Receiver<Ownership>) -> Self {
+        if base.store.shared().is_none() {
+            return Self::start_with(base, WriterConfig::default(), |node_sync| node_sync);
+        }
+        let config = WriterConfig { every: EVERY_SHARED, ..WriterConfig::default() };
+        Self::start_with(base, config, |node_sync| node_sync.among_others(measured))
+    }
+
+    fn start_with(base: &mut Base, config: WriterConfig, change: impl FnOnce(NodeSync) -> NodeSync) -> Self {
+        let (writer, behind) = Writer::new(Arc::clone(&base.store), config);
         let behind = behind.beginning_with(std::mem::take(&mut base.loaded.repairs));
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let (stopped, guard) = (stop.clone(), ended.clone().drop_guard());
@@ -29,8 +47,8 @@ impl StoreTask {
             let _guard = guard;
             behind.run(stopped).await
         }));
-        let watch = base.watch.take().unwrap_or_else(|| base.pool.watch());
-        let node_sync = Arc::new(NodeSync::new(Arc::clone(&base.pool), watch, writer.clone()));
+        let watch = base.watch.take().unwrap_or_else(|| base.pool.watch_own());
+        let node_sync = Arc::new(change(NodeSync::new(Arc::clone(&base.pool), watch, writer.clone())));
         Self { writer, node_sync, task, stop, ended }
     }
 

@@ -32,6 +32,25 @@ impl Runtime {
         Ok(difference)
     }
 
+    /// Applies the objects of the store as other processes have changed them; `None` when they are in force already.
+    ///
+    /// # Errors
+    /// The store cannot be read, or something of it cannot be done here, such as an address that is taken: then nothing has changed.
+    pub(crate) async fn adopt_objects(&self) -> anyhow::Result<Option<Difference>> {
+        let _alone = self.changing.lock().await;
+        // Read under the lock: an edit of this process is in the store before the next one is read.
+        let (objects, _) = objects::from_store(self.parts.store.load_control().await?);
+        let applied = self.applied();
+        if applied.objects == objects {
+            return Ok(None);
+        }
+        // What does not go together with the file of this process is left out, as at a start.
+        let config = self.reader.parse(applied.config.text.expose(), &objects, &|_| true)?;
+        let difference = self.apply(&applied.config, &config).await?;
+        self.set_applied(&applied.config, config, objects);
+        Ok(Some(difference))
+    }
+
     /// A source with these keys as it would be if it were added now, and the configuration with it.
     ///
     /// # Errors

@@ -104,6 +104,21 @@ impl SourceTable {
         self.rows.lock().iter().map(|row| Arc::clone(&row.name)).collect()
     }
 
+    /// Takes over the row of a source that another process has read.
+    pub(crate) fn adopt(&self, row: SourceRow) {
+        self.remember(row);
+    }
+
+    /// Takes over that another process has forgotten a source.
+    pub(crate) fn adopt_removal(&self, name: &str) {
+        self.rows.lock().retain(|row| &*row.name != name);
+    }
+
+    /// Whether the nodes of a source may have private addresses.
+    pub(crate) fn allows_private(&self, name: &str) -> bool {
+        self.rows.lock().iter().any(|row| &*row.name == name && row.allow_private)
+    }
+
     /// Forgets a source.
     pub(crate) async fn forget(&self, name: &Arc<str>) -> Result<(), WriterClosed> {
         self.rows.lock().retain(|row| row.name != *name);

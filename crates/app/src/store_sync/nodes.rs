@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use futures_util::future::join;
-use hezar_core::Label;
+use hezar_core::{Label, NodeId};
 use hezar_formats::to_link;
-use hezar_pool::{ChangeKind, ChangedNode, Node, Watch};
+use hezar_pool::{ChangeKind, ChangedNode, Node, OwnList, Watch};
+use hezar_probe::Ownership;
 use hezar_store::{Change, NodeRow, Writer, WriterClosed, WriterPlace};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ use crate::nodes::{Nodes, Payload};
 
 /// How often changes are handed to the writer.
 const EVERY: Duration = Duration::from_millis(250);
+/// The same where other processes wait for them.
+const EVERY_SHARED: Duration = Duration::from_millis(100);
 /// How many changed nodes are handed over at a time.
 const BATCH: usize = 4096;
 /// The size of a portion unless a test sets another one.
@@ -52,11 +55,25 @@ pub(crate) struct NodeSync {
     order: Mutex<()>,
     /// How many changed nodes one portion of [`NodeSync::write_all`] holds.
     portion: usize,
+    /// Which nodes this process measures, where others write to the same store: only their records are written, and what a source lists
+    /// is written by its source, so that nobody replaces what another one has listed.
+    measured: Option<watch::Receiver<Ownership>>,
 }
 
 impl NodeSync {
     pub(crate) fn new(pool: Arc<Nodes>, watch: Watch, writer: Writer) -> Self {
-        Self { pool, watch, writer, order: Mutex::new(()), portion: PORTION }
+        Self { pool, watch, writer, order: Mutex::new(()), portion: PORTION, measured: None }
+    }
+
+    /// The same for a store that other processes write to as well; this one measures the nodes that it owns.
+    pub(crate) fn among_others(self, measured: watch::Receiver<Ownership>) -> Self {
+        self.pool.keep_own_lists();
+        Self { measured: Some(measured), ..self }
+    }
+
+    /// Whether this process has changed the description of a node or who lists it, and has not handed that over yet.
+    pub(crate) fn is_changing(&self, id: NodeId) -> bool {
+        self.watch.pending(id).is_some_and(|kind| kind >= ChangeKind::Listing)
     }
 
     /// Hands every change over until `stop`, and then what is left.
@@ -79,7 +96,7 @@ impl NodeSync {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = sleep(EVERY) => {}
+                () = sleep(if self.measured.is_some() { EVERY_SHARED } else { EVERY }) => {}
             }
         }
         self.all().await.context("the last changes cannot be kept")
@@ -127,9 +144,15 @@ impl NodeSync {
         loop {
             let place = self.writer.place().await?;
             if !self.hand_over(place, BATCH) {
-                return Ok(());
+                break;
             }
         }
+        let place = self.writer.place().await?;
+        let lists = self.pool.take_own_lists();
+        if !lists.is_empty() {
+            place.put(lists.into_iter().map(set_listing).collect());
+        }
+        Ok(())
     }
 
     /// Hands over at most `most` changed nodes; false when there was none.
@@ -137,15 +160,34 @@ impl NodeSync {
         let changed = self.watch.take(most);
         let any = !changed.is_empty();
         if any {
-            place.put(changed.into_iter().flat_map(|changed| changes(&self.pool, changed)).collect());
+            place.put(changed.into_iter().flat_map(|changed| self.changes(changed)).collect());
         }
         any
     }
+
+    fn changes(&self, changed: ChangedNode) -> Vec<Change> {
+        let Some(measured) = &self.measured else { return changes(&self.pool, changed) };
+        let is_listing = |change: &Change| matches!(change, Change::ListNode { .. });
+        let is_foreign = |change: &Change| match change {
+            Change::PutRecord(id, _) => !self.pool.node(*id).is_some_and(|node| measured.borrow().owns_node(&node)),
+            _ => false,
+        };
+        changes(&self.pool, changed).into_iter().filter(|change| !is_listing(change) && !is_foreign(change)).collect()
+    }
+}
+
+fn set_listing(list: OwnList) -> Change {
+    let OwnList { source, ids, complete } = list;
+    Change::SetListing { source, ids, complete }
 }
 
 /// What has to be written about a node that changed.
 pub(crate) fn changes(pool: &Nodes, changed: ChangedNode) -> Vec<Change> {
-    let Some(node) = pool.node(changed.id) else { return vec![Change::RemoveNode(changed.id)] };
+    let Some(node) = pool.node(changed.id) else {
+        // A node that another process has removed is gone as well, and is not removed again: it may have come back.
+        let removed = changed.kind == ChangeKind::Removed;
+        return if removed { vec![Change::RemoveNode(changed.id)] } else { Vec::new() };
+    };
     match changed.kind {
         ChangeKind::Record | ChangeKind::State => {
             vec![Change::PutRecord(changed.id, node.record())]
@@ -157,7 +199,7 @@ pub(crate) fn changes(pool: &Nodes, changed: ChangedNode) -> Vec<Change> {
 
 #[cfg(test)]
 mod tests {
-    use hezar_core::{NodeId, NodeSpec, Outbound, SocksProxy, SocksVersion, Target, Timestamp};
+    use hezar_core::{NodeSpec, Outbound, SocksProxy, SocksVersion, Target, Timestamp};
     use hezar_pool::{Origin, Outcome, PoolChange, Rules};
     use hezar_store::{Access, WriterConfig};
 

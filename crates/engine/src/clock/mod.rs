@@ -7,7 +7,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -36,10 +39,13 @@ impl Clock {
     /// A clock that follows the system's. It is kept until the process ends: one per process.
     #[must_use]
     pub fn start() -> Self {
-        Self::following(|| {
-            let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            Timestamp(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
-        })
+        Self::following(system_time)
+    }
+
+    /// A clock that follows the system's with so many milliseconds added, which may change: several machines then follow one clock.
+    #[must_use]
+    pub fn start_corrected(correction_ms: Arc<AtomicI64>) -> Self {
+        Self::following(move || Timestamp(system_time().0.saturating_add_signed(correction_ms.load(Relaxed))))
     }
 
     /// A clock that follows another wall clock; for tests.
@@ -86,6 +92,11 @@ impl Clock {
         let ahead = self.now().since(self.wall());
         if ahead <= STEP { time } else { Timestamp(time.0.saturating_sub(ahead.as_millis() as u64)) }
     }
+}
+
+fn system_time() -> Timestamp {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Anchor {

@@ -49,6 +49,10 @@ impl UsageAccount {
         self.books.lock().books.restore(day, bytes);
     }
 
+    pub(super) fn adopt(&self, day: UtcDay, stored: UsedBytes, unwritten: UsedBytes) {
+        self.books.lock().books.adopt(day, stored, unwritten);
+    }
+
     /// Bytes have moved just now.
     pub(crate) fn add(&self, up: u64, down: u64) {
         if up > 0 {
@@ -102,6 +106,18 @@ impl UsageAccount {
         let mut booked = self.books.lock();
         let today = self.book(&mut booked, now);
         booked.books.recent_days(today)
+    }
+
+    /// What has moved since the last check, as a share of what was left of the quota then.
+    pub(super) fn unwritten_share(&self) -> f64 {
+        let booked = self.books.lock();
+        let stop_at = self.stop_at.load(Relaxed);
+        if stop_at == UNLIMITED {
+            return 0.0;
+        }
+        let unwritten = self.counted().sum().saturating_sub(booked.told.sum()).saturating_add(booked.books.growing());
+        let left = stop_at.saturating_sub(self.counted().sum());
+        if unwritten == 0 { 0.0 } else { unwritten as f64 / (unwritten.saturating_add(left)) as f64 }
     }
 
     pub(super) fn take_growth(&self, now: Timestamp) -> BTreeMap<UtcDay, UsedBytes> {

@@ -30,6 +30,16 @@ impl Books {
         }
     }
 
+    /// Takes over what the store says of a day, to which several processes add. `unwritten` of it is not in the store yet.
+    pub(super) fn adopt(&mut self, day: UtcDay, stored: UsedBytes, unwritten: UsedBytes) {
+        let mut total = stored;
+        total.add(unwritten);
+        total.add(self.growth.get(&day).copied().unwrap_or_default());
+        // What was moved only grows, so that of two figures the larger one is nearer to the truth.
+        let known = if day == UtcDay::default() { &mut self.before } else { self.days.entry(day).or_default() };
+        *known = UsedBytes { up: known.up.max(total.up), down: known.down.max(total.down) };
+    }
+
     /// Takes in what has been moved on a day.
     pub(super) fn add(&mut self, day: UtcDay, bytes: UsedBytes) {
         if bytes == UsedBytes::default() {
@@ -44,6 +54,11 @@ impl Books {
 
     pub(super) fn take_growth(&mut self) -> BTreeMap<UtcDay, UsedBytes> {
         std::mem::take(&mut self.growth)
+    }
+
+    /// The bytes that have not been taken as growth.
+    pub(super) fn growing(&self) -> u64 {
+        self.growth.values().map(|bytes| bytes.sum()).fold(0, u64::saturating_add)
     }
 
     /// Today and the day before it.

@@ -79,6 +79,20 @@ impl Usage {
         }
     }
 
+    /// Takes over what a user has moved on a day over all processes that add to one store, of which `unwritten` was taken here with
+    /// [`Usage::take_growth`] and is not in the store yet. The quota counts it from the next check on.
+    pub fn adopt(&self, stored: UserDay, unwritten: UsedBytes) {
+        let UserDay { user, day, bytes } = stored;
+        self.account(&user).adopt(day, bytes, unwritten);
+    }
+
+    /// What a user with a quota has moved since growth was last taken, as a share of what the quota had left before, 0 to 1: the largest of
+    /// all users. For who writes growth that other processes have to know: near the end of a quota that has to be soon.
+    #[must_use]
+    pub fn unwritten_share(&self) -> f64 {
+        self.accounts().iter().map(|account| account.unwritten_share()).fold(0.0, f64::max)
+    }
+
     /// Counts bytes that a user has moved outside of this gateway's connections.
     pub fn record(&self, user: &str, bytes: UsedBytes) {
         self.account(user).add(bytes.up, bytes.down);

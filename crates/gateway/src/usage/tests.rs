@@ -78,6 +78,48 @@ fn a_quota_ends_where_its_shortest_period_ends() {
     assert!(check(quota(None, None, Some(151)), noon("2026-12-01")).is_ok(), "a larger quota opens again");
 }
 
+#[test]
+fn what_other_processes_have_moved_counts_once() {
+    let (usage, now) = (Usage::default(), noon("2026-11-29"));
+    let (account, day) = (usage.account("alice"), UtcDay::containing(now));
+    let stored = |bytes| UserDay { user: "alice".into(), day, bytes };
+    let limits = quota(Some(100), None, None);
+    account.add(10, 0);
+    assert!(account.check(&limits, now).is_ok());
+    usage.adopt(stored(bytes(30, 5)), UsedBytes::default());
+    assert_eq!(usage.summary("alice", now).today, bytes(40, 5), "what is not written yet comes on top");
+    let [grown] = &usage.take_growth(now)[..] else { panic!() };
+    usage.adopt(stored(bytes(30, 5)), grown.bytes);
+    assert_eq!(usage.summary("alice", now).today, bytes(40, 5), "it is on its way");
+    usage.adopt(stored(bytes(40, 5)), UsedBytes::default());
+    usage.adopt(stored(bytes(30, 5)), UsedBytes::default());
+    assert_eq!(usage.summary("alice", now).today, bytes(40, 5), "what was read late takes nothing back");
+    assert!(account.check(&limits, now).is_ok());
+    assert_eq!(account.left(), 55);
+    usage.adopt(stored(bytes(90, 15)), UsedBytes::default());
+    assert!(account.check(&limits, now).is_err(), "others have used it up");
+    usage.adopt(UserDay { day: UtcDay::default(), ..stored(bytes(7, 0)) }, UsedBytes::default());
+    assert_eq!(usage.summary("alice", now).total, bytes(97, 15));
+    assert!(usage.take_growth(now).is_empty(), "it is none of this process's growth");
+}
+
+#[test]
+fn near_the_end_of_a_quota_growth_is_urgent() {
+    let (usage, now) = (Usage::default(), noon("2026-11-29"));
+    let account = usage.account("alice");
+    account.add(500, 0);
+    assert!(usage.unwritten_share() < 1e-9, "without a quota nothing is urgent");
+    let limits = quota(Some(1000), None, None);
+    assert!(account.check(&limits, now).is_ok());
+    usage.take_growth(now);
+    assert!(usage.unwritten_share() < 1e-9);
+    account.add(50, 0);
+    assert!((usage.unwritten_share() - 0.1).abs() < 1e-9);
+    usage.take_growth(now);
+    account.add(225, 0);
+    assert!((usage.unwritten_share() - 0.5).abs() < 1e-9);
+}
+
 proptest! {
     /// Whatever moves on which day, in whatever order it is booked: growth, days and the total agree.
     #[test]

@@ -57,7 +57,7 @@ pub(crate) struct Restorer<'a> {
 }
 
 /// Who lists which node: in a form that is small, since a million nodes are listed.
-struct StoredListings {
+pub(crate) struct StoredListings {
     /// The sources, with what the configuration allows them now.
     sources: BTreeMap<SourceName, bool>,
     lists: Vec<Listing>,
@@ -77,6 +77,16 @@ impl StoredListings {
         }
         listings.listed.sort_unstable();
         listings
+    }
+
+    /// Who lists which node, whatever the sources may do.
+    pub(crate) fn of_rows(stored: Vec<SourceNodes>) -> Self {
+        Self::new(stored, &[])
+    }
+
+    /// The sources that list a node.
+    pub(crate) fn sources_of(&self, id: NodeId) -> Vec<SourceName> {
+        self.of_node(id).into_iter().map(|listing| listing.source).collect()
     }
 
     /// A listing with the permission that its source has now.
@@ -278,7 +288,7 @@ impl Loaded {
 }
 
 /// Reads all links, each with the id that follows from it, on every core: at a start this is what takes time.
-fn read_links(rows: &[NodeRow]) -> Vec<Result<(NodeSpec, NodeId), RejectCode>> {
+pub(crate) fn read_links(rows: &[NodeRow]) -> Vec<Result<(NodeSpec, NodeId), RejectCode>> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(16);
     let share = rows.len().div_ceil(workers).max(1);
     // One reader for all of a share: nodes that go through the same chain share it.

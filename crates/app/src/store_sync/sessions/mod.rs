@@ -1,16 +1,35 @@
 //! Sessions over a restart: what the gateway and the pool know about them is written behind, and comes back.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+mod among_gateways;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use hezar_core::Timestamp;
 use hezar_engine::Clock;
 use hezar_gateway::{Session, Sessions};
 use hezar_pool::{ExitKey, Pinned};
-use hezar_store::{Change, SessionName, SessionRow, Writer};
+use hezar_store::{Change, SessionName, SessionRow, SharedStore, Writer};
+use parking_lot::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::nodes::Nodes;
+
+pub(crate) use among_gateways::SessionsAmongGateways;
+
+/// The rows that are in the store, by name.
+type Written = Arc<Mutex<HashMap<SessionName, Stored>>>;
+
+/// A row of the store.
+struct Stored {
+    row: SessionRow,
+    /// Whether the session was seen to run here: then it has ended when it no longer does.
+    is_running: bool,
+}
 
 /// How often changes are looked for; what is younger may be lost when the program is killed.
 const EVERY: Duration = Duration::from_secs(1);
@@ -20,7 +39,9 @@ pub(crate) struct SessionSync {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) pool: Arc<Nodes>,
     clock: Clock,
-    written: HashMap<SessionName, SessionRow>,
+    written: Written,
+    /// Where the store has the sessions of other gateways, too.
+    among: Option<Arc<SessionsAmongGateways>>,
 }
 
 impl SessionSync {
@@ -28,8 +49,18 @@ impl SessionSync {
     pub(crate) fn new(sessions: Arc<Sessions>, pool: Arc<Nodes>, clock: Clock, rows: Vec<SessionRow>) -> Self {
         let now = clock.now();
         rows.iter().for_each(|row| restore(&sessions, &pool, row, now));
-        let written = rows.into_iter().map(|row| (row.name.clone(), row)).collect();
-        Self { sessions, pool, clock, written }
+        let written: HashMap<_, _> =
+            rows.into_iter().map(|row| (row.name.clone(), Stored { row, is_running: true })).collect();
+        Self { sessions, pool, clock, written: Arc::new(Mutex::new(written)), among: None }
+    }
+
+    /// The same for a store that other gateways write to as well.
+    pub(crate) fn among_gateways(mut self, shared: Arc<dyn SharedStore>) -> (Self, Arc<SessionsAmongGateways>) {
+        let (sessions, pool) = (Arc::clone(&self.sessions), Arc::clone(&self.pool));
+        let among = SessionsAmongGateways::new(shared, sessions, pool, self.clock, Arc::clone(&self.written));
+        let among = Arc::new(among);
+        self.among = Some(Arc::clone(&among));
+        (self, among)
     }
 
     /// Writes what changes until `stop`, and then what is left.
@@ -39,6 +70,9 @@ impl SessionSync {
                 () = stop.cancelled() => true,
                 () = sleep(EVERY) => false,
             };
+            if let Some(among) = &self.among {
+                among.enter_new().await;
+            }
             let changes = self.changes(self.clock.now());
             if (!changes.is_empty() && writer.put(changes).await.is_err()) || stopped {
                 return;
@@ -49,19 +83,29 @@ impl SessionSync {
     /// What is different from the store.
     pub(crate) fn changes(&mut self, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
-        let mut now_written = HashMap::new();
+        let mut running = HashSet::new();
+        let mut written = self.written.lock();
         for session in self.sessions.list(now) {
             let name = name(&session);
-            let old = self.written.get(&name);
+            let old = written.get(&name).map(|stored| &stored.row);
+            if old.is_none() && self.among.is_some() {
+                // Another gateway may have begun it: it is entered, not written.
+                continue;
+            }
             let row = row(&self.pool, &session, old);
             if old != Some(&row) {
                 changes.push(Change::PutSession(row.clone()));
             }
-            now_written.insert(name, row);
+            written.insert(name.clone(), Stored { row, is_running: true });
+            running.insert(name);
         }
-        let gone = self.written.keys().filter(|name| !now_written.contains_key(*name));
-        changes.extend(gone.cloned().map(Change::RemoveSession));
-        self.written = now_written;
+        written.retain(|name, stored| {
+            let stays = running.contains(name) || (!stored.is_running && stored.row.ends > now);
+            if !stays {
+                changes.push(Change::RemoveSession(name.clone()));
+            }
+            stays
+        });
         changes
     }
 }
@@ -69,12 +113,17 @@ impl SessionSync {
 /// Takes in a session as a row says it, with the exit that it keeps.
 pub(crate) fn restore(sessions: &Sessions, pool: &Nodes, row: &SessionRow, now: Timestamp) {
     let session = session(row, now);
-    let node = row.node.and_then(|id| pool.node(id));
-    let exit = row.exit_ip.map(ExitKey::from_ip).or_else(|| node.map(|node| node.exit()));
-    if let (Some(node), Some(exit)) = (row.node, exit) {
-        pool.pin(session.pool_key(), Pinned { node, exit });
+    if let Some(pinned) = pinned(pool, row) {
+        pool.pin(session.pool_key(), pinned);
     }
     sessions.restore(session, now);
+}
+
+/// What a row says about where its session comes out.
+fn pinned(pool: &Nodes, row: &SessionRow) -> Option<Pinned> {
+    let node = row.node?;
+    let exit = row.exit_ip.map(ExitKey::from_ip).or_else(|| pool.node(node).map(|node| node.exit()))?;
+    Some(Pinned { node, exit })
 }
 
 /// Whether a session with the names of a row runs.

@@ -6,7 +6,10 @@ use hezar_core::UtcDay;
 use hezar_engine::Clock;
 use hezar_gateway::{Usage, UsedBytes, UserDay};
 use hezar_store::{Store, StoreError, UsageRow};
-use tokio::{sync::Mutex, time::sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 mod list;
@@ -17,6 +20,10 @@ pub(crate) use list::list;
 
 /// How often growth is written: as much may be lost when the program is killed.
 const EVERY: Duration = Duration::from_secs(3);
+/// How often it is looked whether growth is urgent.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Growth is urgent when it is such a share of what a quota had left.
+const URGENT_SHARE: f64 = 0.01;
 /// Days that are kept one by one.
 const KEPT_DAYS: u32 = 400;
 
@@ -58,7 +65,31 @@ impl UsageSync {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return self.write().await,
-                () = sleep(EVERY) => self.write().await,
+                () = self.due() => self.write().await,
+            }
+        }
+    }
+
+    /// Takes over what users have moved over all processes, as the store says it.
+    pub(crate) async fn adopt(&self, rows: Vec<UsageRow>) {
+        // While nothing is being written, what is written and what is not is certain.
+        let unwritten = self.unwritten.lock().await;
+        for UsageRow { user, day, up, down } in rows {
+            let waiting = unwritten.growth.get(&(day, user.clone())).copied().unwrap_or_default();
+            self.usage.adopt(UserDay { user, day, bytes: UsedBytes { up, down } }, waiting);
+        }
+    }
+
+    /// Waits until growth is to be written: every few seconds, and sooner where other processes share a quota that comes to its end.
+    async fn due(&self) {
+        if self.store.shared().is_none() {
+            return sleep(EVERY).await;
+        }
+        let until = Instant::now() + EVERY;
+        while Instant::now() < until {
+            sleep(LOOK_EVERY).await;
+            if self.usage.unwritten_share() >= URGENT_SHARE {
+                return;
             }
         }
     }

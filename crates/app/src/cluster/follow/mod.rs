@@ -1,0 +1,389 @@
+//! Following a store that other processes write to: what they commit is in this process within a second.
+//!
+//! ```text
+//!   another process ──► PostgreSQL ──NOTIFY──► listen ──wakes──► read what has changed since the last reading ──► pool, tables
+//!                                                     5 s ──────►
+//! ```
+
+mod nodes;
+mod rows;
+mod status;
+mod suspicion;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use hezar_core::{NodeId, Role, Roles, Timestamp};
+use hezar_engine::Clock;
+use hezar_probe::Ownership;
+use hezar_store::{
+    ChangePosition, ChangedRows, ChangesSince, Contents, SharedStore, StoreError, UsageRow, Wake, Writer,
+};
+use prometheus_client::registry::Registry;
+use tokio::{
+    sync::{Mutex, Notify, mpsc, watch},
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    nodes::{ListedRow, NodeChanges, NodeTarget},
+    rows::RowTarget,
+    suspicion::Suspicion,
+};
+pub(crate) use status::FollowStatus;
+
+use super::{DatabaseClock, Membership};
+use crate::{
+    annotations::Annotations,
+    bans::Bans,
+    dashboard::DashboardState,
+    geo::GeoLookup,
+    nodes::Nodes,
+    runtime::{Runtime, prober::ProberSlot},
+    sources::status::SourceTable,
+    store_sync::{nodes::NodeSync, restore::StoredListings, sessions::SessionsAmongGateways, usage::UsageSync},
+    tokens::ApiTokens,
+};
+
+/// The longest pause between two readings.
+const POLL: Duration = Duration::from_secs(5);
+/// After a notification others may follow: so long they gather.
+const GATHER: Duration = Duration::from_millis(50);
+/// The pause before rows that wait for a change of this process are looked at again.
+const DEFERRED: Duration = Duration::from_millis(300);
+/// The first pause after a failure, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the changes of this process may take to be in the store before everything is loaded anew.
+const FLUSH: Duration = Duration::from_secs(20);
+/// How often removals of long ago are cleared away, and the database's clock is read.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
+const CLOCK_EVERY: Duration = Duration::from_secs(30);
+/// How often the pool ends bans, where another process forgets nodes.
+const ADVANCE_EVERY: Duration = Duration::from_secs(60);
+/// Days of usage that are followed: older ones do not change any more, and count into no quota of days.
+const USAGE_DAYS: u32 = 60;
+
+/// Where the following begins.
+#[derive(Clone, Debug)]
+pub(crate) struct FollowStart {
+    /// What the pool was filled with is of this position or later; `None` when it was not filled from the store.
+    pub(crate) position: Option<ChangePosition>,
+    pub(crate) database_clock: DatabaseClock,
+}
+
+/// What is kept in step with the store.
+pub(crate) struct FollowParts {
+    pub(crate) shared: Arc<dyn SharedStore>,
+    pub(crate) clock: Clock,
+    pub(crate) roles: Roles,
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) pool: Arc<Nodes>,
+    pub(crate) geo: Arc<GeoLookup>,
+    pub(crate) node_sync: Arc<NodeSync>,
+    pub(crate) writer: Writer,
+    pub(crate) prober: Arc<ProberSlot>,
+    pub(crate) table: SourceTable,
+    pub(crate) sessions: Arc<SessionsAmongGateways>,
+    pub(crate) bans: Bans,
+    pub(crate) annotations: Annotations,
+    pub(crate) dashboard: Arc<DashboardState>,
+    pub(crate) usage_sync: Arc<UsageSync>,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) tokens: Arc<ApiTokens>,
+}
+
+/// Follows the store.
+pub(crate) struct Follower {
+    shared: Arc<dyn SharedStore>,
+    clock: Clock,
+    database_clock: DatabaseClock,
+    forgets_nodes: bool,
+    membership: Arc<Membership>,
+    ownership: watch::Receiver<Ownership>,
+    node_sync: Arc<NodeSync>,
+    writer: Writer,
+    usage_sync: Arc<UsageSync>,
+    runtime: Arc<Runtime>,
+    tokens: Arc<ApiTokens>,
+    nodes: NodeTarget,
+    rows: RowTarget,
+    suspicion: Suspicion,
+    status: FollowStatus,
+    wakes: Notify,
+    progress: Mutex<Progress>,
+}
+
+/// How far the following is.
+struct Progress {
+    position: Option<ChangePosition>,
+    /// Rows of nodes that this process is changing itself: they are taken over when that is handed to the writer.
+    deferred: HashMap<NodeId, ListedRow>,
+    /// Whether objects or tokens have changed and are not in force yet.
+    control: bool,
+    /// Whether it was said that objects cannot be put into force.
+    control_failed: bool,
+}
+
+impl Follower {
+    pub(crate) fn new(parts: FollowParts, start: FollowStart, registry: &mut Registry) -> Self {
+        let FollowStart { position, database_clock } = start;
+        let ownership = parts.membership.ownership();
+        Self {
+            database_clock,
+            forgets_nodes: parts.roles.has(Role::Fetch),
+            nodes: NodeTarget { pool: Arc::clone(&parts.pool), table: parts.table.clone(), geo: parts.geo },
+            rows: RowTarget {
+                pool: Arc::clone(&parts.pool),
+                table: parts.table,
+                reads_sources: parts.roles.has(Role::Fetch),
+                sessions: parts.sessions,
+                bans: parts.bans,
+                annotations: parts.annotations,
+                dashboard: parts.dashboard,
+            },
+            suspicion: Suspicion::new(parts.pool, ownership.clone(), parts.prober),
+            ownership,
+            shared: parts.shared,
+            clock: parts.clock,
+            membership: parts.membership,
+            node_sync: parts.node_sync,
+            writer: parts.writer,
+            usage_sync: parts.usage_sync,
+            runtime: parts.runtime,
+            tokens: parts.tokens,
+            status: FollowStatus::new(registry),
+            wakes: Notify::new(),
+            progress: Mutex::new(Progress {
+                position,
+                deferred: HashMap::new(),
+                control: false,
+                control_failed: false,
+            }),
+        }
+    }
+
+    /// Follows until `stop`.
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.follow() => {}
+            () = self.listen() => {}
+            () = self.suspicion.tell(&*self.shared) => {}
+            () = self.keep_house() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let mut progress = self.progress.lock().await;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let caught_up = self.catch_up(&mut progress).await;
+            self.membership.set_lag(Some(self.status.age()));
+            match caught_up {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(error) => {
+                    if self.status.note_failure() {
+                        tracing::warn!(
+                            code = error.code(), %error,
+                            "the changes of other instances cannot be read: this one goes on with what it knows"
+                        );
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
+            }
+            let longest = if progress.deferred.is_empty() { POLL } else { DEFERRED };
+            if timeout(longest, self.wakes.notified()).await.is_ok() {
+                sleep(GATHER).await;
+            }
+        }
+    }
+
+    /// Reads what has changed, and takes it over.
+    async fn catch_up(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let changed = match &progress.position {
+            Some(position) => self.shared.changes_since(position).await?,
+            None => ChangesSince::LoadAnew,
+        };
+        let count = match changed {
+            ChangesSince::Rows(rows) => self.take_over(progress, *rows).await,
+            ChangesSince::LoadAnew => {
+                let (position, count) = self.load_anew().await?;
+                progress.position = Some(position);
+                progress.deferred.clear();
+                progress.control = true;
+                count
+            }
+        };
+        if progress.control {
+            self.apply_control(progress).await?;
+        }
+        if let Some(failed) = self.status.note_read(began, count) {
+            tracing::info!(failed_s = failed.as_secs(), rows = count, "the changes of other instances are read again");
+        }
+        Ok(())
+    }
+
+    async fn take_over(&self, progress: &mut Progress, rows: ChangedRows) -> usize {
+        let ChangedRows { mut changes, control, usage, next, now: _ } = rows;
+        let (count, now) = (changes.len() + usage.len(), self.clock.now());
+        self.rows.apply_sources(&mut changes, now);
+        let mut nodes = NodeChanges::take_from(&mut changes);
+        self.note_arrivals(&nodes);
+        progress.deferred.retain(|id, _| !nodes.removed.contains(id));
+        progress.deferred.extend(nodes.rows.drain());
+        nodes.rows = progress.deferred.extract_if(|id, _| !self.node_sync.is_changing(*id)).collect();
+        self.apply_nodes(nodes, now).await;
+        self.rows.apply(changes);
+        self.adopt_usage(usage, now).await;
+        progress.control |= control;
+        progress.position = Some(next);
+        count
+    }
+
+    fn note_arrivals(&self, nodes: &NodeChanges) {
+        let ownership = self.ownership.borrow().clone();
+        for (id, record) in &nodes.records {
+            let Some(checked) = record.last_checked else { continue };
+            if self.nodes.pool.node(*id).is_some_and(|node| !ownership.owns_node(&node)) {
+                self.status.note_arrival(checked, self.clock);
+            }
+        }
+    }
+
+    async fn apply_nodes(&self, nodes: NodeChanges, now: Timestamp) {
+        let (target, ownership) = (self.nodes.clone(), self.ownership.borrow().clone());
+        // A panic in there is logged by its hook; the next reading goes on behind it.
+        let _ = spawn_blocking(move || target.apply(nodes, &ownership, now)).await;
+    }
+
+    async fn adopt_usage(&self, mut usage: Vec<UsageRow>, now: Timestamp) {
+        let first = hezar_core::UtcDay::containing(now).0.saturating_sub(USAGE_DAYS);
+        usage.retain(|row| row.day.0 >= first);
+        if !usage.is_empty() {
+            self.usage_sync.adopt(usage).await;
+        }
+    }
+
+    /// Puts the objects and tokens of the store into force. What cannot be done here is tried again with every reading.
+    async fn apply_control(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        self.tokens.adopt().await?;
+        match self.runtime.adopt_objects().await {
+            Ok(difference) => {
+                (progress.control, progress.control_failed) = (false, false);
+                if let Some(difference) = difference.filter(|difference| !difference.changed.is_empty()) {
+                    tracing::info!(changed = difference.changed.join(", "), "changed by another instance");
+                }
+            }
+            Err(error) if !progress.control_failed => {
+                progress.control_failed = true;
+                tracing::error!(
+                    "what another instance has changed is not in force here, and is tried again: {error:#}"
+                );
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Reads everything, and takes away what is not in the store. Returns where the following goes on, and how many rows there were.
+    async fn load_anew(&self) -> Result<(ChangePosition, usize), StoreError> {
+        tracing::info!("everything is read anew from the store that instances share");
+        self.status.note_load();
+        let before: HashSet<NodeId> = self.nodes.pool.snapshot().nodes().map(|node| node.id()).collect();
+        // What this process has changed is in the store first, or it would be taken for removed.
+        let flush = async { (self.node_sync.write_all().await.is_ok(), self.writer.flush().await.is_ok()) };
+        let _ = timeout(FLUSH, flush).await;
+        let position = self.shared.position().await?;
+        let (parts, received) = mpsc::channel(2);
+        let (loaded, taken) = tokio::join!(self.shared.load_in_parts(parts), self.take_parts(received));
+        loaded?;
+        let usage = self.shared.usage_totals().await?;
+        let (seen, count) = taken;
+        let gone: Vec<NodeId> = before.into_iter().filter(|id| !seen.contains(id)).collect();
+        let pool = Arc::clone(&self.nodes.pool);
+        let _ = spawn_blocking(move || pool.adopt_removals(&gone)).await;
+        self.adopt_usage(usage, self.clock.now()).await;
+        Ok((position, count))
+    }
+
+    /// Takes over the parts of a whole store; returns the nodes that were in it, and the number of rows.
+    async fn take_parts(&self, mut received: mpsc::Receiver<Contents>) -> (HashSet<NodeId>, usize) {
+        let (mut seen, mut count) = (HashSet::new(), 0);
+        let Some(mut first) = received.recv().await else { return (seen, count) };
+        let now = self.clock.now();
+        let mut changes = self.rows.differences(&mut first, now);
+        count += changes.len();
+        self.rows.apply_sources(&mut changes, now);
+        let listings = Arc::new(StoredListings::of_rows(std::mem::take(&mut first.listings)));
+        self.rows.apply(changes);
+        let mut next = Some(first);
+        while let Some(part) = next {
+            seen.extend(part.nodes.iter().map(|row| row.id));
+            count += part.nodes.len();
+            let (target, listings, ownership) =
+                (self.nodes.clone(), Arc::clone(&listings), self.ownership.borrow().clone());
+            let taking = spawn_blocking(move || {
+                let listed = |row: hezar_store::NodeRow| {
+                    let sources = listings.sources_of(row.id);
+                    (row, sources)
+                };
+                target.adopt(part.nodes.into_iter().map(listed).collect(), &ownership, now);
+            });
+            let _ = taking.await;
+            next = received.recv().await;
+        }
+        (seen, count)
+    }
+
+    /// Hears of changes, without end.
+    async fn listen(&self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let began = Instant::now();
+            if let Err(error) = self.hear().await {
+                tracing::debug!(%error, "notifications are not heard: changes are looked for every {} s", POLL.as_secs());
+            }
+            pause = if began.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            sleep(pause).await;
+        }
+    }
+
+    async fn hear(&self) -> Result<(), StoreError> {
+        let mut listener = self.shared.listen().await?;
+        // What has changed before.
+        self.wakes.notify_one();
+        loop {
+            match listener.next().await? {
+                Wake::Changed => self.wakes.notify_one(),
+                Wake::Suspected(nodes) => self.suspicion.look_at(nodes),
+            }
+        }
+    }
+
+    /// What is to be done from time to time, without end.
+    async fn keep_house(&self) {
+        let (mut clears, mut advances) = (Instant::now() + HOUSEKEEPING, Instant::now() + ADVANCE_EVERY);
+        loop {
+            sleep(CLOCK_EVERY).await;
+            let _ = self.database_clock.learn(&*self.shared, self.clock).await;
+            if Instant::now() >= advances && !self.forgets_nodes {
+                self.nodes.pool.advance(self.clock.now());
+                advances = Instant::now() + ADVANCE_EVERY;
+            }
+            if Instant::now() >= clears {
+                // Any instance may do it, and it is done again.
+                let _ = self.shared.clear_removals().await;
+                clears = Instant::now() + HOUSEKEEPING;
+            }
+        }
+    }
+}
