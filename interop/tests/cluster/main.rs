@@ -7,6 +7,7 @@
 mod away;
 mod chaos;
 mod load;
+mod members;
 mod probing;
 mod quota;
 mod sessions;

@@ -87,7 +87,15 @@ impl Cluster {
     /// # Errors
     /// It does not start: the text is the end of its log.
     pub fn member(&self, name: &str, roles: &str) -> io::Result<Member> {
-        let folder = self.folder.join(name);
+        self.namesake(name, name, roles)
+    }
+
+    /// As [`Cluster::member`], in a folder with a name of its own: another member may have the same name.
+    ///
+    /// # Errors
+    /// It does not start: the text is the end of its log.
+    pub fn namesake(&self, folder: &str, name: &str, roles: &str) -> io::Result<Member> {
+        let folder = self.folder.join(folder);
         fs::create_dir(&folder)?;
         let (proxy, api) = (free_address()?, free_address()?);
         let roles: Vec<String> = roles.split(',').map(|role| format!("{role:?}")).collect();
