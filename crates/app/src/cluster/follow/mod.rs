@@ -5,26 +5,22 @@
 //!                                                     5 s ──────►
 //! ```
 
+mod listen;
+mod load;
 mod nodes;
 mod rows;
 mod status;
 mod suspicion;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hezar_core::{NodeId, Role, Roles, Timestamp};
 use hezar_engine::Clock;
 use hezar_probe::Ownership;
-use hezar_store::{
-    ChangePosition, ChangedRows, ChangesSince, Contents, SharedStore, StoreError, UsageRow, Wake, Writer,
-};
+use hezar_store::{ChangePosition, ChangedRows, ChangesSince, SharedStore, StoreError, UsageRow, Writer};
 use prometheus_client::registry::Registry;
 use tokio::{
-    sync::{Mutex, Notify, mpsc, watch},
+    sync::{Mutex, Notify, watch},
     task::spawn_blocking,
     time::{Instant, sleep, timeout},
 };
@@ -46,7 +42,7 @@ use crate::{
     nodes::Nodes,
     runtime::{Runtime, prober::ProberSlot},
     sources::status::SourceTable,
-    store_sync::{nodes::NodeSync, restore::StoredListings, sessions::SessionsAmongGateways, usage::UsageSync},
+    store_sync::{nodes::NodeSync, sessions::SessionsAmongGateways, usage::UsageSync},
     tokens::ApiTokens,
 };
 
@@ -59,13 +55,6 @@ const DEFERRED: Duration = Duration::from_millis(300);
 /// The first pause after a failure, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long the changes of this process may take to be in the store before everything is loaded anew.
-const FLUSH: Duration = Duration::from_secs(20);
-/// How often removals of long ago are cleared away, and the database's clock is read.
-const HOUSEKEEPING: Duration = Duration::from_secs(600);
-const CLOCK_EVERY: Duration = Duration::from_secs(30);
-/// How often the pool ends bans, where another process forgets nodes.
-const ADVANCE_EVERY: Duration = Duration::from_secs(60);
 /// Days of usage that are followed: older ones do not change any more, and count into no quota of days.
 const USAGE_DAYS: u32 = 60;
 
@@ -292,98 +281,5 @@ impl Follower {
             Err(_) => {}
         }
         Ok(())
-    }
-
-    /// Reads everything, and takes away what is not in the store. Returns where the following goes on, and how many rows there were.
-    async fn load_anew(&self) -> Result<(ChangePosition, usize), StoreError> {
-        tracing::info!("everything is read anew from the store that instances share");
-        self.status.note_load();
-        let before: HashSet<NodeId> = self.nodes.pool.snapshot().nodes().map(|node| node.id()).collect();
-        // What this process has changed is in the store first, or it would be taken for removed.
-        let flush = async { (self.node_sync.write_all().await.is_ok(), self.writer.flush().await.is_ok()) };
-        let _ = timeout(FLUSH, flush).await;
-        let position = self.shared.position().await?;
-        let (parts, received) = mpsc::channel(2);
-        let (loaded, taken) = tokio::join!(self.shared.load_in_parts(parts), self.take_parts(received));
-        loaded?;
-        let usage = self.shared.usage_totals().await?;
-        let (seen, count) = taken;
-        let gone: Vec<NodeId> = before.into_iter().filter(|id| !seen.contains(id)).collect();
-        let pool = Arc::clone(&self.nodes.pool);
-        let _ = spawn_blocking(move || pool.adopt_removals(&gone)).await;
-        self.adopt_usage(usage, self.clock.now()).await;
-        Ok((position, count))
-    }
-
-    /// Takes over the parts of a whole store; returns the nodes that were in it, and the number of rows.
-    async fn take_parts(&self, mut received: mpsc::Receiver<Contents>) -> (HashSet<NodeId>, usize) {
-        let (mut seen, mut count) = (HashSet::new(), 0);
-        let Some(mut first) = received.recv().await else { return (seen, count) };
-        let now = self.clock.now();
-        let mut changes = self.rows.differences(&mut first, now);
-        count += changes.len();
-        self.rows.apply_sources(&mut changes, now);
-        let listings = Arc::new(StoredListings::of_rows(std::mem::take(&mut first.listings)));
-        self.rows.apply(changes);
-        let mut next = Some(first);
-        while let Some(part) = next {
-            seen.extend(part.nodes.iter().map(|row| row.id));
-            count += part.nodes.len();
-            let (target, listings, ownership) =
-                (self.nodes.clone(), Arc::clone(&listings), self.ownership.borrow().clone());
-            let taking = spawn_blocking(move || {
-                let listed = |row: hezar_store::NodeRow| {
-                    let sources = listings.sources_of(row.id);
-                    (row, sources)
-                };
-                target.adopt(part.nodes.into_iter().map(listed).collect(), &ownership, now);
-            });
-            let _ = taking.await;
-            next = received.recv().await;
-        }
-        (seen, count)
-    }
-
-    /// Hears of changes, without end.
-    async fn listen(&self) {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let began = Instant::now();
-            if let Err(error) = self.hear().await {
-                tracing::debug!(%error, "notifications are not heard: changes are looked for every {} s", POLL.as_secs());
-            }
-            pause = if began.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
-            sleep(pause).await;
-        }
-    }
-
-    async fn hear(&self) -> Result<(), StoreError> {
-        let mut listener = self.shared.listen().await?;
-        // What has changed before.
-        self.wakes.notify_one();
-        loop {
-            match listener.next().await? {
-                Wake::Changed => self.wakes.notify_one(),
-                Wake::Suspected(nodes) => self.suspicion.look_at(nodes),
-            }
-        }
-    }
-
-    /// What is to be done from time to time, without end.
-    async fn keep_house(&self) {
-        let (mut clears, mut advances) = (Instant::now() + HOUSEKEEPING, Instant::now() + ADVANCE_EVERY);
-        loop {
-            sleep(CLOCK_EVERY).await;
-            let _ = self.database_clock.learn(&*self.shared, self.clock).await;
-            if Instant::now() >= advances && !self.forgets_nodes {
-                self.nodes.pool.advance(self.clock.now());
-                advances = Instant::now() + ADVANCE_EVERY;
-            }
-            if Instant::now() >= clears {
-                // Any instance may do it, and it is done again.
-                let _ = self.shared.clear_removals().await;
-                clears = Instant::now() + HOUSEKEEPING;
-            }
-        }
     }
 }
