@@ -61,9 +61,9 @@ pub use jobs::{JobTable, RunningJob};
 pub use page::SignInCodeDto;
 pub use paging::{ListDto, read_cursor, write_cursor};
 pub use ports::{
-    AlertsPort, Control, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort,
-    DashboardTest, DashboardView, FeedPort, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort, SettingsPort,
-    SiteBansPort, SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
+    AlertsPort, Control, CoresPort, DashboardConnection, DashboardInstance, DashboardNode, DashboardPool,
+    DashboardPort, DashboardTest, DashboardView, FeedPort, HistoryPort, LivePort, NodesPort, ObjectsPort, SessionsPort,
+    SettingsPort, SiteBansPort, SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort, UsagePort,
 };
 pub use problem::ProblemDto;
 pub use router::openapi_json;

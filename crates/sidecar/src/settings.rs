@@ -28,7 +28,7 @@ settings! {
 }
 
 /// Which core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CoreName {
     /// mihomo, once called Clash.Meta.
     Mihomo,

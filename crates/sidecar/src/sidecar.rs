@@ -43,6 +43,8 @@ pub struct CoreStatus {
     pub version: Option<String>,
     /// Whether it serves now. One that no node has needed yet was not started.
     pub is_up: bool,
+    /// Whether no node needs it.
+    pub is_idle: bool,
     /// How it has ended, while it does not serve.
     pub trouble: Option<String>,
     /// How often it was started.
@@ -163,6 +165,7 @@ fn status(name: CoreName, core: &Core) -> CoreStatus {
         program: start.program.clone(),
         version: known.version,
         is_up: counts.is_up,
+        is_idle: counts.is_idle,
         trouble: known.trouble.map(|text| text.to_string()),
         starts: start.counters.starts(),
         resident_bytes: start.counters.resident_bytes(),

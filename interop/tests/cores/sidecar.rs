@@ -140,7 +140,7 @@ impl World {
     fn count(&self, scheme: &str, state: &str) -> usize {
         let answer = self.ask("GET", &format!("/api/v1/nodes?scheme={scheme}&state={state}&limit=1000"), "");
         let nodes: Value = serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"));
-        nodes["items"].as_array().map_or(0, Vec::len)
+        nodes["nodes"].as_array().map_or(0, Vec::len)
     }
 
     fn wait_for(&self, scheme: &str, state: &str, count: usize) {

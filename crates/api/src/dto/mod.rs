@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 mod actions;
 mod alerts;
+mod cores;
 mod engine;
 mod feed;
 mod history;
@@ -23,6 +24,7 @@ mod usage;
 
 pub use actions::*;
 pub use alerts::*;
+pub use cores::*;
 pub use engine::*;
 pub use feed::*;
 pub use history::*;

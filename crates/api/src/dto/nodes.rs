@@ -131,6 +131,9 @@ pub struct NodeDto {
     pub city: Option<String>,
     /// The sources that list it.
     pub sources: Vec<String>,
+    /// What dials it: `native`, or an installed core, `mihomo` or `xray`; absent when nothing can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// Why it is never dialled, when its protocol is not implemented.
     pub unsupported: Option<String>,
     /// The code of how it was caught tampering, while it is in quarantine.

@@ -1,6 +1,7 @@
 //! The ports from the API to the running instance, by what they are about; the application implements them.
 
 mod alerts;
+mod cores;
 mod dashboard;
 mod feed;
 mod history;
@@ -14,6 +15,7 @@ mod subscriptions;
 mod usage;
 
 pub use alerts::AlertsPort;
+pub use cores::CoresPort;
 pub use dashboard::{
     DashboardConnection, DashboardInstance, DashboardNode, DashboardPool, DashboardPort, DashboardTest, DashboardView,
 };
@@ -37,6 +39,7 @@ pub trait Control:
     + SiteBansPort
     + UsagePort
     + AlertsPort
+    + CoresPort
     + HistoryPort
     + ObjectsPort
     + DashboardPort
@@ -53,6 +56,7 @@ impl<T> Control for T where
         + SiteBansPort
         + UsagePort
         + AlertsPort
+        + CoresPort
         + HistoryPort
         + ObjectsPort
         + DashboardPort

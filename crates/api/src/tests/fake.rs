@@ -89,6 +89,7 @@ pub(super) fn node() -> NodeDto {
         country: None,
         asn: Some(13_335),
         city: Some("Berlin".into()),
+        engine: Some("native".into()),
         sources: vec!["mine".into()],
         unsupported: None,
         quarantine: None,
@@ -386,6 +387,24 @@ impl LivePort for Fake {
 
     fn node_metrics(&self) -> String {
         "hezar_node_up{node=\"ab\"} 1\n# EOF\n".into()
+    }
+}
+
+impl CoresPort for Fake {
+    fn cores(&self) -> CoresDto {
+        let core = CoreDto {
+            name: "mihomo".into(),
+            program: "/usr/bin/mihomo".into(),
+            version: Some("v1.19.32".into()),
+            state: "up".into(),
+            starts: 1,
+            nodes: 3,
+            most_nodes: 5000,
+            ..CoreDto::default()
+        };
+        let missing = MissingCoreDto { name: "xray".into(), nodes: 7, advice: "install it".into() };
+        let refused = RefusedNodeDto { core: "mihomo".into(), node: "ab".repeat(16), reason: "no such cipher".into() };
+        CoresDto { cores: vec![core], missing: vec![missing], refused: vec![refused] }
     }
 }
 

@@ -290,6 +290,12 @@ async fn ask_again(stream: &mut TcpStream, path: &str) {
 }
 
 #[tokio::test]
+async fn cores_are_told_with_what_they_refuse() {
+    let (status, body) = ask(&request("GET", "/api/v1/cores", "")).await;
+    assert!(status == 200 && body.contains("\"no such cipher\"") && body.contains("\"nodes\":7"), "{status} {body}");
+}
+
+#[tokio::test]
 async fn alerts_are_listed_and_tested() {
     let (status, body) = ask(&request("GET", "/api/v1/alerts", "")).await;
     assert!(status == 200 && body.contains("\"firing\""), "{status} {body}");

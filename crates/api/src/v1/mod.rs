@@ -4,6 +4,7 @@ mod alerts;
 mod bans;
 mod codes;
 mod connections;
+mod cores;
 mod document;
 mod events;
 mod exits;
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(status::routes())
         .merge(instances::routes())
         .merge(alerts::routes())
+        .merge(cores::routes())
         .merge(history::routes())
         .merge(nodes::routes())
         .merge(exits::routes())

@@ -5,6 +5,7 @@ mod alerts;
 mod bans;
 pub(crate) mod codes;
 pub(crate) mod connections;
+mod cores;
 mod dashboard;
 pub(crate) mod events;
 mod exits;
@@ -55,6 +56,7 @@ use crate::{
     certificates::Certificates,
     clash_engine::ClashEngine,
     cluster::Membership,
+    cores::Cores,
     dashboard::DashboardState,
     diagnosis::Diagnosis,
     feed::NodeFeed,
@@ -109,6 +111,8 @@ pub(crate) struct ApiBackend {
     pub(crate) tor: Arc<TorSources>,
     /// The Clash cores that serve, where they do.
     pub(crate) clash: Option<Arc<ClashEngine>>,
+    /// The cores that dial what the native engine does not.
+    pub(crate) cores: Arc<Cores>,
     /// What other instances follow.
     pub(crate) feed: Arc<NodeFeed>,
     /// This instance among those that share the store.
@@ -133,7 +137,8 @@ impl ApiBackend {
     pub(crate) fn node_dto(&self, node: &Node<Payload>) -> NodeDto {
         let ip = node.city().and_then(|_| node.record().exit_ip);
         let city = ip.and_then(|ip| self.geo.city_name(ip));
-        NodeDto { city, ..dto(&self.pool, node) }
+        let engine = self.cores.engine_of(node.spec()).map(str::to_owned);
+        NodeDto { city, engine, ..dto(&self.pool, node) }
     }
 }
 

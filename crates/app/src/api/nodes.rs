@@ -41,6 +41,7 @@ pub(crate) fn dto(pool: &Pool<Payload>, node: &Node<Payload>) -> NodeDto {
         country: record.country.map(|code| String::from_utf8_lossy(&code).into_owned()),
         asn: node.asn().map(NonZeroU32::get),
         city: None,
+        engine: None,
         sources: node.sources().iter().map(|listing| listing.source.to_string()).collect(),
         unsupported: record.unsupported.map(|code| code.to_string()),
         quarantine: record.quarantine.map(|caught| caught.code.to_string()),

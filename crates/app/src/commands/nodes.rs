@@ -62,7 +62,7 @@ fn fill(mut table: Table, nodes: &[NodeDto], now_ms: u64) -> Table {
             [
                 id.to_owned(),
                 node.state.clone(),
-                node.scheme.clone(),
+                scheme(node),
                 latency(node),
                 node.country.clone().unwrap_or_default(),
                 output::ago(now_ms, node.last_checked),
@@ -72,6 +72,14 @@ fn fill(mut table: Table, nodes: &[NodeDto], now_ms: u64) -> Table {
         );
     }
     table
+}
+
+/// The link scheme, with the core that dials the node when one does.
+fn scheme(node: &NodeDto) -> String {
+    match node.engine.as_deref() {
+        Some(core) if core != "native" => format!("{} ({core})", node.scheme),
+        _ => node.scheme.clone(),
+    }
 }
 
 /// The last latency; in brackets when it is of no use now, because the node does not work any more.

@@ -72,13 +72,13 @@ impl Cores {
     }
 
     /// How many nodes each core could dial that is not there.
-    pub(crate) fn missing(&self) -> BTreeMap<&'static str, usize> {
+    pub(crate) fn missing(&self) -> BTreeMap<CoreName, usize> {
         let mut missing = BTreeMap::new();
         for node in self.pool.snapshot().nodes() {
             if node.unsupported().is_some_and(|code| code == UNSUPPORTED)
                 && let Some(core) = self.sidecar.wanted_for(node.spec())
             {
-                *missing.entry(core.as_str()).or_default() += 1;
+                *missing.entry(core).or_default() += 1;
             }
         }
         missing

@@ -54,6 +54,7 @@ async fn keep_running(cores: &Cores, stop: &CancellationToken) {
 
 fn say_what_is_missing(cores: &Cores) {
     for (core, nodes) in cores.missing() {
+        let core = core.as_str();
         tracing::info!(core, nodes, "these nodes cannot be dialled without an installed {core}: docs/cores.md");
     }
 }

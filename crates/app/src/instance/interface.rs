@@ -97,6 +97,7 @@ pub(super) fn start(
         dashboard: Arc::clone(&parts.dashboard),
         tor: Arc::clone(&parts.tor),
         clash: parts.clash.clone(),
+        cores: Arc::clone(&base.cores),
         feed,
     };
     tasks.restarting(

@@ -95,6 +95,8 @@ pub(super) enum SlotState {
 pub(crate) struct SlotCounts {
     /// Whether the core serves.
     pub(crate) is_up: bool,
+    /// Whether nobody needs it.
+    pub(crate) is_idle: bool,
     /// Slots that the core has.
     pub(crate) slots: usize,
     /// Slots that have a node.
@@ -349,6 +351,7 @@ impl SlotTable {
         let state = self.state.lock();
         SlotCounts {
             is_up: matches!(state.core, Core::Up { .. }),
+            is_idle: matches!(state.core, Core::Idle),
             slots: state.slots.len(),
             nodes: state.by_node.len(),
             in_use: state.slots.iter().filter(|slot| slot.uses > 0).count(),
