@@ -12,6 +12,7 @@ mod memory;
 mod model;
 mod place;
 mod releasable;
+mod schema_page;
 mod server;
 mod story;
 mod usage;
