@@ -258,6 +258,17 @@ pub(super) fn config() -> ProbeConfig {
 
 /// A prober over a fake world; `control` says whether it has a control check.
 pub(super) fn prober(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>, control: bool) -> Prober {
+    prober_by(Clock::starting_at(START), config, pool, world, control)
+}
+
+/// The same with a clock of the caller's.
+pub(super) fn prober_by(
+    clock: Clock,
+    config: ProbeConfig,
+    pool: &Arc<Nodes>,
+    world: &Arc<World>,
+    control: bool,
+) -> Prober {
     let uplink: Vec<Arc<dyn Check>> = if control { vec![Arc::new(Connects("control.test:80"))] } else { Vec::new() };
     let trace = config.trace_url.is_some().then(|| Arc::new(Connects("trace.test:80")) as Arc<dyn ExitLookup>);
     let checks = Checks {
@@ -271,7 +282,7 @@ pub(super) fn prober(config: ProbeConfig, pool: &Arc<Nodes>, world: &Arc<World>,
         judge: None,
     };
     let engine = Arc::new(Fakes(Arc::clone(world)));
-    Prober::with(config, Arc::clone(pool), engine, checks, Clock::starting_at(START), ProbeMetrics::default())
+    Prober::with(config, Arc::clone(pool), engine, checks, clock, ProbeMetrics::default())
 }
 
 /// Every node of a lab's world in a pool, as `link` changes their links, and their ids.

@@ -20,10 +20,10 @@ struct Member {
 }
 
 impl Member {
-    fn start(name: &'static str, probers: &[&str], pool: &Arc<Nodes>, world: &Arc<World>) -> Self {
+    fn start(name: &'static str, probers: &[&str], clock: Clock, pool: &Arc<Nodes>, world: &Arc<World>) -> Self {
         let config = ProbeConfig { interval: INTERVAL, ..config() };
         let (share, shares) = watch::channel(Ownership::shared(name, probers.iter().copied()));
-        let prober = prober(config, pool, world, false).owning(shares);
+        let prober = prober_by(clock, config, pool, world, false).owning(shares);
         let (cancel, runs) = (CancellationToken::new(), prober.clone());
         let stop = cancel.clone();
         let task = tokio::spawn(async move { runs.run(stop).await });
@@ -52,12 +52,14 @@ async fn rate(world: &World, nodes: u32, intervals: u32) -> f64 {
 async fn every_node_has_one_prober_also_when_one_dies_and_comes_back() {
     const NODES: u32 = 600;
     let (world, pool) = (World::new(WORKS), pool(0..NODES));
-    let (one, other) = (Member::start("a", &["a", "b"], &pool, &world), Member::start("b", &["a", "b"], &pool, &world));
+    let (clock, both) = (Clock::starting_at(START), ["a", "b"]);
+    let one = Member::start("a", &both, clock, &pool, &world);
+    let other = Member::start("b", &both, clock, &pool, &world);
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(one.prober.scheduled() + other.prober.scheduled(), NODES as usize);
     assert!(one.prober.scheduled().abs_diff(other.prober.scheduled()) < NODES as usize / 5);
-    let both = rate(&world, NODES, 20).await;
-    assert!((both - 1.0).abs() < 0.03, "{both}");
+    let shared = rate(&world, NODES, 20).await;
+    assert!((shared - 1.0).abs() < 0.03, "{shared}");
     // One is killed, and the other is told ten seconds later.
     other.kill().await;
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -73,8 +75,8 @@ async fn every_node_has_one_prober_also_when_one_dies_and_comes_back() {
     let alone = rate(&world, NODES, 20).await;
     assert!((alone - 1.0).abs() < 0.03, "{alone}");
     // It comes back: nothing is probed sooner than it would have been.
-    let other = Member::start("b", &["a", "b"], &pool, &world);
-    one.share_with(&["a", "b"]);
+    let other = Member::start("b", &both, clock, &pool, &world);
+    one.share_with(&both);
     let joined = rate(&world, NODES, 1).await;
     assert!(joined < 1.15, "{joined}");
     assert_eq!(one.prober.scheduled() + other.prober.scheduled(), NODES as usize);
@@ -85,7 +87,7 @@ async fn every_node_has_one_prober_also_when_one_dies_and_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_node_of_another_prober_is_probed_when_somebody_asks_and_only_then() {
     let (world, pool) = (World::new(WORKS), pool(0..4));
-    let member = Member::start("a", &[], &pool, &world);
+    let member = Member::start("a", &[], Clock::starting_at(START), &pool, &world);
     member.share.send_replace(Ownership::nothing());
     tokio::time::sleep(INTERVAL * 3).await;
     let before = world.probes.load(Relaxed);
@@ -106,7 +108,7 @@ async fn a_node_of_another_prober_is_probed_when_somebody_asks_and_only_then() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_node_is_let_go_after_its_probe() {
     let (world, pool) = (World::new(Way::Works(Duration::from_secs(3))), pool(0..10));
-    let member = Member::start("a", &["a"], &pool, &world);
+    let member = Member::start("a", &["a"], Clock::starting_at(START), &pool, &world);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.running.load(Relaxed), 10);
     member.share.send_replace(Ownership::nothing());
