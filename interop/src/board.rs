@@ -1,15 +1,22 @@
 //! Runs one row against one peer, and prints the table of all results.
 
-use std::{collections::BTreeMap, env, fmt::Write as _, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    env,
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
-use hezar_engine::{NativeEngine, NativeEngineConfig};
+use hezar_engine::{Engine, NativeEngine, NativeEngineConfig};
 use hezar_lab::{Kind, World, WorldConfig};
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     certificate::Certificate,
+    cores::{self, Cores},
     peer::{AtEnd, Fleet, Part, Peer, Relays},
     row::{Row, Transport},
     rows::Table,
@@ -22,6 +29,9 @@ const AT_ONCE: usize = 4;
 
 /// One column of the table: a cell for each row; nothing where the peer lacks it.
 type Column = Vec<Option<Report>>;
+
+/// How long a server that is restarted is away.
+const DOWN: Duration = Duration::from_secs(1);
 
 /// Rows of one peer that may be played again; more is no accident.
 const MOST_AGAIN: usize = 2;
@@ -41,6 +51,13 @@ pub async fn run(peer: Peer, table: Table) -> anyhow::Result<()> {
         show(name, table, None);
         return Ok(());
     };
+    if table == Table::Cores
+        && let Some(missing) = cores::missing()
+    {
+        ensure!(env::var_os("HEZAR_REQUIRE_PEERS").is_none(), "{missing} is required and not there");
+        println!("{name}: SKIPPED, {missing} is not there");
+        return Ok(());
+    }
     let rows = table.chosen();
     if !rows.iter().any(|row| peer.plays(*row)) {
         // A server without any listener would not start.
@@ -51,13 +68,18 @@ pub async fn run(peer: Peer, table: Table) -> anyhow::Result<()> {
     let begun = Instant::now();
     let folder = tempfile::tempdir()?;
     let certificate = Certificate::make(folder.path())?;
-    let fleet = peer.launch(&program, &rows, &certificate, folder.path()).await?;
+    let mut fleet = peer.launch(&program, &rows, &certificate, folder.path()).await?;
     let config = NativeEngineConfig { extra_roots: vec![certificate.root.clone()], ..NativeEngineConfig::default() };
     let witness = World::start(WorldConfig::kinds([Kind::Http])).await?;
     let native = NativeEngine::new(&config);
-    let engine = Arc::new(native.clone());
-    let stage = Stage { site: Site::start().await?, certificate, witness, engine, native };
-    let column = play(&Arc::new(stage), &fleet, &rows).await?;
+    let cores = if table == Table::Cores { Some(Cores::start(&native, folder.path())?) } else { None };
+    let engine =
+        cores.as_ref().map_or_else(|| Arc::new(native.clone()) as Arc<dyn Engine>, |cores| Arc::clone(&cores.engine));
+    let stage = Arc::new(Stage { site: Site::start().await?, certificate, witness, engine, native });
+    let mut column = play(&stage, &fleet, &rows).await?;
+    if table == Table::Cores {
+        restart(&stage, &mut fleet, &rows, &mut column).await?;
+    }
 
     let failed = column.iter().flatten().filter(|report| !report.failures.is_empty()).count();
     let passed = fleet.parts.len() - failed;
@@ -94,6 +116,28 @@ async fn play(stage: &Arc<Stage>, fleet: &Fleet, rows: &[Row]) -> anyhow::Result
     }
     again(stage, fleet, rows, &mut column).await;
     Ok(column)
+}
+
+/// Restarts the servers under rows that were used a moment ago: each of them has to work again, through the core that still has the node.
+async fn restart(stage: &Stage, fleet: &mut Fleet, rows: &[Row], column: &mut Column) -> anyhow::Result<()> {
+    let mut routes = Vec::new();
+    for part in &fleet.parts {
+        routes.push((part.row, suite::open(stage, *part).await));
+    }
+    for process in &mut fleet.processes {
+        process.restart(DOWN).await?;
+    }
+    for (row, route) in routes {
+        let works_again = match route {
+            Ok(route) => suite::works_again(&route, stage, row).await,
+            Err(error) => Err(error),
+        };
+        let place = rows.iter().position(|known| *known == row);
+        if let (Err(error), Some(Some(report))) = (works_again, place.and_then(|place| column.get_mut(place))) {
+            report.failures.push(format!("after a restart of the server: {error:#}"));
+        }
+    }
+    Ok(())
 }
 
 /// Plays a few rows that failed again, alone, and says so: hundreds of rows at the same time on a busy machine meet the

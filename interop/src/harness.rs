@@ -134,7 +134,7 @@ pub fn free_addresses(count: usize) -> Vec<SocketAddr> {
 }
 
 /// The program of this workspace, which the tests before have built; `None` when it is not there.
-fn hezar() -> Option<PathBuf> {
+pub(crate) fn hezar() -> Option<PathBuf> {
     let beside = || Some(env::current_exe().ok()?.parent()?.parent()?.join("hezar"));
     env::var_os("HEZAR_BIN").map(PathBuf::from).or_else(beside).filter(|program| program.is_file())
 }

@@ -6,6 +6,7 @@
 mod board;
 mod certificate;
 mod core_rows;
+mod cores;
 mod datagrams;
 mod debian_root;
 pub mod harness;

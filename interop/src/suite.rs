@@ -11,7 +11,7 @@ use hezar_lab::{DEMO_HOST, World};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Mutex,
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -30,6 +30,8 @@ use crate::{
 const ECHO: usize = 100_000;
 /// A check that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long one attempt may take while a server is restarted.
+const AGAIN: Duration = Duration::from_secs(10);
 /// How long a node may leave a client with a wrong credential without an answer.
 const REFUSAL: Duration = Duration::from_secs(5);
 
@@ -125,6 +127,24 @@ impl Report {
             Ok(Err(error)) => self.failures.push(format!("{name}: {error:#}")),
             Err(_) => self.failures.push(format!("{name}: hangs")),
         }
+    }
+}
+
+/// A route that has carried something.
+pub(crate) async fn open(stage: &Stage, part: Part) -> anyhow::Result<Route> {
+    let link = link(part, &stage.certificate, Access::Right);
+    let route = Route::start(&[&link], &stage.engine, AGAIN).await?;
+    small(&route, stage, part.row).await?;
+    Ok(route)
+}
+
+/// Asks until the row works: a node that has failed rests for a moment, and a client of QUIC may take its server for alive.
+pub(crate) async fn works_again(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let Err(error) = small(route, stage, row).await else { return Ok(()) };
+        ensure!(Instant::now() < end, "{error:#}");
+        sleep(Duration::from_millis(200)).await;
     }
 }
 

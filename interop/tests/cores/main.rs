@@ -5,5 +5,6 @@
 mod accepted;
 mod clash;
 mod process;
+mod rows;
 mod sidecar;
 mod xray;
