@@ -16,6 +16,11 @@ use crate::{
     context::Payload, probe_error::ProbeError, tamper_tracker::Blame,
 };
 
+/// The most checks of one probe that follow each other, each with its own time limit.
+const MOST_CHECKS: u32 = 4;
+/// What a busy machine may add to them.
+const STANDSTILL: Duration = Duration::from_secs(5);
+
 impl Runner {
     /// Takes in the result of a task and of all others that have ended meanwhile.
     pub(super) fn collect(&mut self, first: Result<(Id, TaskResult), JoinError>) {
@@ -149,7 +154,8 @@ impl Runner {
             routable: self.context.pool.snapshot().counts().routable(),
         };
         let before = self.guard.state();
-        let decision = self.guard.failure(&evidence, now);
+        let decision =
+            if self.was_stopped(probe, now) { Decision::Discard } else { self.guard.failure(&evidence, now) };
         let Failure { stage, code, .. } = failure;
         self.answer(node.id(), ProbeResult::Failed { stage, code, counted: decision == Decision::Apply });
         match decision {
@@ -172,6 +178,12 @@ impl Runner {
                 self.finish(node.id(), ProbeEnd::Retry, now);
             }
         }
+    }
+
+    /// Whether a probe took longer than its time limits allow: then this process or its machine stood still meanwhile, and what failed
+    /// says nothing about the node.
+    fn was_stopped(&self, probe: &RunningProbe, now: Timestamp) -> bool {
+        now.since(probe.started) > self.context.config.timeout * MOST_CHECKS + STANDSTILL
     }
 
     fn report(&self, id: NodeId, failure: Failure, now: Timestamp) {

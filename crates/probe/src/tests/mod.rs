@@ -11,6 +11,7 @@ mod parts;
 mod prober;
 mod schedule;
 mod socks4;
+mod stopped;
 mod tamper_tracker;
 
 use std::{
