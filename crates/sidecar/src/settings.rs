@@ -46,6 +46,15 @@ impl CoreName {
         }
     }
 
+    /// Which program the settings choose.
+    #[must_use]
+    pub const fn choice(self, settings: &SidecarSettings) -> &CoreChoice {
+        match self {
+            Self::Mihomo => &settings.mihomo,
+            Self::Xray => &settings.xray,
+        }
+    }
+
     /// The names under which packages install its program, the usual one first.
     const fn programs(self) -> &'static [&'static str] {
         match self {

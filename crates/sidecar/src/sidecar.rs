@@ -88,10 +88,7 @@ impl Sidecar {
     pub fn configure(&self, settings: &SidecarSettings) -> bool {
         let mut differs = false;
         for kind in &self.kinds {
-            let choice = match kind.name {
-                CoreName::Mihomo => &settings.mihomo,
-                CoreName::Xray => &settings.xray,
-            };
+            let choice = kind.name.choice(settings);
             let before = kind.core();
             match (choice.find(kind.name), before) {
                 (None, None) => {}

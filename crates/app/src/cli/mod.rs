@@ -126,6 +126,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  hezar cluster\n  hezar cluster drain gateway-2\n  hezar cluster --json | jq -r .name"
     )]
     Cluster(ClusterArgs),
+    /// Show the installed cores that dial what this program does not speak, and the nodes that wait for one
+    #[command(after_help = "Examples:\n  hezar cores\n  hezar cores --json | jq .refused")]
+    Cores(JsonArgs),
     /// Show the state of the running instance
     Status(JsonArgs),
     /// Look at the machine, the network, the files and the running instance, and say what to do about what is not well

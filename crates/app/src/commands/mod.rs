@@ -5,6 +5,7 @@ mod backup;
 mod cluster;
 mod config;
 mod control_plane;
+mod cores;
 mod doctor;
 mod export;
 mod fetch;
@@ -90,6 +91,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => block_on(async { settings::audit(&*global.control_plane().await?, args).await }),
         Command::Alert(command) => block_on(alert::alert(global.remote()?, command)),
         Command::Cluster(args) => block_on(cluster::cluster(global.remote()?, args)),
+        Command::Cores(args) => block_on(cores::cores(global.remote()?, args)),
         Command::Status(args) => block_on(status::status(global.remote()?, args)),
         Command::InstallService(args) => service::install(&global, &args),
         Command::UninstallService(args) => service::uninstall(&global, &args),

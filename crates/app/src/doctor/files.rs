@@ -7,10 +7,12 @@ use std::{
 };
 
 use hezar_core::Secret;
+use hezar_sidecar::{CoreChoice, CoreName};
 
 use super::{Finding, listen_addresses};
 use crate::{
     config::{Config, SourceOrigin, TorCircuits, TorClient},
+    cores::advice,
     exposure,
     token::TOKEN_FILE,
 };
@@ -25,6 +27,7 @@ pub(super) async fn findings(config: &Config, runs: bool) -> Vec<Finding> {
     found.push(token(&config.data.join(TOKEN_FILE), config.api.token.is_some()));
     found.push(store(config, runs).await);
     found.extend(tor(config));
+    found.extend([CoreName::Mihomo, CoreName::Xray].map(|name| core(config, name)));
     found.extend(listen_addresses(config).into_iter().map(|(name, address)| port(&name, address, runs)));
     found
 }
@@ -121,6 +124,23 @@ fn tor(config: &Config) -> Option<Finding> {
         Ok(_) => Finding::ok(CHECK, program.display().to_string()),
         Err(error) => Finding::fail(CHECK, error.to_string(), "install one of them (Debian: apt install obfs4proxy)"),
     })
+}
+
+/// An installed core that dials what this program does not speak.
+fn core(config: &Config, name: CoreName) -> Finding {
+    const CHECK: &str = "core";
+    let (core, choice) = (name.as_str(), name.choice(&config.sidecar));
+    match (choice.find(name), choice) {
+        (Some(program), _) => Finding::ok(CHECK, format!("{core}: {}", program.display())),
+        (None, CoreChoice::Off) => Finding::skip(CHECK, format!("{core} is switched off (sidecar.{core})")),
+        (None, CoreChoice::Auto) => Finding::skip(
+            CHECK,
+            format!("{core} is not installed: nodes that only it can dial stay unsupported (docs/cores.md)"),
+        ),
+        (None, CoreChoice::Path(path)) => {
+            Finding::fail(CHECK, format!("{} is no program", path.display()), advice(name))
+        }
+    }
 }
 
 /// Whether an address can be listened at.
