@@ -194,7 +194,7 @@ async fn run(cli: &Cli, bad: u32) -> anyhow::Result<f64> {
     results.sort_by_key(|(number, _)| *number);
     let mut own = None;
     for (mut lane, (_, ran)) in lanes.into_iter().zip(results) {
-        let peak = Arc::get_mut(&mut lane).map_or(0, |lane| lane.contestant.memory().0);
+        let peak = Arc::get_mut(&mut lane).map_or(0, |lane| lane.contestant.memory_with_cores().0);
         let share = show(&lane.contestant.name, &ran, peak);
         own.get_or_insert(share);
     }

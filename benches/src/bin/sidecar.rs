@@ -175,7 +175,7 @@ async fn many(cli: &Cli, mihomo: &Path, home: &Path, site: &site::Site, server: 
     println!("the core afterwards: resident {} MiB, peak {} MiB", resident / 1024, peak / 1024);
 
     let way = Way::new(running.hezar.proxy, site, None)?;
-    kill(core.core)?;
+    kill(core.pid)?;
     let begun = Instant::now();
     way.open(Verb::Echo).await?;
     println!("a request is served {:.2} s after the core was killed", begun.elapsed().as_secs_f64());

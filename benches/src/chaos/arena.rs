@@ -21,6 +21,8 @@ use super::{
 pub enum Program {
     /// This one.
     Hezar(ContestantSettings),
+    /// This one with Clash cores as its engine; the path is mihomo's.
+    HezarClash(PathBuf, ContestantSettings),
     /// mihomo, by its path.
     Mihomo(PathBuf),
     /// sing-box, by its path.
@@ -31,12 +33,12 @@ impl Program {
     /// This program, and the peers that are installed unless it runs `alone`; the names of the missing ones come second.
     #[must_use]
     pub fn all(settings: ContestantSettings, alone: bool) -> (Vec<Self>, Vec<&'static str>) {
-        let (mut programs, mut missing) = (vec![Self::Hezar(settings)], Vec::new());
+        let (mut programs, mut missing) = (vec![Self::Hezar(settings.clone())], Vec::new());
         if alone {
             return (programs, missing);
         }
         match peer("mihomo") {
-            Some(path) => programs.push(Self::Mihomo(path)),
+            Some(path) => programs.extend([Self::HezarClash(path.clone(), settings), Self::Mihomo(path)]),
             None => missing.push("mihomo"),
         }
         match peer("sing-box") {
@@ -49,6 +51,7 @@ impl Program {
     fn start(&self, home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<Contestant> {
         match self {
             Self::Hezar(settings) => Contestant::hezar(home, &links(nodes), settings),
+            Self::HezarClash(mihomo, settings) => Contestant::hezar_clash(mihomo, home, &links(nodes), settings),
             Self::Mihomo(path) => Contestant::mihomo(path, home, nodes),
             Self::SingBox(path) => Contestant::sing_box(path, home, nodes),
         }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::ensure;
 use serde_json::json;
 
-use crate::{Watched, api::Api, command, configure, free_address, get};
+use crate::{Watched, api::Api, command, configure, free_address, get, process_memory, sidecar::children_of};
 
 /// Between two probes of a node, for everybody, in seconds.
 pub const INTERVAL_SECS: u64 = 10;
@@ -53,6 +53,24 @@ impl Contestant {
         configure(home, list, &rest)?;
         let api = Api { address: free_address()?, token: TOKEN.to_owned() };
         Ok(Self { api: Some(api.clone()), ..Self::configured(home, api.address)? })
+    }
+
+    /// This program with Clash cores as its engine, over a list of nodes; its files lie in a folder of `home`.
+    ///
+    /// # Errors
+    /// When it has not been built or does not serve.
+    pub fn hezar_clash(mihomo: &Path, home: &Path, list: &str, settings: &ContestantSettings) -> anyhow::Result<Self> {
+        let home = home.join("clash");
+        fs::create_dir_all(&home)?;
+        let rest = format!(
+            "interval = \"{INTERVAL_SECS}s\"\n{}\n[api]\ntoken = \"{TOKEN}\"\n[engine]\nkind = \"clash\"\n[sidecar]\nmihomo = \"{}\"\n",
+            settings.probe,
+            mihomo.display()
+        );
+        configure(&home, list, &rest)?;
+        let api = Api { address: free_address()?, token: TOKEN.to_owned() };
+        let running = Self::configured(&home, api.address)?;
+        Ok(Self { name: "hezar, engine = \"clash\"".to_owned(), api: Some(api), ..running })
     }
 
     /// This program as the configuration in its home says.
@@ -141,6 +159,13 @@ impl Contestant {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The same together with the cores that it has started.
+    pub fn memory_with_cores(&mut self) -> (u64, u64) {
+        let (peak, resident) = self.memory();
+        let cores = children_of(self.pid()).into_iter().map(process_memory);
+        cores.fold((peak, resident), |(peak, resident), core| (peak + core.0, resident + core.1))
     }
 
     /// Its peak and its present resident memory, in KiB.

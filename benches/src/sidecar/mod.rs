@@ -3,5 +3,5 @@
 mod core_process;
 mod servers;
 
-pub use core_process::{CoreProcesses, core_of};
+pub use core_process::{CoreProcess, children_of, core_of};
 pub use servers::{SsServer, native_link, sidecar_links};
