@@ -204,7 +204,7 @@ impl MillionRun {
 async fn lag(cluster: &Cluster, gateways: &[Member], turn: usize) -> anyhow::Result<Vec<Duration>> {
     let (store, number) = (open(cluster).await?, u32::MAX);
     let now = now();
-    let state = if turn / gateways.len().max(1) % 2 == 0 { State::Healthy } else { State::Dead };
+    let state = if (turn / gateways.len().max(1)).is_multiple_of(2) { State::Healthy } else { State::Dead };
     let record = Record { state, last_checked: Some(now), last_ok: Some(now), first_seen: now, ..Record::default() };
     let row = NodeRow {
         id: node(number),
