@@ -55,6 +55,7 @@ pub use dto::{
     ObjectType, ObjectsQuery, PreviewNodeDto, PreviewReport, PreviewRequest, SettingDto, SubscriptionAddressDto,
     TokenDto, TokenRequest,
 };
+pub use dto::{CoreDto, CoresDto, MissingCoreDto, RefusedNodeDto};
 pub use error::ApiError;
 pub use events::{EventHub, Topic};
 pub use jobs::{JobTable, RunningJob};
