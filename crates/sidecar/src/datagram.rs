@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use hezar_core::Target;
+use hezar_core::{Host, Target};
 use hezar_engine::{BoxDatagram, Datagram};
 
 use crate::{slots::SlotLease, stream::core_ended};
@@ -15,11 +15,13 @@ pub(crate) struct SidecarDatagram {
     inner: BoxDatagram,
     lease: SlotLease,
     start: u64,
+    /// Whether the core sends to targets that are names. It must not look them up.
+    takes_names: bool,
 }
 
 impl SidecarDatagram {
-    pub(crate) const fn new(inner: BoxDatagram, lease: SlotLease, start: u64) -> Self {
-        Self { inner, lease, start }
+    pub(crate) const fn new(inner: BoxDatagram, lease: SlotLease, start: u64, takes_names: bool) -> Self {
+        Self { inner, lease, start, takes_names }
     }
 
     fn judged<T>(&self, result: io::Result<T>) -> io::Result<T> {
@@ -34,6 +36,9 @@ impl SidecarDatagram {
 
 impl Datagram for SidecarDatagram {
     fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
+        if !self.takes_names && matches!(target.host(), Host::Name(_)) {
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        }
         self.inner.poll_send_to(cx, payload, target).map(|result| self.judged(result))
     }
 

@@ -8,6 +8,7 @@ use hezar_engine::{AddressPolicy, Attempt, BoxDatagram, BoxStream, Cause, DialEr
 use tokio::io::AsyncWriteExt;
 
 use crate::{
+    CoreName,
     current::{Core, CurrentCore},
     datagram::SidecarDatagram,
     slots::{CoreNode, SlotAccess, SlotLease},
@@ -106,7 +107,8 @@ impl Dialer for SidecarDialer {
             dialer.associate(attempt).await.map_err(|error| listener_failed(&error))
         };
         let datagram = within(attempt, opening).await?;
-        Ok(Box::new(SidecarDatagram::new(datagram, lease, access.start)))
+        let takes_names = self.current.name == CoreName::Xray;
+        Ok(Box::new(SidecarDatagram::new(datagram, lease, access.start, takes_names)))
     }
 
     async fn prepare(&self, limit: Duration) -> Result<Prepared, DialError> {
