@@ -56,6 +56,9 @@ struct Driver<'a> {
 /// The outbounds that one start of Xray has: what was put into a slot, by the number of the slot.
 type Known = BTreeMap<usize, u64>;
 
+/// Something for each of some slots.
+type BySlot<T> = Vec<(usize, T)>;
+
 /// What no slot ever holds: its changes are counted from 1 on.
 const NEVER: u64 = 0;
 
@@ -118,20 +121,19 @@ impl Driver<'_> {
             .collect();
         let names: Vec<String> = stale.iter().map(|index| slot_name(*index)).collect();
         self.api.remove(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        stale.iter().for_each(|index| drop(known.remove(index)));
+        known.retain(|index, _| !stale.contains(index));
 
-        let (outbounds, mut refused) = self.outbounds(&plan, known);
-        let tags: Vec<(String, String)> = outbounds.iter().map(|(_, tag, json)| (tag.clone(), json.clone())).collect();
+        let (wanted, mut refused) = self.wanted(&plan, known);
+        let outbounds: Vec<(String, String)> = wanted.iter().map(|(_, outbound)| outbound.clone()).collect();
         // Whatever is interrupted is taken out before it is added again.
-        known.extend(outbounds.iter().map(|(index, ..)| (*index, NEVER)));
-        let added = self.api.add(&tags).await?;
-        for (index, tag, _) in &outbounds {
-            match added.refused.iter().find(|(refused, _)| refused == tag) {
-                Some((_, reason)) => {
-                    known.remove(index);
-                    refused.push((*index, reason.clone()));
-                }
-                None => drop(planned(*index).map(|slot| known.insert(*index, slot.revision))),
+        known.extend(wanted.iter().map(|(index, _)| (*index, NEVER)));
+        let added = self.api.add(&outbounds).await?;
+        for (index, (tag, _)) in &wanted {
+            if let Some((_, reason)) = added.refused.iter().find(|(refused, _)| refused == tag) {
+                known.remove(index);
+                refused.push((*index, reason.clone()));
+            } else if let Some(slot) = planned(*index) {
+                known.insert(*index, slot.revision);
             }
         }
         for (index, reason) in &refused {
@@ -141,20 +143,20 @@ impl Driver<'_> {
         }
         let left_out: Vec<usize> = refused.into_iter().map(|(index, _)| index).collect();
         self.core.slots.publish(&plan.without(&left_out));
-        Ok(!stale.is_empty() || !tags.is_empty())
+        Ok(!stale.is_empty() || !outbounds.is_empty())
     }
 
-    /// The outbounds that Xray lacks, each with its slot and tag; and the slots whose nodes this Xray cannot have, with the reasons.
-    fn outbounds(&self, plan: &SlotPlan, known: &Known) -> (Vec<(usize, String, String)>, Vec<(usize, String)>) {
-        let (mut outbounds, mut refused) = (Vec::new(), Vec::new());
+    /// The outbounds that Xray lacks, each by its slot; and the slots whose nodes this Xray cannot have, with the reasons.
+    fn wanted(&self, plan: &SlotPlan, known: &Known) -> (BySlot<(String, String)>, BySlot<String>) {
+        let (mut wanted, mut refused) = (Vec::new(), Vec::new());
         for (index, slot) in plan.slots.iter().enumerate().filter(|(index, _)| !known.contains_key(index)) {
             let Some(node) = &slot.node else { continue };
             let tag = slot_name(index);
             match outbound::render(&tag, node, &slot.addresses, self.setup.dialect()) {
-                Ok(json) => outbounds.push((index, tag, json)),
+                Ok(json) => wanted.push((index, (tag, json))),
                 Err(reason) => refused.push((index, reason.to_string())),
             }
         }
-        (outbounds, refused)
+        (wanted, refused)
     }
 }
