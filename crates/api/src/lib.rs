@@ -36,18 +36,18 @@ mod v1;
 pub use caller::{Caller, Scope};
 pub use dto::{
     AddQuery, AddReport, AlertEvent, BanDto, BytesDto, CandidateDto, CertificateDto, CodeDto, ConnectionDto,
-    ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CountsEvent, DrainReport, DrainingDto,
-    EndReport, EngineCoreDto, EngineDto, EventData, EventsQuery, ExcludedDto, ExitDto, ExitsPage, ExitsQuery,
-    ExplainDto, ExplainQuery, FeedChangesDto, FeedChangesQuery, FeedHeadDto, FeedLineDto, FeedNodeDto, FeedQuery,
-    FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto, HealthzDto, HistoryBytesDto,
-    HistoryDto, HistoryLatencyDto, HistoryPointDto, HistoryQuery, InstanceDto, JobDto, JobProgress, LiftReport,
-    LiftRequest, LinkDto, ListenerStatusDto, LogLineDto, LogPage, LogQuery, MarkReport, MarkRequest, NodeChange,
-    NodeDto, NodeMarks, NodeProbeDto, NodeProbesDto, NodesEvent, NodesFilter, NodesPage, NodesQuery, ProbeReport,
-    ProbeRequest, ProbedDto, ProxyDto, ProxyQuery, ReadyDto, RejectDto, ReloadReport, RemoveReport, RemoveRequest,
-    RotateReport, SessionDto, SessionsQuery, SiteBanDto, SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage,
-    SiteBansQuery, SiteEvidenceDto, SitesQuery, SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto,
-    SubscriptionDto, TestReport, TestRequest, TrafficDto, TrafficEvent, TroubleDto, UsageDayDto, UsageParameters,
-    UserUsageDto, VersionDto,
+    ConnectionsEnded, ConnectionsFilter, ConnectionsPage, ConnectionsQuery, CoreDto, CoresDto, CountsEvent,
+    DrainReport, DrainingDto, EndReport, EngineCoreDto, EngineDto, EventData, EventsQuery, ExcludedDto, ExitDto,
+    ExitsPage, ExitsQuery, ExplainDto, ExplainQuery, FeedChangesDto, FeedChangesQuery, FeedHeadDto, FeedLineDto,
+    FeedNodeDto, FeedQuery, FeedbackReport, FeedbackRequest, FetchReport, FetchRequest, FetchedDto, HealthDto,
+    HealthzDto, HistoryBytesDto, HistoryDto, HistoryLatencyDto, HistoryPointDto, HistoryQuery, InstanceDto, JobDto,
+    JobProgress, LiftReport, LiftRequest, LinkDto, ListenerStatusDto, LogLineDto, LogPage, LogQuery, MarkReport,
+    MarkRequest, MissingCoreDto, NodeChange, NodeDto, NodeMarks, NodeProbeDto, NodeProbesDto, NodesEvent, NodesFilter,
+    NodesPage, NodesQuery, ProbeReport, ProbeRequest, ProbedDto, ProxyDto, ProxyQuery, ReadyDto, RefusedNodeDto,
+    RejectDto, ReloadReport, RemoveReport, RemoveRequest, RotateReport, SessionDto, SessionsQuery, SiteBanDto,
+    SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto, SitesQuery,
+    SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto,
+    TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
 };
 pub use dto::{AlertDto, AlertTestReport, AlertTroubleDto};
 pub use dto::{
