@@ -36,8 +36,9 @@ impl Collector for ClashCollector {
             let labels = [("core", core.name.as_str())];
             ConstGauge::new(i64::from(core.state == "up")).encode(family.encode_family(&labels)?)?;
         }
-        let help = "Memory of the Clash core";
-        let mut family = encoder.encode_descriptor("hezar_clash_core_memory_bytes", help, None, MetricType::Gauge)?;
+        let help = "Memory of the Clash core in RAM";
+        let mut family =
+            encoder.encode_descriptor("hezar_clash_core_resident_memory_bytes", help, None, MetricType::Gauge)?;
         for core in &status.cores {
             let labels = [("core", core.name.as_str())];
             ConstGauge::new(core.memory as f64).encode(family.encode_family(&labels)?)?;
