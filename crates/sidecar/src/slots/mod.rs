@@ -5,6 +5,7 @@
 
 mod lease;
 mod plan;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The table of slots: who has which, and what the core knows of it.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use hezar_core::{NodeId, NodeSpec};
 use hezar_engine::{BuildError, Cause};
@@ -9,9 +9,13 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use uuid::Uuid;
 
-use super::{Addresses, CoreNode, NodeKey, PlannedSlot, SlotLease, SlotPlan, lease::SlotAccess, slot_name};
+use super::{
+    Addresses, CoreNode, PlannedSlot, SlotLease, SlotPlan,
+    lease::SlotAccess,
+    slot_name,
+    state::{Serving, Slot, State},
+};
 
 /// The most refused nodes that are remembered.
 const MOST_REFUSED: usize = 10_000;
@@ -31,52 +35,6 @@ pub(crate) struct SlotTable {
     turns: watch::Sender<u64>,
     /// Told when the core has to be told something.
     work: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    first_block: usize,
-    slots: Vec<Slot>,
-    blocks: Vec<usize>,
-    by_node: HashMap<NodeKey, usize>,
-    free: Vec<usize>,
-    /// Where the search for a slot to take over goes on.
-    hand: usize,
-    core: Core,
-    refused: HashMap<NodeKey, Arc<str>>,
-    /// How many refused nodes there were.
-    refusals: u64,
-    last_use: Instant,
-    is_dirty: bool,
-}
-
-#[derive(Debug)]
-enum Core {
-    /// Nobody needs it.
-    Idle,
-    /// It is needed and does not serve, since when.
-    Down(Instant),
-    /// Its start with this number serves; the listener of each block.
-    Up { start: u64, listeners: Vec<SocketAddr> },
-}
-
-#[derive(Debug)]
-struct Slot {
-    user: Uuid,
-    node: Option<Arc<CoreNode>>,
-    entries: Arc<[String]>,
-    addresses: Addresses,
-    /// The revision that the core knows; the node can be dialled when it is the present one.
-    known: u64,
-    revision: u64,
-    /// Whether the core has taken the node before.
-    is_proven: bool,
-    /// Leases.
-    uses: usize,
-    /// Whether it was used since the hand has passed it.
-    was_used: bool,
-    /// Why the core refuses the node; it is then taken away when the last lease has ended.
-    refused: Option<Arc<str>>,
 }
 
 /// What a core knows of a slot.
@@ -110,22 +68,8 @@ pub(crate) struct SlotCounts {
 impl SlotTable {
     /// An empty table of at most `most` slots. `first_block` of them are made at first, and as many again as there are when they do not suffice.
     pub(crate) fn new(first_block: usize, most: usize, render: Render) -> Arc<Self> {
-        let now = Instant::now();
-        let state = State {
-            first_block: first_block.max(1),
-            slots: Vec::new(),
-            blocks: Vec::new(),
-            by_node: HashMap::new(),
-            free: Vec::new(),
-            hand: 0,
-            core: Core::Idle,
-            refused: HashMap::new(),
-            refusals: 0,
-            last_use: now,
-            is_dirty: false,
-        };
         let (turns, work) = (watch::Sender::new(0), Notify::new());
-        Arc::new(Self { state: Mutex::new(state), render, most, turns, work })
+        Arc::new(Self { state: Mutex::new(State::new(first_block)), render, most, turns, work })
     }
 
     /// A slot for a node: its own, a free one, or the one that was not used for the longest.
@@ -146,7 +90,7 @@ impl SlotTable {
         if is_new {
             let rendered = (self.render)(&slot_name(index), &node.spec);
             let Ok(entries) = rendered else {
-                state.free.push(index);
+                state.clear(index);
                 return Err(Cause::CoreRefused("it cannot be written for the core".into()));
             };
             state.by_node.insert(node.key(), index);
@@ -163,9 +107,9 @@ impl SlotTable {
                 slot.revision += 1;
             }
         }
-        let is_idle = matches!(state.core, Core::Idle);
+        let is_idle = matches!(state.core, Serving::Idle);
         if is_idle {
-            state.core = Core::Down(Instant::now());
+            state.core = Serving::Down(Instant::now());
         }
         if has_moved || is_idle {
             state.is_dirty = true;
@@ -186,9 +130,9 @@ impl SlotTable {
             return Err(Cause::CoreRefused((&**reason).into()));
         }
         let (start, listeners) = match &state.core {
-            Core::Idle => return Ok(SlotState::Waiting),
-            Core::Down(since) => return Ok(SlotState::Down(*since)),
-            Core::Up { start, listeners } => (*start, listeners),
+            Serving::Idle => return Ok(SlotState::Waiting),
+            Serving::Down(since) => return Ok(SlotState::Down(*since)),
+            Serving::Up { start, listeners } => (*start, listeners),
         };
         let listener = state.block_of(index).and_then(|block| listeners.get(block));
         Ok(match listener.filter(|_| slot.known == slot.revision) {
@@ -208,7 +152,7 @@ impl SlotTable {
     }
 
     pub(super) fn is_current(&self, wanted: u64) -> bool {
-        matches!(self.state.lock().core, Core::Up { start, .. } if start == wanted)
+        matches!(self.state.lock().core, Serving::Up { start, .. } if start == wanted)
     }
 
     pub(super) fn turns(&self) -> watch::Receiver<u64> {
@@ -255,13 +199,13 @@ impl SlotTable {
 
     /// The core serves: its start with this number has these listeners, one for each block.
     pub(crate) fn set_up(&self, start: u64, listeners: Vec<SocketAddr>) {
-        self.state.lock().core = Core::Up { start, listeners };
+        self.state.lock().core = Serving::Up { start, listeners };
         self.turn();
     }
 
     /// The core that serves has further listeners.
     pub(crate) fn set_listeners(&self, now: Vec<SocketAddr>) {
-        if let Core::Up { listeners, .. } = &mut self.state.lock().core {
+        if let Serving::Up { listeners, .. } = &mut self.state.lock().core {
             *listeners = now;
         }
     }
@@ -282,8 +226,8 @@ impl SlotTable {
     /// The core does not serve: it has to be told everything again.
     pub(crate) fn set_down(&self) {
         let mut state = self.state.lock();
-        if !matches!(state.core, Core::Down(_)) {
-            state.core = Core::Down(Instant::now());
+        if !matches!(state.core, Serving::Down(_)) {
+            state.core = Serving::Down(Instant::now());
         }
         state.forget_known();
         drop(state);
@@ -295,11 +239,11 @@ impl SlotTable {
         let mut state = self.state.lock();
         state.forget_known();
         if state.slots.iter().any(|slot| slot.uses > 0) {
-            state.core = Core::Down(Instant::now());
+            state.core = Serving::Down(Instant::now());
             state.is_dirty = true;
             self.work.notify_one();
         } else {
-            state.core = Core::Idle;
+            state.core = Serving::Idle;
         }
         drop(state);
         self.turn();
@@ -350,8 +294,8 @@ impl SlotTable {
     pub(crate) fn counts(&self) -> SlotCounts {
         let state = self.state.lock();
         SlotCounts {
-            is_up: matches!(state.core, Core::Up { .. }),
-            is_idle: matches!(state.core, Core::Idle),
+            is_up: matches!(state.core, Serving::Up { .. }),
+            is_idle: matches!(state.core, Serving::Idle),
             slots: state.slots.len(),
             nodes: state.by_node.len(),
             in_use: state.slots.iter().filter(|slot| slot.uses > 0).count(),
@@ -361,90 +305,5 @@ impl SlotTable {
 
     fn turn(&self) {
         self.turns.send_modify(|turn| *turn += 1);
-    }
-}
-
-impl State {
-    /// A slot that nobody has any more.
-    fn take_slot(&mut self, most: usize) -> Option<usize> {
-        if let Some(index) = self.free.pop() {
-            return Some(index);
-        }
-        if self.slots.len() < most {
-            self.add_block(most);
-            return self.free.pop();
-        }
-        // Two rounds: the first one may find every slot used since the last time.
-        for _ in 0..2 * self.slots.len() {
-            let index = self.hand;
-            self.hand = (self.hand + 1) % self.slots.len();
-            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.uses == 0) else { continue };
-            if std::mem::take(&mut slot.was_used) {
-                continue;
-            }
-            if let Some(node) = slot.node.take() {
-                self.by_node.remove(&node.key());
-            }
-            return Some(index);
-        }
-        None
-    }
-
-    /// As many slots again as there are.
-    fn add_block(&mut self, most: usize) {
-        let first = self.slots.len();
-        let size = first.max(self.first_block).min(most - first);
-        let empty = || Slot {
-            user: Uuid::new_v4(),
-            node: None,
-            entries: Arc::default(),
-            addresses: Arc::default(),
-            known: 0,
-            revision: 0,
-            is_proven: false,
-            uses: 0,
-            was_used: false,
-            refused: None,
-        };
-        self.slots.extend(std::iter::repeat_with(empty).take(size));
-        self.blocks.push(size);
-        self.free.extend((first..first + size).rev());
-    }
-
-    /// The core has to be told everything again.
-    fn forget_known(&mut self) {
-        for slot in &mut self.slots {
-            slot.known = 0;
-        }
-    }
-
-    fn block_of(&self, index: usize) -> Option<usize> {
-        let mut end = 0;
-        self.blocks.iter().position(|size| {
-            end += size;
-            index < end
-        })
-    }
-
-    fn put(&mut self, index: usize, node: Arc<CoreNode>, entries: Arc<[String]>) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.node = Some(node);
-            slot.entries = entries;
-            slot.is_proven = false;
-            slot.refused = None;
-        }
-    }
-
-    /// Takes the node out of a slot.
-    fn clear(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.entries = Arc::default();
-        slot.revision += 1;
-        if let Some(node) = slot.node.take()
-            && self.by_node.get(&node.key()) == Some(&index)
-        {
-            self.by_node.remove(&node.key());
-        }
-        self.free.push(index);
     }
 }
