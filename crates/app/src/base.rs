@@ -6,14 +6,16 @@ use anyhow::Context;
 use hezar_core::Role;
 use hezar_engine::{Clock, Engine, NativeEngine, NativeEngineConfig};
 use hezar_pool::{Pool, Watch};
-use hezar_store::{DashboardRow, ReleasableStore, SessionRow, SourceRow, Store, TokenRow, create_private_folder};
+use hezar_store::{
+    DashboardRow, ReleasableStore, SessionRow, SourceRow, Store, StoreError, TokenRow, create_private_folder,
+};
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::{
     annotations::Annotations,
     bans::Bans,
-    cluster::{self, DatabaseClock, follow::FollowStart},
+    cluster::{self, OpenedCopy, follow::FollowStart},
     config::{Config, ConfigReader, MANUAL_PRIVATE, StoredObject},
     convert,
     cores::Cores,
@@ -45,6 +47,8 @@ pub(crate) struct Base {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) pool: Arc<Nodes>,
     pub(crate) store: Arc<dyn Store>,
+    /// What the instance begins with: the store, or the copy of one that cannot be reached.
+    pub(crate) contents: Arc<dyn Store>,
     /// The same store, as it is released for a successor.
     pub(crate) releasable: Arc<ReleasableStore>,
     pub(crate) registry: Registry,
@@ -75,23 +79,32 @@ impl Base {
     /// Opens the store that a configuration names, adds the objects in it to the configuration, and fills the pool. Objects
     /// that do not go together with the configuration are left out, each with a warning.
     pub(crate) async fn open(config: Config, reader: &ConfigReader) -> anyhow::Result<Self> {
-        let files = rlimit::raise_open_file_limit();
         create_data_folder(&config.data)?;
-        let releasable = Arc::new(ReleasableStore::open(&config.store, &config.data).await?);
+        let store = Arc::new(ReleasableStore::open(&config.store, &config.data).await?);
+        Self::fill(config, reader, OpenedStore { store, copy: None }).await
+    }
+
+    /// The same for an instance: when the database that instances share is away, it begins with its copy on this machine.
+    pub(crate) async fn open_or_copy(config: Config, reader: &ConfigReader) -> anyhow::Result<Self> {
+        create_data_folder(&config.data)?;
+        let store = OpenedStore::open(&config).await?;
+        Self::fill(config, reader, store).await
+    }
+
+    async fn fill(config: Config, reader: &ConfigReader, opened: OpenedStore) -> anyhow::Result<Self> {
+        let files = rlimit::raise_open_file_limit();
+        let OpenedStore { store: releasable, copy } = opened;
         let store: Arc<dyn Store> = Arc::clone(&releasable) as Arc<dyn Store>;
         let (clock, follow) = match store.shared() {
             Some(shared) => {
                 shared.identify(cluster::identity(&config));
-                let database_clock = DatabaseClock::default();
-                let clock = database_clock.clock();
-                database_clock.learn(&*shared, clock).await?;
-                // Before anything is read: what changes meanwhile is seen again.
-                let position = Some(shared.position().await?);
-                (database_clock.clock(), Some(FollowStart { position, database_clock }))
+                let start = FollowStart::find(&*shared, copy.as_ref().map(|copy| copy.written)).await?;
+                (start.database_clock.clock(), Some(start))
             }
             None => (Clock::start(), None),
         };
-        let (objects, tokens) = objects::from_store(store.load_control().await?);
+        let contents = copy.map_or_else(|| Arc::clone(&store), |copy| copy.contents);
+        let (objects, tokens) = objects::from_store(contents.load_control().await?);
         let config = reader.parse(config.text.expose(), &objects, &|_| true)?;
         for problem in &config.left_out {
             tracing::warn!("an object of the store is left out: {problem}");
@@ -99,7 +112,7 @@ impl Base {
         let pool = Arc::new(Pool::new(convert::rules(&config)));
         let geo = Arc::new(GeoLookup::new(GeoDatabases::open(&config.geo)?, &pool));
         let (parts, mut received) = mpsc::channel(2);
-        let reader = Arc::clone(&store);
+        let reader = Arc::clone(&contents);
         let reading = tokio::spawn(async move { reader.load_in_parts(parts).await });
         let first = received.recv().await.unwrap_or_default();
         let mut sources = first.sources;
@@ -148,6 +161,7 @@ impl Base {
             engine,
             pool,
             store,
+            contents,
             releasable,
             loaded,
             bans,
@@ -168,6 +182,30 @@ impl Base {
     pub(crate) fn probe_share(&self) -> usize {
         let share = usize::try_from(self.files.saturating_sub(SPARE_FILES) / 4).unwrap_or(usize::MAX);
         share.clamp(16, 2000)
+    }
+}
+
+/// A store, and what stands for it while it cannot be reached.
+struct OpenedStore {
+    store: Arc<ReleasableStore>,
+    copy: Option<OpenedCopy>,
+}
+
+impl OpenedStore {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        let error = match ReleasableStore::open(&config.store, &config.data).await {
+            Ok(store) => return Ok(Self { store: Arc::new(store), copy: None }),
+            Err(error) => error,
+        };
+        let is_away = matches!(error, StoreError::Unreachable { .. } | StoreError::Slow { .. });
+        let copy = if is_away { OpenedCopy::open(&config.data).await? } else { None };
+        let Some(copy) = copy else { return Err(error.into()) };
+        tracing::error!(
+            %error, code = error.code(), copy_of = copy.written.0,
+            "the store that instances share is away: this one begins with its copy on this machine, and catches up later"
+        );
+        let store = Arc::new(ReleasableStore::open_later(&config.store, &config.data)?);
+        Ok(Self { store, copy: Some(copy) })
     }
 }
 

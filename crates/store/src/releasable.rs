@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use crate::{
-    Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
+    Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, Postgres,
     SharedStore, SnapshotFile, SnapshotStatus, Store, StoreDescription, StoreError, StoreSettings, UsageQuery,
     UsageRow, open_configured, restore,
 };
@@ -35,13 +35,24 @@ impl ReleasableStore {
     /// # Errors
     /// Those of [`open_configured`].
     pub async fn open(settings: &StoreSettings, folder: &Path) -> Result<Self, StoreError> {
-        let store = open_configured(settings, folder, Access::Exclusive).await?;
-        Ok(Self {
+        Ok(Self::with(open_configured(settings, folder, Access::Exclusive).await?, settings, folder))
+    }
+
+    /// A store in PostgreSQL whose server cannot be reached now; it connects when it can.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what is wrong with the settings.
+    pub fn open_later(settings: &StoreSettings, folder: &Path) -> Result<Self, StoreError> {
+        Ok(Self::with(Arc::new(Postgres::open_later(settings, Access::Exclusive)?), settings, folder))
+    }
+
+    fn with(store: Arc<dyn Store>, settings: &StoreSettings, folder: &Path) -> Self {
+        Self {
             settings: settings.clone(),
             folder: folder.to_owned(),
             open: RwLock::new(Some(store)),
             resting: RwLock::default(),
-        })
+        }
     }
 
     /// Keeps a copy from which [`ReleasableStore::take_back`] can go back to this program's schema.

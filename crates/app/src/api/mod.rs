@@ -255,7 +255,11 @@ impl LivePort for ApiBackend {
             return ReadyDto { ready: false, reason: Some(reason) };
         }
         if self.pool.snapshot().counts().routable() > 0 {
-            return ReadyDto { ready: true, reason: None };
+            let from_copy = |written| {
+                let age = self.clock.wall().since(written).as_secs();
+                format!("the shared store is away: this instance serves from its copy of {age} s ago")
+            };
+            return ReadyDto { ready: true, reason: self.membership.copy_of().map(from_copy) };
         }
         let line = self.diagnosis.line.read().clone();
         let reason = line.map_or_else(|| "no node carries traffic".to_owned(), |line| line.to_string());

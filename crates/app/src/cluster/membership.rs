@@ -99,6 +99,8 @@ pub(crate) struct Membership {
     facts: OnceLock<FactSource>,
     lag_ms: AtomicU64,
     failed_beats: AtomicU64,
+    /// Of when the copy is that this instance serves from; 0 when it serves from what the shared store says.
+    copy_of: AtomicU64,
 }
 
 impl Membership {
@@ -122,6 +124,7 @@ impl Membership {
             facts: OnceLock::new(),
             lag_ms: AtomicU64::new(NO_LAG),
             failed_beats: AtomicU64::new(0),
+            copy_of: AtomicU64::new(0),
         }
     }
 
@@ -169,6 +172,16 @@ impl Membership {
     pub(crate) fn set_lag(&self, lag: Option<Duration>) {
         let lag = lag.map_or(NO_LAG, |lag| u64::try_from(lag.as_millis()).unwrap_or(NO_LAG - 1));
         self.lag_ms.store(lag, Relaxed);
+    }
+
+    /// Notes of when the copy is that this instance serves from, since the shared store is away; `None` when it is not.
+    pub(crate) fn set_copy_of(&self, written: Option<Timestamp>) {
+        self.copy_of.store(written.map_or(0, |written| written.0), Relaxed);
+    }
+
+    /// Of when the copy is that this instance serves from, if it does.
+    pub(crate) fn copy_of(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.copy_of.load(Relaxed))).filter(|written| written.0 > 0)
     }
 
     fn lag(&self) -> Option<Duration> {

@@ -2,6 +2,7 @@
 
 mod database_clock;
 pub(crate) mod follow;
+mod local_copy;
 mod membership;
 mod metrics;
 mod own;
@@ -10,6 +11,7 @@ mod roster;
 mod tests;
 
 pub(crate) use database_clock::DatabaseClock;
+pub(crate) use local_copy::{LocalCopy, OpenedCopy};
 pub(crate) use membership::{DrainError, KnownMember, Membership, OwnFacts};
 pub(crate) use metrics::register;
 pub(crate) use own::identity;

@@ -84,7 +84,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
             inherited.append(sockets);
             Arc::new(predecessor)
         });
-        let base = Base::open(config, &reader).await;
+        let base = Base::open_or_copy(config, &reader).await;
         let mut base = told(predecessor.as_deref(), base).await?;
         if idle && base.config.sources.is_empty() && base.pool.snapshot().counts().total() == 0 {
             if global.places.file.is_none() {

@@ -11,7 +11,7 @@ use hezar_core::{LatencyBuckets, Timestamp};
 use hezar_engine::Clock;
 use hezar_gateway::Metrics;
 use hezar_pool::Counts;
-use hezar_store::{Change, HistoryRow, HistorySample, HistoryStep, NodeSums, Store, Writer};
+use hezar_store::{Change, HistoryRow, HistorySample, HistoryStep, NodeSums, Retry, Store, StoreError, Writer};
 use tokio::{sync::Mutex, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -68,11 +68,11 @@ struct GrowingRows([HistoryRow; 2]);
 
 impl GrowingRows {
     /// The rows of this moment as the store has them, so that a restart continues them.
-    async fn resume(store: &dyn Store, now: Timestamp) -> anyhow::Result<Self> {
+    async fn resume(store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
         let mut rows = HistoryStep::ALL.map(|step| empty(step, now));
         for row in &mut rows {
             let known = store.own_history(row.step, row.at, row.at.after(row.step.length())).await;
-            if let Some(known) = known.context("the history cannot be read")?.into_iter().next() {
+            if let Some(known) = known?.into_iter().next() {
                 *row = known;
             }
         }
@@ -143,7 +143,15 @@ impl HistoryRecorder {
         let mut progress = self.progress.lock().await;
         let now = self.clock.now();
         if progress.rows.is_none() {
-            progress.rows = Some(GrowingRows::resume(&*self.store, now).await?);
+            match GrowingRows::resume(&*self.store, now).await {
+                Ok(rows) => progress.rows = Some(rows),
+                Err(error) if error.retry() == Retry::Soon => {
+                    // The counters go on: what they counted is in the first sample afterwards.
+                    tracing::debug!(%error, "the history waits until the store can be read");
+                    return Ok(());
+                }
+                Err(error) => return Err(error).context("the history cannot be read"),
+            }
         }
         let counters = Counters::read(&self.metrics);
         let sample = counters.since(&progress.last, self.pool.snapshot().counts());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hezar_core::Role;
 use hezar_store::Writer;
 
 use super::{
@@ -11,7 +12,10 @@ use super::{
 };
 use crate::{
     base::Base,
-    cluster::follow::{FollowParts, Follower},
+    cluster::{
+        LocalCopy,
+        follow::{FollowParts, Follower},
+    },
     history::HistoryRecorder,
     logs,
     store_sync::{site_bans::SiteBanSync, snapshots},
@@ -108,6 +112,16 @@ pub(super) fn start_following(tasks: &mut Supervisor, parts: &InstanceParts, sto
         runtime: Arc::clone(&parts.runtime),
         tokens: Arc::clone(&parts.tokens),
     };
+    if parts.membership.roles().has(Role::Gateway) {
+        let copy = LocalCopy::new(base.config.data.clone(), Arc::clone(&parts.store), Arc::clone(&parts.pool));
+        tasks.restarting(
+            "local copy",
+            pausing(&tasks.stop().clone(), &parts.pause, Arc::new(copy), |copy, stop| async move {
+                copy.run(&stop).await;
+                Ok(())
+            }),
+        );
+    }
     let follower = Arc::new(Follower::new(followed, start, &mut base.registry));
     tasks.restarting(
         "changes",

@@ -29,13 +29,13 @@ const PORTION: usize = 16_384;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The changes that write a node whole, with who lists it.
-fn put(node: &Node<Payload>) -> Vec<Change> {
+pub(crate) fn put(node: &Node<Payload>) -> Vec<Change> {
     let sources = node.sources().into_iter().map(|listing| listing.source).collect();
     vec![Change::PutNode(row(node)), Change::ListNode { id: node.id(), sources }]
 }
 
 /// What the store keeps of a node.
-pub(super) fn row(node: &Node<Payload>) -> NodeRow {
+pub(crate) fn row(node: &Node<Payload>) -> NodeRow {
     NodeRow {
         id: node.id(),
         uri: to_link(node.spec(), &Label::default()).into(),

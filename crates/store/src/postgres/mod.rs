@@ -26,7 +26,10 @@ use async_trait::async_trait;
 use hezar_core::{Timestamp, UtcDay};
 use parking_lot::RwLock;
 use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgPoolOptions};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{OnceCell, mpsc},
+    time::timeout,
+};
 
 use crate::{
     Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
@@ -50,6 +53,8 @@ pub struct Postgres {
     server: Arc<Server>,
     access: Access,
     pool: PgPool,
+    /// Set when the schema was seen to.
+    prepared: Arc<OnceCell<()>>,
     identity: Arc<RwLock<StoreIdentity>>,
 }
 
@@ -59,11 +64,20 @@ impl Postgres {
     /// # Errors
     /// [`StoreError`]: what is wrong with the settings, the server or the database, and what to do.
     pub async fn open(settings: &StoreSettings, access: Access) -> Result<Self, StoreError> {
+        let store = Self::open_later(settings, access)?;
+        store.prepared().await?;
+        Ok(store)
+    }
+
+    /// A store whose server need not be reached yet: it connects, and brings the schema up to date, when it is first used.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what is wrong with the settings.
+    pub fn open_later(settings: &StoreSettings, access: Access) -> Result<Self, StoreError> {
         if settings.memory {
             return Err(StoreError::FileOnly { what: "store.memory = true", instead: "set it to false" });
         }
         let server = Arc::new(Server::of(settings)?);
-        prepare(&server, access).await?;
         let connections = u32::try_from(settings.connections).unwrap_or(u32::MAX);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
@@ -72,7 +86,12 @@ impl Postgres {
             // A balancer or a fail-over behind the address takes effect for all connections in the end.
             .max_lifetime(Duration::from_secs(1800))
             .connect_lazy_with(server.options.clone());
-        Ok(Self { server, access, pool, identity: Arc::default() })
+        Ok(Self { server, access, pool, prepared: Arc::default(), identity: Arc::default() })
+    }
+
+    /// Sees to the schema once.
+    async fn prepared(&self) -> Result<(), StoreError> {
+        self.prepared.get_or_try_init(|| prepare(&self.server, self.access)).await.copied()
     }
 
     fn identity(&self) -> StoreIdentity {
@@ -80,6 +99,7 @@ impl Postgres {
     }
 
     async fn begin(&self, purpose: Purpose) -> Result<Transaction, StoreError> {
+        self.prepared().await?;
         Transaction::begin(&self.pool, &self.server, purpose).await
     }
 

@@ -21,6 +21,7 @@ impl Follower {
         // What this process has changed is in the store first, or it would be taken for removed.
         let flush = async { (self.node_sync.write_all().await.is_ok(), self.writer.flush().await.is_ok()) };
         let _ = timeout(FLUSH, flush).await;
+        self.database_clock.learn(&*self.shared, self.clock).await?;
         let position = self.shared.position().await?;
         let (parts, received) = mpsc::channel(2);
         let (loaded, taken) = tokio::join!(self.shared.load_in_parts(parts), self.take_parts(received));
@@ -31,6 +32,7 @@ impl Follower {
         let pool = Arc::clone(&self.nodes.pool);
         let _ = spawn_blocking(move || pool.adopt_removals(&gone)).await;
         self.adopt_usage(usage, self.clock.now()).await;
+        self.membership.set_copy_of(None);
         Ok((position, count))
     }
 

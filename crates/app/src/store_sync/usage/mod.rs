@@ -52,7 +52,21 @@ impl UsageSync {
     /// # Errors
     /// The store cannot be read.
     pub(crate) async fn open(usage: Arc<Usage>, store: Arc<dyn Store>, clock: Clock) -> Result<Self, StoreError> {
-        let rows = store.usage_totals().await?;
+        let contents = Arc::clone(&store);
+        Self::open_with(usage, store, &*contents, clock).await
+    }
+
+    /// Takes in what `contents` holds, for a store that has the same and cannot be read now.
+    ///
+    /// # Errors
+    /// The contents cannot be read.
+    pub(crate) async fn open_with(
+        usage: Arc<Usage>,
+        store: Arc<dyn Store>,
+        contents: &dyn Store,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let rows = contents.usage_totals().await?;
         usage.restore(rows.into_iter().map(|UsageRow { user, day, up, down }| {
             let bytes = UsedBytes { up, down };
             UserDay { user, day, bytes }
