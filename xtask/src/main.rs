@@ -90,6 +90,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// A sweep of 2,000 mostly mute nodes by the PROBE core, beside mihomo's own health check; about 4 minutes.
+    CoreSweep {
+        /// What the program `core_sweep` takes; --help lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Ten takeovers in a row at 200 requests a second and 300 open tunnels, and upgrades to a broken program; about 3 minutes.
     Takeover {
         /// What the program `takeover` takes; --help lists it.
@@ -165,6 +171,7 @@ fn run() -> anyhow::Result<()> {
         Command::Cluster { arguments } => load::run(&root, "cluster", &arguments),
         Command::Crowd { arguments } => load::run(&root, "crowd", &arguments),
         Command::Sidecar { arguments } => load::run(&root, "sidecar", &arguments),
+        Command::CoreSweep { arguments } => load::run(&root, "core_sweep", &arguments),
         Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),
         Command::BenchPeers { options } => measure::peers(&root, &options),
         Command::Soak { minutes } => measure::soak(&root, minutes),

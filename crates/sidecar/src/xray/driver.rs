@@ -121,7 +121,9 @@ impl Driver<'_> {
             .collect();
         let names: Vec<String> = stale.iter().map(|index| slot_name(*index)).collect();
         self.api.remove(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        known.retain(|index, _| !stale.contains(index));
+        for index in &stale {
+            known.remove(index);
+        }
 
         let (wanted, mut refused) = self.wanted(&plan, known);
         let outbounds: Vec<(String, String)> = wanted.iter().map(|(_, outbound)| outbound.clone()).collect();
