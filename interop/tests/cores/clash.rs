@@ -62,7 +62,7 @@ impl Cores {
             mihomo.display()
         );
         fs::write(folder.path().join("hezar.toml"), config).unwrap();
-        let mut hezar = Running::start(&program, &["--config", "hezar.toml", "run"], folder.path());
+        let mut hezar = Running::start(&program, &["--config", "hezar.toml", "--data", "data", "run"], folder.path());
         hezar.accepts(api);
         Some(Self { proxy, api, probe, gateway, folder, hezar, world, runtime })
     }
@@ -96,7 +96,7 @@ impl Cores {
 
     /// The process of a core.
     fn pid(&self, home: &str) -> Option<Pid> {
-        let homes = fs::read_dir(self.folder.path().join("hezar-data/cores")).ok()?;
+        let homes = fs::read_dir(self.folder.path().join("data/cores")).ok()?;
         let home = homes.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with(home))?.path();
         let processes = fs::read_dir("/proc").ok()?.flatten();
         let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -140,7 +140,7 @@ fn mostly_dead() -> Vec<Fault> {
 
 #[test]
 fn the_dead_are_found_and_the_pool_of_the_core_has_exactly_the_healthy_ones() {
-    let Some(cores) = Cores::start(&mostly_dead(), "[health]\n") else { return };
+    let Some(cores) = Cores::start(&mostly_dead(), "") else { return };
     let (origin, direct) = counting_origin();
     let begun = Instant::now();
     eventually("every node is judged", || (cores.count("new") == 0).then_some(()));
@@ -254,13 +254,13 @@ fn cores_come_back_when_they_are_killed_and_end_with_the_program() {
     });
     // The homes of the dead process are removed by the next one.
     let (program, _) = programs("cores", ["mihomo"]).unwrap();
-    cores.hezar = Running::start(&program, &["--config", "hezar.toml", "run"], cores.folder.path());
+    cores.hezar = Running::start(&program, &["--config", "hezar.toml", "--data", "data", "run"], cores.folder.path());
     cores.hezar.accepts(cores.api);
     eventually("requests are served by the next one", || {
         let is_up = TcpStream::connect_timeout(&cores.proxy, Duration::from_secs(1)).is_ok();
         (is_up && cores.get(&format!("http://{DEMO_HOST}/")).status == 200).then_some(())
     });
-    assert_eq!(fs::read_dir(cores.folder.path().join("hezar-data/cores")).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(cores.folder.path().join("data/cores")).unwrap().count(), 2);
 }
 
 #[test]
