@@ -74,6 +74,8 @@ pub(crate) struct Runner {
     /// Which nodes are in the schedule; others only while somebody waits for their probe.
     owned: Ownership,
     ownership: watch::Receiver<Ownership>,
+    /// Whether the control URLs have been asked.
+    knows_controls: bool,
     bucket: TokenBucket,
     guard: Guard,
     tasks: JoinSet<TaskResult>,
@@ -114,6 +116,7 @@ impl Runner {
             schedule: Schedule::new(intervals),
             owned,
             ownership,
+            knows_controls: false,
             bucket: TokenBucket::new(config.per_second, now),
             guard: Guard::new(guard, context.controls.possible()),
             tasks: JoinSet::new(),
@@ -134,10 +137,7 @@ impl Runner {
         let mut demands = context.demanded.lock().await;
         let watch = self.context.pool.watch_states();
         self.fill();
-        if self.context.controls.possible() {
-            // What answers directly in good times is worth asking in bad ones.
-            self.start_control_check();
-        }
+        self.learn_controls();
         loop {
             self.absorb(&watch);
             self.follow_ownership();

@@ -24,6 +24,7 @@ impl Runner {
             return;
         }
         self.owned = self.ownership.borrow_and_update().clone();
+        self.learn_controls();
         let (snapshot, now) = (self.context.pool.snapshot(), self.now());
         for node in snapshot.nodes().filter(|node| node.is_probed()) {
             match (self.owned.owns_node(node), self.schedule.contains(node.id())) {
@@ -34,6 +35,15 @@ impl Runner {
         }
         self.context.metrics.scheduled.set(super::as_gauge(self.schedule.len()));
         tracing::debug!(nodes = self.schedule.len(), "the nodes of this prober are other ones now");
+    }
+
+    /// Asks the control URLs once, as soon as there may be anything to probe: what answers directly in good times is worth asking in bad
+    /// ones.
+    pub(super) fn learn_controls(&mut self) {
+        let is_idle = self.owned == Ownership::nothing();
+        if !is_idle && self.context.controls.possible() && !std::mem::replace(&mut self.knows_controls, true) {
+            self.start_control_check();
+        }
     }
 
     /// Whether a node's probe runs, or somebody waits for it.
