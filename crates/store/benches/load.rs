@@ -1,4 +1,4 @@
-//! Reading, writing and keeping 100,000 nodes that two sources list.
+//! Reading, writing and keeping 100,000 nodes that two sources list, in each kind of store.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot set up has nothing to measure")]
 
@@ -10,7 +10,8 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use hezar_core::{NodeId, Record, Secret, State, Timestamp};
-use hezar_store::{Access, Change, NodeRow, Sqlite, Store, StoreSettings, open_configured};
+use hezar_store::{Access, Change, NodeRow, Store, StoreSettings, open, open_configured};
+use tokio::runtime::Runtime;
 
 const NODES: u128 = 100_000;
 
@@ -47,14 +48,32 @@ fn changes() -> Vec<Change> {
 fn bench(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let store = runtime.block_on(Sqlite::open(&directory.path().join("hezar.db"), Access::Exclusive)).unwrap();
     let changes = changes();
-    let mut group = criterion.benchmark_group("store");
+    let postgres = hezar_lab::postgres::empty_database("the benchmark of the store").unwrap();
+    let places = [("sqlite", Some("sqlite:hezar.db".to_owned())), ("postgresql", postgres)];
+    for (name, url) in places.into_iter().filter_map(|(name, url)| Some((name, url?))) {
+        let store = runtime.block_on(open(&url, directory.path(), Access::Exclusive)).unwrap();
+        reads_and_writes(criterion, &runtime, name, &*store, &changes);
+        runtime.block_on(store.close());
+    }
+    snapshots(criterion, &changes);
+}
+
+/// Everything at once, and what probes write: the records of 1,000 nodes.
+fn reads_and_writes(criterion: &mut Criterion, runtime: &Runtime, name: &str, store: &dyn Store, changes: &[Change]) {
+    let record = |change: &Change| match change {
+        Change::PutNode(row) => Some(Change::PutRecord(row.id, row.record.clone())),
+        _ => None,
+    };
+    let records: Vec<Change> = changes.iter().filter_map(record).step_by(100).collect();
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
-    group.bench_function("write 100k", |b| b.iter(|| runtime.block_on(store.write(&changes)).unwrap()));
+    group.bench_function("write 100k", |b| b.iter(|| runtime.block_on(store.write(changes)).unwrap()));
+    group.bench_function("write 1k records", |b| b.iter(|| runtime.block_on(store.write(&records)).unwrap()));
     group.bench_function("load 100k", |b| b.iter(|| black_box(runtime.block_on(store.load()).unwrap())));
     group.finish();
-    snapshots(criterion, &changes);
+    let about = runtime.block_on(store.describe()).unwrap();
+    println!("{name}: {} on the disk: {} MiB", about.database, about.bytes >> 20);
 }
 
 /// Snapshots of a database in memory; prints what they cost a writer beside them.

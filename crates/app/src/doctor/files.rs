@@ -8,6 +8,7 @@ use std::{
 
 use hezar_core::Secret;
 use hezar_sidecar::{CoreChoice, CoreName};
+use hezar_store::{Access, StoreError};
 
 use super::{Finding, listen_addresses};
 use crate::{
@@ -76,6 +77,9 @@ fn token(file: &Path, configured: bool) -> Finding {
 
 async fn store(config: &Config, runs: bool) -> Finding {
     const CHECK: &str = "store";
+    if config.store.url.is_shared() {
+        return server(config).await;
+    }
     if runs {
         return Finding::skip(CHECK, "the running instance has it open");
     }
@@ -100,6 +104,27 @@ async fn store(config: &Config, runs: bool) -> Finding {
             format!("{}: {error}", file.display()),
             "hezar restore FILE puts a backup in its place",
         ),
+    }
+}
+
+/// A store in PostgreSQL: whether the server lets this program in, and what the database is.
+async fn server(config: &Config) -> Finding {
+    const CHECK: &str = "store";
+    let described = async {
+        let store = hezar_store::open_configured(&config.store, &config.data, Access::ReadOnly).await?;
+        let described = store.describe().await;
+        store.close().await;
+        described
+    };
+    match described.await {
+        Ok(about) => Finding::ok(CHECK, format!("{} at {}, schema {}", about.database, about.place, about.schema)),
+        Err(StoreError::Older { .. }) => Finding::skip(CHECK, "its tables are made or changed at the next start"),
+        Err(error) => {
+            let text = error.to_string();
+            // Such a text ends with what to do.
+            let (text, advice) = text.split_once("; ").unwrap_or((&text, "docs/store.md says more"));
+            Finding::fail(CHECK, text, advice)
+        }
     }
 }
 
@@ -256,10 +281,15 @@ mod tests {
     async fn a_store_that_is_no_database_fails() {
         let folder = tempfile::tempdir().unwrap();
         let layers = Layers { data: Some(folder.path().to_owned()), ..Layers::default() };
-        let config = Config::read("[store]\nurl = \"sqlite:x.db\"\n", None, &layers).unwrap();
+        let mut config = Config::read("[store]\nurl = \"sqlite:x.db\"\n", None, &layers).unwrap();
         assert_eq!(store(&config, false).await.verdict, Verdict::Skip);
         fs::write(folder.path().join("x.db"), "garbage".repeat(1000)).unwrap();
         assert_eq!(store(&config, false).await.verdict, Verdict::Fail);
         assert_eq!(store(&config, true).await.verdict, Verdict::Skip);
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        config.store.url = hezar_store::StoreUrl(format!("postgres://u:word@{closed}/d").into());
+        let away = store(&config, true).await;
+        assert_eq!(away.verdict, Verdict::Fail);
+        assert!(!format!("{away:?}").contains("word"), "{away:?}");
     }
 }
