@@ -159,7 +159,22 @@ fn by_own_check(mihomo: &Path, home: &Path, nodes: &[SocketAddr], limit: Duratio
 /// How many nodes of the provider have been tried.
 fn tested(control: SocketAddr) -> anyhow::Result<usize> {
     let (_, answer) = get(control, "/providers/proxies/pool", Duration::from_secs(60))?;
-    let body = answer.split_once("\r\n\r\n").context("no answer of mihomo")?.1;
-    // The body may come in chunks; every entry with a history has a time in it.
-    Ok(body.matches("\"time\":").count())
+    let (head, body) = answer.split_once("\r\n\r\n").context("no answer of mihomo")?;
+    let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let provider: Value = serde_json::from_str(&if is_chunked { joined(body) } else { body.to_owned() })?;
+    let nodes = provider["proxies"].as_array().context("no nodes")?;
+    Ok(nodes.iter().filter(|node| node["history"].as_array().is_some_and(|history| !history.is_empty())).count())
+}
+
+/// The body of chunks (RFC 9112 §7.1).
+fn joined(mut chunks: &str) -> String {
+    let mut body = String::new();
+    while let Some((length, rest)) = chunks.split_once("\r\n") {
+        let Some(chunk) = usize::from_str_radix(length.trim(), 16).ok().and_then(|length| rest.get(..length)) else {
+            break;
+        };
+        body.push_str(chunk);
+        chunks = rest.get(chunk.len() + 2..).unwrap_or_default();
+    }
+    body
 }
