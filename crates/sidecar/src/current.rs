@@ -1,6 +1,11 @@
 //! One core as the dialers see it: its slots, and when it may be dialled.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use hezar_child::Launcher;
 use hezar_core::NodeSpec;
@@ -28,6 +33,8 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct CoreStart {
     pub(crate) program: PathBuf,
+    /// When the program was installed.
+    pub(crate) modified: Option<SystemTime>,
     pub(crate) launcher: Launcher,
     /// The folder of its home folders.
     pub(crate) folder: PathBuf,

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use hezar_child::Launcher;
@@ -84,23 +85,22 @@ impl Sidecar {
         self.kinds.iter().map(engine).collect()
     }
 
-    /// Looks for the programs, and uses them from now on. Says whether other nodes can be dialled now than before.
+    /// Looks for the programs, and uses them from now on. Says whether other nodes may be dialled now than before.
     pub fn configure(&self, settings: &SidecarSettings) -> bool {
         let mut differs = false;
         for kind in &self.kinds {
             let choice = kind.name.choice(settings);
-            let before = kind.core();
-            match (choice.find(kind.name), before) {
+            match (choice.find(kind.name), kind.core()) {
                 (None, None) => {}
                 (None, Some(_)) => {
                     kind.clear();
                     differs = true;
                 }
                 (Some(program), Some(core)) if is_same(&core.start, &program, settings) => {}
-                (Some(program), before) => {
+                (Some(program), _) => {
                     tracing::info!(core = kind.name.as_str(), program = %program.display(), "a core is there for nodes that only it can dial");
                     kind.fill(&self.base, self.start(program, settings));
-                    differs |= before.is_none_or(|before| before.start.program != program_of(kind));
+                    differs = true;
                 }
             }
         }
@@ -109,6 +109,7 @@ impl Sidecar {
 
     fn start(&self, program: PathBuf, settings: &SidecarSettings) -> CoreStart {
         CoreStart {
+            modified: modified(&program),
             program,
             launcher: self.launcher.clone(),
             folder: self.folder.clone(),
@@ -146,12 +147,15 @@ impl Sidecar {
     }
 }
 
-fn program_of(current: &CurrentCore) -> PathBuf {
-    current.core().map(|core| core.start.program.clone()).unwrap_or_default()
+/// Whether a core was made of this program as it is now, and of these settings.
+fn is_same(start: &CoreStart, program: &Path, settings: &SidecarSettings) -> bool {
+    let is_same_program = start.program == *program && start.modified == modified(program);
+    is_same_program && start.most_slots == settings.max_nodes && start.memory_bytes == settings.memory.0
 }
 
-fn is_same(start: &CoreStart, program: &Path, settings: &SidecarSettings) -> bool {
-    start.program == *program && start.most_slots == settings.max_nodes && start.memory_bytes == settings.memory.0
+/// When a program was installed: another version of it may take other nodes.
+fn modified(program: &Path) -> Option<SystemTime> {
+    program.metadata().ok()?.modified().ok()
 }
 
 fn status(name: CoreName, core: &Core) -> CoreStatus {
