@@ -6,6 +6,7 @@ mod quic;
 mod rare;
 mod stream;
 mod verification;
+mod warp;
 
 pub use self::{
     quic::{Congestion, Hysteria, Hysteria2, HysteriaObfs, HysteriaTransport, Obfs2, Tuic, TuicUser, UdpRelayMode},

@@ -6,7 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use hezar_core::{Host, WireGuard};
+use super::WireGuard;
+use crate::Host;
 
 /// The public key of every WARP server.
 const PUBLIC_KEY: &str = "bmXOC+F1FxEMF9dyiK2H5/1SUtzH0JuVo51h2wPfgyo=";
@@ -22,21 +23,24 @@ const DOORS_V4: [(Ipv4Addr, u32); 3] = [
 ];
 const DOORS_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2606, 0x4700, 0xd0, 0, 0, 0, 0, 0), 47);
 
-/// Fills in what WARP implies. The settings of other servers, and those that are complete, stay as they are.
-///
-/// Publishers give WARP's servers names of their own. A node at a name without a public key is taken for one of them: no other server can
-/// answer a handshake with WARP's key, so nothing is lost by the attempt.
-pub(super) fn complete(settings: &WireGuard, server: &Host) -> WireGuard {
-    let mut whole = settings.clone();
-    if settings.public_key.as_deref().is_some_and(|key| key != PUBLIC_KEY) || !may_be_warp_server(server) {
-        return whole;
+impl WireGuard {
+    /// The settings with what WARP implies at this server. Those of other servers, and what the node says itself, stay as they are.
+    ///
+    /// Publishers give WARP's servers names of their own. A node at a name without a public key is taken for one of them: no other server
+    /// can answer a handshake with WARP's key, so nothing is lost by the attempt.
+    #[must_use]
+    pub fn completed(&self, server: &Host) -> Self {
+        let mut whole = self.clone();
+        if self.public_key.as_deref().is_some_and(|key| key != PUBLIC_KEY) || !may_be_warp_server(server) {
+            return whole;
+        }
+        whole.public_key.get_or_insert_with(|| PUBLIC_KEY.into());
+        whole.mtu.get_or_insert(MTU);
+        if whole.addresses.is_empty() {
+            whole.addresses.push(ADDRESS.into());
+        }
+        whole
     }
-    whole.public_key.get_or_insert_with(|| PUBLIC_KEY.into());
-    whole.mtu.get_or_insert(MTU);
-    if whole.addresses.is_empty() {
-        whole.addresses.push(ADDRESS.into());
-    }
-    whole
 }
 
 fn may_be_warp_server(server: &Host) -> bool {
@@ -55,9 +59,8 @@ fn may_be_warp_server(server: &Host) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hezar_core::Secret;
-
     use super::*;
+    use crate::Secret;
 
     fn bare() -> WireGuard {
         WireGuard {
@@ -80,7 +83,7 @@ mod tests {
             "engage.cloudflareclient.com",
             "wg.example.com",
         ] {
-            let whole = complete(&bare(), &Host::new(door).unwrap());
+            let whole = bare().completed(&Host::new(door).unwrap());
             assert_eq!(whole.public_key.as_deref(), Some(PUBLIC_KEY), "{door}");
             assert_eq!(whole.addresses, [ADDRESS.into()], "{door}");
             assert_eq!(whole.mtu, Some(MTU), "{door}");
@@ -90,7 +93,7 @@ mod tests {
     #[test]
     fn other_servers_get_nothing() {
         for server in ["162.159.196.1", "188.114.100.1", "2606:4700:d2::1"] {
-            assert_eq!(complete(&bare(), &Host::new(server).unwrap()), bare(), "{server}");
+            assert_eq!(bare().completed(&Host::new(server).unwrap()), bare(), "{server}");
         }
     }
 
@@ -98,10 +101,10 @@ mod tests {
     fn what_the_node_says_is_kept() {
         let own = WireGuard { public_key: Some("OTHER".into()), ..bare() };
         for server in ["162.159.192.1", "wg.example.com"] {
-            assert_eq!(complete(&own, &Host::new(server).unwrap()), own);
+            assert_eq!(own.completed(&Host::new(server).unwrap()), own);
         }
         let own = WireGuard { addresses: vec!["10.0.0.2/32".into()], mtu: Some(1420), ..bare() };
-        let whole = complete(&own, &Host::new("162.159.192.1").unwrap());
+        let whole = own.completed(&Host::new("162.159.192.1").unwrap());
         assert_eq!((whole.addresses, whole.mtu), (own.addresses, own.mtu));
     }
 }

@@ -160,7 +160,8 @@ impl Chains {
 const HYSTERIA_MBPS: (u32, u32) = (11, 55);
 
 /// A node without what no other client's behaviour depends on: the spider's path of REALITY, the imitated browser
-/// inside QUIC, where none exists, and a plugin's spelling. REALITY's absent fingerprint is Chrome's. What a writer writes reads back as this.
+/// inside QUIC, where none exists, and a plugin's spelling. What all clients would choose alike is filled in: REALITY's absent
+/// fingerprint is Chrome's, a node of WARP has its keys, and Hysteria 1 its bandwidths. What a writer writes reads back as this.
 #[must_use]
 pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
     let outbound = match &spec.outbound {
@@ -182,6 +183,7 @@ pub(crate) fn portable(spec: &NodeSpec) -> NodeSpec {
             tuic.tls.fingerprint = None;
             Outbound::Tuic(tuic)
         }
+        Outbound::WireGuard(node) => Outbound::WireGuard(Box::new(node.completed(spec.server.host()))),
         Outbound::Shadowsocks(shadowsocks) => {
             let mut shadowsocks = shadowsocks.clone();
             shadowsocks.plugin = shadowsocks.plugin.map(|plugin| Box::new(portable_plugin(*plugin)));

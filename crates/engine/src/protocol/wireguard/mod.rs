@@ -10,7 +10,6 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tunnel;
-mod warp;
 
 use std::{
     fmt,
@@ -54,7 +53,7 @@ pub(crate) fn build(
     via: Arc<dyn Dialer>,
     budget: &ConnectionBudget,
 ) -> Result<Arc<dyn Dialer>, BuildError> {
-    let settings = warp::complete(settings, server.host());
+    let settings = settings.completed(server.host());
     let public =
         settings.public_key.as_deref().ok_or(BuildError::Invalid("a WireGuard node without its peer's key"))?;
     let pre_shared = settings.pre_shared_key.as_ref().map(|text| key(text.expose())).transpose()?;
