@@ -3,6 +3,7 @@
 mod contract;
 mod document;
 pub(crate) mod fake;
+mod feed;
 mod history;
 mod live;
 mod objects;
