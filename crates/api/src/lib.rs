@@ -55,7 +55,6 @@ pub use dto::{
     ObjectType, ObjectsQuery, PreviewNodeDto, PreviewReport, PreviewRequest, SettingDto, SubscriptionAddressDto,
     TokenDto, TokenRequest,
 };
-pub use dto::{CoreDto, CoresDto, MissingCoreDto, RefusedNodeDto};
 pub use error::ApiError;
 pub use events::{EventHub, Topic};
 pub use jobs::{JobTable, RunningJob};
