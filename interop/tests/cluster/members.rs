@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -177,4 +177,52 @@ fn fetchers_share_the_sources_and_are_asked_from_anywhere() {
         (read_often.load(Ordering::Relaxed) > before + 1).then_some(())
     });
     println!("cluster: sources are read again {:.1} s after a fetcher was killed", killed.elapsed().as_secs_f64());
+}
+
+#[test]
+fn members_are_replaced_one_by_one_and_no_request_fails() {
+    const MEMBERS: usize = 3;
+    let Some((stage, [])) = Stage::open("cluster: upgrades", NODES, []) else { return };
+    let mut members: Vec<Member> = (0..MEMBERS)
+        .map(|number| stage.cluster.member(&format!("member-{number}"), "fetch,probe,gateway,api").unwrap())
+        .collect();
+    know_healthy(&members, NODES);
+    let proxies: Vec<SocketAddr> = members.iter().map(|member| member.proxy).collect();
+    let (asked, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted, lost, stop) = (Arc::clone(&asked), Arc::clone(&failed), Arc::new(AtomicBool::new(false)));
+    let stopped = Arc::clone(&stop);
+    let asking = thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            for proxy in &proxies {
+                counted.fetch_add(1, Ordering::Relaxed);
+                if let Err(error) = request(*proxy, None) {
+                    lost.fetch_add(1, Ordering::Relaxed);
+                    println!("cluster: a request to {proxy} failed: {error}");
+                }
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    for index in 0..MEMBERS {
+        let old = members[index].pid();
+        members[index].take_over().unwrap();
+        assert_ne!(members[index].pid(), old);
+        let (member, other) = (&members[index], &members[(index + 1) % MEMBERS]);
+        let pid = member.pid().map(u64::from);
+        says(other, &member.name, "the new process lives and probes", |it| {
+            it["pid"].as_u64() == pid && it["state"] == "living" && it["owned"] != 0
+        });
+    }
+    let shares = || {
+        let instances = members[0].get("/api/v1/instances")?;
+        Some(instances.as_array()?.iter().filter_map(|instance| instance["owned"].as_u64()).sum::<u64>())
+    };
+    eventually("every node has one prober", || (shares()? == NODES as u64).then_some(()));
+    stop.store(true, Ordering::Relaxed);
+    asking.join().unwrap();
+    println!("cluster: {} requests while {MEMBERS} members were replaced", asked.load(Ordering::Relaxed));
+    assert_eq!(failed.load(Ordering::Relaxed), 0);
+    for member in &mut members {
+        assert!(!member.has_ended(), "{}", member.log());
+    }
 }

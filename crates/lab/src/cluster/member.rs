@@ -58,10 +58,7 @@ impl Member {
     /// It ends before that, or does not answer: the text is the end of its log.
     pub fn start_again(&mut self) -> io::Result<()> {
         self.kill();
-        let log = File::options().append(true).create(true).open(self.folder.join("log.txt"))?;
-        let mut command = Command::new(&self.program);
-        command.arg("run").current_dir(&self.folder).env_clear().env("HOME", &self.folder);
-        self.child = Some(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?);
+        self.child = Some(self.spawn(&["run"])?);
         let mut ended = None;
         let answers = wait_for(&self.name, || {
             ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
@@ -71,6 +68,34 @@ impl Member {
             (Ok(()), None) => Ok(()),
             _ => Err(io::Error::other(format!("{} does not start: {}", self.name, self.log()))),
         }
+    }
+
+    /// Starts another process that takes over from the one that runs, and waits until that one has ended.
+    ///
+    /// # Errors
+    /// The new process ends, or the old one goes on: the text is the end of the log.
+    pub fn take_over(&mut self) -> io::Result<()> {
+        let mut old = self.child.replace(self.spawn(&["run", "--takeover"])?);
+        let left = wait_for(&self.name, || match (self.has_ended(), &mut old) {
+            (true, _) => Some(false),
+            (false, Some(old)) => matches!(old.try_wait(), Ok(Some(_))).then_some(true),
+            (false, None) => Some(true),
+        });
+        if matches!(left, Ok(true)) {
+            return Ok(());
+        }
+        if let Some(mut old) = old {
+            let _ = old.kill();
+            let _ = old.wait();
+        }
+        Err(io::Error::other(format!("{} is not taken over: {}", self.name, self.log())))
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> io::Result<Child> {
+        let log = File::options().append(true).create(true).open(self.folder.join("log.txt"))?;
+        let mut command = Command::new(&self.program);
+        command.args(arguments).current_dir(&self.folder).env_clear().env("HOME", &self.folder);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
     }
 
     /// Kills it without a warning.
