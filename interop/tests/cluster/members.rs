@@ -20,7 +20,7 @@ use crate::{
     stage::{Stage, know_healthy},
 };
 
-const NODES: usize = 12;
+const NODES: usize = 30;
 
 /// What a member says of another one, or of itself.
 fn instance(member: &Member, name: &str) -> Option<Value> {
