@@ -93,6 +93,7 @@ pub(super) fn start_following(tasks: &mut Supervisor, parts: &InstanceParts, sto
     else {
         return;
     };
+    let stop = tasks.stop().clone();
     let followed = FollowParts {
         shared,
         clock: parts.clock,
@@ -116,7 +117,7 @@ pub(super) fn start_following(tasks: &mut Supervisor, parts: &InstanceParts, sto
         let copy = LocalCopy::new(base.config.data.clone(), Arc::clone(&parts.store), Arc::clone(&parts.pool));
         tasks.restarting(
             "local copy",
-            pausing(&tasks.stop().clone(), &parts.pause, Arc::new(copy), |copy, stop| async move {
+            pausing(&stop, &parts.pause, Arc::new(copy), |copy, stop| async move {
                 copy.run(&stop).await;
                 Ok(())
             }),
@@ -125,7 +126,7 @@ pub(super) fn start_following(tasks: &mut Supervisor, parts: &InstanceParts, sto
     let follower = Arc::new(Follower::new(followed, start, &mut base.registry));
     tasks.restarting(
         "changes",
-        pausing(&tasks.stop().clone(), &parts.pause, follower, |follower, stop| async move {
+        pausing(&stop, &parts.pause, follower, |follower, stop| async move {
             follower.run(&stop).await;
             Ok(())
         }),
