@@ -206,6 +206,14 @@ fn portable_plugin(mut plugin: Plugin) -> Plugin {
     if plugin.name.as_ref() == "v2ray-plugin" {
         let mut seen = HashSet::new();
         plugin.options.retain(|(name, _)| seen.insert(name.clone()));
+        for (name, value) in &mut plugin.options {
+            match name.as_ref() {
+                // A number of streams in one connection.
+                "mux" => *value = if matches!(value.as_ref(), "0" | "false") { "0" } else { "1" }.into(),
+                "tls" if matches!(value.as_ref(), "1" | "true" | "tls") => *value = "".into(),
+                _ => {}
+            }
+        }
         if seen.insert("mode".into()) {
             plugin.options.insert(0, ("mode".into(), "websocket".into()));
         }
