@@ -255,7 +255,7 @@ fn one_refused_node_harms_no_other_one_and_streams_outlive_reloads_and_nothing_o
     let mut entries = world.nodes(99);
     entries.insert(61, json!({
         "name": "refused", "type": "ssr", "server": "127.0.0.1", "port": 1, "cipher": "aes-999-cfb", "password": "p",
-        "protocol": "origin", "obfs": "plain",
+        "protocol": "auth_aes128_md5", "obfs": "plain",
     }));
     world.list(&entries);
     world.refresh();

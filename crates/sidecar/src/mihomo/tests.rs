@@ -16,7 +16,7 @@ fn ssr(server: &str, policy: AddressPolicy) -> Arc<CoreNode> {
     let ssr = ShadowsocksR {
         method: "aes-256-cfb".into(),
         password: "p\u{1f1e9}\u{1f1ea}".into(),
-        protocol: "origin".into(),
+        protocol: "auth_aes128_md5".into(),
         protocol_param: "".into(),
         obfs: "plain".into(),
         obfs_param: "".into(),

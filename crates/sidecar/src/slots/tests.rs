@@ -17,7 +17,7 @@ fn node(number: u16) -> Arc<CoreNode> {
     let ssr = ShadowsocksR {
         method: "aes-256-cfb".into(),
         password: "p".into(),
-        protocol: "origin".into(),
+        protocol: "auth_aes128_md5".into(),
         protocol_param: "".into(),
         obfs: "plain".into(),
         obfs_param: "".into(),
