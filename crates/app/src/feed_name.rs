@@ -1,6 +1,9 @@
-//! The name that this instance has in feeds: it stays the same over restarts, and no other instance has it.
+//! The name that this instance has in feeds: it stays the same over restarts. Only instances that share a store, and so their nodes, have
+//! the same.
 
 use std::{fs, io::Read, path::Path, sync::Arc};
+
+use hezar_store::Store;
 
 use crate::running::write_private;
 
@@ -14,9 +17,22 @@ pub(crate) fn is_name(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// The name of an instance with this store and data folder.
+pub(crate) async fn of_instance(store: &dyn Store, data: &Path) -> Arc<str> {
+    let position = match store.shared() {
+        Some(shared) => shared.position().await.ok(),
+        None => None,
+    };
+    let shared_name = position.map(|position| blake3::hash(position.database_id().as_bytes()).to_hex());
+    match shared_name.as_ref().and_then(|name| name.get(..DIGITS)) {
+        Some(name) => name.into(),
+        None => load_or_make(data),
+    }
+}
+
 /// The name in the data folder. A missing or damaged one is replaced by a new one; where that cannot be written, it holds until the end
 /// of the process.
-pub(crate) fn load_or_make(data: &Path) -> Arc<str> {
+fn load_or_make(data: &Path) -> Arc<str> {
     let file = data.join(FILE);
     if let Some(name) = read(&file) {
         return name.into();

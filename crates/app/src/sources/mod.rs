@@ -138,7 +138,7 @@ impl Collector {
             metrics,
             table,
             provided: ProvidedLists::default(),
-            upstreams: Upstreams::new(feed_name::load_or_make(&base.config.data)),
+            upstreams: Upstreams::new(feed_name::of_instance(&*base.store, &base.config.data).await),
         };
         let readers = factory.readers(&base.config, &[], true);
         if !base.config.cluster.roles.has(Role::Fetch) {
@@ -232,7 +232,11 @@ impl Collector {
 
     /// Follows the feeds of other instances until the stop.
     pub(crate) async fn follow_feeds(self: &Arc<Self>, stop: &CancellationToken) {
-        upstream::follow_all(self, stop).await;
+        if self.reads {
+            upstream::follow_all(self, stop).await;
+        } else {
+            stop.cancelled().await;
+        }
     }
 
     /// The sources that are other instances, with what is known of their nodes.

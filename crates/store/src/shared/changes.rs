@@ -13,6 +13,14 @@ pub struct ChangePosition {
     pub(crate) seen: Box<str>,
 }
 
+impl ChangePosition {
+    /// The identity of the database: every instance that shares it has the same, whichever address it uses, and a copy another one.
+    #[must_use]
+    pub fn database_id(&self) -> &str {
+        self.database.split('/').next().unwrap_or_default()
+    }
+}
+
 /// What has changed since a position.
 #[derive(Debug)]
 pub enum ChangesSince {
