@@ -76,7 +76,8 @@ impl Member {
     /// The new process ends, or the old one goes on: the text is the end of the log.
     pub fn take_over(&mut self) -> io::Result<()> {
         let mut old = self.child.replace(self.spawn(&["run", "--takeover"])?);
-        let left = wait_for(&self.name, || match (self.has_ended(), &mut old) {
+        let name = self.name.clone();
+        let left = wait_for(&name, || match (self.has_ended(), &mut old) {
             (true, _) => Some(false),
             (false, Some(old)) => matches!(old.try_wait(), Ok(Some(_))).then_some(true),
             (false, None) => Some(true),
