@@ -193,6 +193,7 @@ impl Follower {
         loop {
             let caught_up = self.catch_up(&mut progress).await;
             self.membership.set_lag(Some(self.status.age()));
+            self.status.note_copy(self.membership.copy_of().map(|written| self.clock.wall().since(written)));
             match caught_up {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(error) => {

@@ -37,6 +37,7 @@ struct State {
 #[derive(Clone, Debug)]
 struct FollowMetrics {
     age: Gauge<f64, AtomicU64>,
+    copy_age: Gauge<f64, AtomicU64>,
     lag: Histogram,
     rows: Counter,
     loads: Counter,
@@ -47,12 +48,13 @@ impl FollowStatus {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let metrics = FollowMetrics {
             age: Gauge::default(),
+            copy_age: Gauge::default(),
             lag: Histogram::new(LAG_BUCKETS),
             rows: Counter::default(),
             loads: Counter::default(),
             failures: Counter::default(),
         };
-        let FollowMetrics { age, lag, rows, loads, failures } = metrics.clone();
+        let FollowMetrics { age, copy_age, lag, rows, loads, failures } = metrics.clone();
         registry.register(
             "hezar_cluster_changes_age_seconds",
             "Age of what is known of the changes of other instances",
@@ -70,6 +72,8 @@ impl FollowStatus {
             "Readings of the shared store's changes that failed",
             failures,
         );
+        let help = "Age of the local copy that this instance serves from; 0 when it serves from the shared store";
+        registry.register("hezar_cluster_copy_age_seconds", help, copy_age);
         let state = State { read: Instant::now(), failing: None };
         Self { state: Arc::new(Mutex::new(state)), metrics }
     }
@@ -101,6 +105,11 @@ impl FollowStatus {
         if lag < LONGEST_LAG {
             self.metrics.lag.observe(lag.as_secs_f64());
         }
+    }
+
+    /// Notes the age of the local copy that this process serves from, if it does.
+    pub(super) fn note_copy(&self, age: Option<Duration>) {
+        self.metrics.copy_age.set(age.unwrap_or_default().as_secs_f64());
     }
 
     /// How old what is known of the changes of others is.
