@@ -6,7 +6,7 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -35,9 +35,14 @@ pub(super) enum XrayApiError {
     /// Its command did not end in time.
     #[error("the command `xray api` did not end within {} s", LIMIT.as_secs())]
     Late,
-    /// It refused; the text is its own.
-    #[error("Xray says: {0}")]
-    Refused(String),
+    /// It failed for another reason than the outbound; the text is its own.
+    #[error("Xray says: {reason}")]
+    Failed {
+        /// The outbound that was being added then.
+        adding: Option<String>,
+        /// What it said.
+        reason: String,
+    },
 }
 
 /// What became of outbounds that were to be added.
@@ -72,14 +77,14 @@ impl XrayApi {
             let bodies: Vec<&str> = now.iter().map(|(_, json)| json.as_str()).collect();
             let text = format!("{{\"outbounds\":[{}]}}", bodies.join(","));
             let output = self.run("ado", ["stdin:"], text.as_bytes()).await?;
-            if output.succeeded {
+            if output.status.success() {
                 outbounds = later;
                 continue;
             }
             // It stops at the first one that it refuses, whose tag it has printed last.
             let refused = now.iter().position(|(tag, _)| Some(tag.as_str()) == output.last_added());
             let Some(refused) = refused.filter(|_| output.is_about_the_outbound()) else {
-                return Err(output.refusal());
+                return Err(output.failure());
             };
             let (before, rest) = outbounds.split_at(refused + 1);
             added.refused.extend(before.last().map(|(tag, _)| (tag.clone(), output.reason())));
@@ -95,8 +100,8 @@ impl XrayApi {
     pub(super) async fn remove(&self, tags: &[&str]) -> Result<(), XrayApiError> {
         for tags in tags.chunks(AT_ONCE) {
             let output = self.run("rmo", tags.iter().copied(), &[]).await?;
-            if !output.succeeded {
-                return Err(output.refusal());
+            if !output.status.success() {
+                return Err(output.failure());
             }
         }
         Ok(())
@@ -127,7 +132,7 @@ impl XrayApi {
                 }
             };
             let ((), stdout, stderr, status) = tokio::join!(write, read(stdout), read(stderr), child.wait());
-            Ok(Output { succeeded: status.map_err(failed)?.success(), stdout, stderr })
+            Ok(Output { status: status.map_err(failed)?, stdout, stderr })
         };
         timeout(LIMIT, work).await.unwrap_or(Err(XrayApiError::Late))
     }
@@ -151,7 +156,7 @@ pub(super) async fn run_to_end(
 
 /// What a command printed.
 struct Output {
-    succeeded: bool,
+    status: ExitStatus,
     stdout: String,
     stderr: String,
 }
@@ -162,19 +167,25 @@ impl Output {
         self.stdout.lines().rev().find_map(|line| line.strip_prefix("adding: ")).map(str::trim)
     }
 
-    /// Whether it was the outbound that failed, and not the way to Xray (the codes of gRPC: Xray answers with `Unknown`).
+    /// Whether it was the outbound that failed, and not the way to Xray (the codes of gRPC: Xray itself answers with `Unknown`). Some settings
+    /// make the command panic.
     fn is_about_the_outbound(&self) -> bool {
-        self.stderr.contains("failed to build") || self.stderr.contains("code = Unknown")
+        let is_lost = ["Unavailable", "DeadlineExceeded", "Canceled"]
+            .iter()
+            .any(|code| self.stderr.contains(&format!("code = {code}")));
+        self.status.code().is_some() && !is_lost
     }
 
     fn reason(&self) -> String {
-        let line = self.stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason");
+        let lines = || self.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+        let line =
+            lines().find(|line| line.starts_with("panic: ")).or_else(|| lines().next_back()).unwrap_or("no reason");
         let shown = |letter: char| if letter.is_control() { ' ' } else { letter };
         line.chars().take(MOST_REASON).map(shown).collect()
     }
 
-    fn refusal(&self) -> XrayApiError {
-        XrayApiError::Refused(self.reason())
+    fn failure(&self) -> XrayApiError {
+        XrayApiError::Failed { adding: self.last_added().map(str::to_owned), reason: self.reason() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -33,7 +34,7 @@ pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &Cancellati
         CoreSupervisor::new(Arc::clone(&setup), start.launcher.clone(), Arc::clone(&home), start.memory_bytes)
             .counting(Arc::clone(&start.counters));
     let api = setup.api(&home);
-    let driver = Driver { core, start, setup: &setup, api };
+    let driver = Driver { core, start, setup: &setup, api, suspect: Mutex::default() };
     let following = async {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -51,6 +52,8 @@ struct Driver<'a> {
     start: &'a CoreStart,
     setup: &'a XraySetup,
     api: XrayApi,
+    /// What was being added when Xray was lost last: a slot and what was put into it.
+    suspect: Mutex<Option<(usize, u64)>>,
 }
 
 /// The outbounds that one start of Xray has: what was put into a slot, by the number of the slot.
@@ -129,7 +132,13 @@ impl Driver<'_> {
         let outbounds: Vec<(String, String)> = wanted.iter().map(|(_, outbound)| outbound.clone()).collect();
         // Whatever is interrupted is taken out before it is added again.
         known.extend(wanted.iter().map(|(index, _)| (*index, NEVER)));
-        let added = self.api.add(&outbounds).await?;
+        let added = match self.api.add(&outbounds).await {
+            Ok(added) => added,
+            Err(error) => {
+                self.suspect(&error, &plan, &wanted);
+                return Err(error);
+            }
+        };
         for (index, (tag, _)) in &wanted {
             if let Some((_, reason)) = added.refused.iter().find(|(refused, _)| refused == tag) {
                 known.remove(index);
@@ -146,6 +155,17 @@ impl Driver<'_> {
         let left_out: Vec<usize> = refused.into_iter().map(|(index, _)| index).collect();
         self.core.slots.publish(&plan.without(&left_out));
         Ok(!stale.is_empty() || !outbounds.is_empty())
+    }
+
+    /// Sets a node aside that was being added both times when Xray was lost: it would end every start of it.
+    fn suspect(&self, error: &XrayApiError, plan: &SlotPlan, wanted: &BySlot<(String, String)>) {
+        let XrayApiError::Failed { adding: Some(adding), reason } = error else { return };
+        let index = wanted.iter().find(|(_, (tag, _))| tag == adding).map(|(index, _)| *index);
+        let Some((index, slot)) = index.and_then(|index| Some((index, plan.slots.get(index)?))) else { return };
+        let suspect = Some((index, slot.revision));
+        if std::mem::replace(&mut *self.suspect.lock(), suspect) == suspect {
+            self.core.slots.refuse(index, slot, &format!("Xray ends when it takes the node: {reason}"));
+        }
     }
 
     /// The outbounds that Xray lacks, each by its slot; and the slots whose nodes this Xray cannot have, with the reasons.

@@ -37,6 +37,7 @@ for tag in $(cat | tr ',' '\n' | sed -n 's/.*"tag":"\([^"]*\)".*/\1/p'); do
     echo "adding: $tag"
     case $tag in
         bad*) echo "failed to build conf: no such $tag" >&2; exit 1;;
+        panic*) printf 'panic: out of range\n\ngoroutine 1 [running]:\nmain.main()\n' >&2; exit 2;;
         gone*) echo "failed to add outbound: rpc error: code = Unavailable desc = gone" >&2; exit 1;;
     esac
     echo "$tag" >> added
@@ -46,10 +47,10 @@ done"#;
 async fn a_refused_outbound_harms_no_other_one() {
     let folder = tempfile::tempdir().unwrap();
     let api = api(folder.path(), ADDS);
-    let added = api.add(&outbounds(&["a", "bad1", "b", "bad2", "bad3", "c"])).await.unwrap();
+    let added = api.add(&outbounds(&["a", "bad1", "b", "bad2", "panic", "c"])).await.unwrap();
     let refused: Vec<_> = added.refused.iter().map(|(tag, text)| (tag.as_str(), text.as_str())).collect();
     let text = |tag| format!("failed to build conf: no such {tag}");
-    assert_eq!(refused, [("bad1", &*text("bad1")), ("bad2", &*text("bad2")), ("bad3", &*text("bad3"))]);
+    assert_eq!(refused, [("bad1", &*text("bad1")), ("bad2", &*text("bad2")), ("panic", "panic: out of range")]);
     assert_eq!(fs::read_to_string(folder.path().join("added")).unwrap(), "a\nb\nc\n");
     let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
     let call = format!("api ado --server=unix://{}/api.sock -t 25 stdin:", folder.path().display());
@@ -60,9 +61,10 @@ async fn a_refused_outbound_harms_no_other_one() {
 async fn an_xray_that_has_gone_is_no_refusal() {
     let folder = tempfile::tempdir().unwrap();
     let gone = api(folder.path(), ADDS).add(&outbounds(&["a", "gone"])).await;
-    assert!(matches!(&gone, Err(XrayApiError::Refused(text)) if text.contains("Unavailable")), "{gone:?}");
+    let Err(XrayApiError::Failed { adding, reason }) = gone else { panic!("{gone:?}") };
+    assert!(adding.as_deref() == Some("gone") && reason.contains("Unavailable"), "{reason}");
     let closed = api(folder.path(), "echo 'failed to dial x' >&2\nexit 1").add(&outbounds(&["a"])).await;
-    assert_eq!(closed, Err(XrayApiError::Refused("failed to dial x".to_owned())));
+    assert_eq!(closed, Err(XrayApiError::Failed { adding: None, reason: "failed to dial x".to_owned() }));
     let missing = XrayApi::new(Launcher::new("/nonexistent".into(), []), "x".into(), folder.path().join("s"));
     assert!(matches!(missing.remove(&["a"]).await, Err(XrayApiError::Command(_))));
 }
@@ -72,7 +74,7 @@ async fn what_a_command_prints_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let noise = "head -c 5000000 /dev/zero | tr '\\0' x >&2\nexit 1";
     let refused = api(folder.path(), noise).remove(&["a"]).await;
-    assert!(matches!(&refused, Err(XrayApiError::Refused(text)) if text.len() == 300), "{refused:?}");
+    assert!(matches!(&refused, Err(XrayApiError::Failed { reason, .. }) if reason.len() == 300), "{refused:?}");
 }
 
 #[test]
