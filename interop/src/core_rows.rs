@@ -36,12 +36,25 @@ pub(crate) enum CoreProtocol {
     Mieru {
         udp: bool,
     },
+    Sudoku,
+    /// Over QUIC or TLS.
+    TrustTunnel {
+        quic: bool,
+    },
+    ShadowQuic,
 }
 
 impl CoreProtocol {
     /// Whether the server listens on a UDP port.
     pub(crate) const fn over_udp(self) -> bool {
-        matches!(self, Self::Hysteria { .. } | Self::TuicToken | Self::Mieru { udp: true })
+        matches!(
+            self,
+            Self::Hysteria { .. }
+                | Self::TuicToken
+                | Self::Mieru { udp: true }
+                | Self::TrustTunnel { quic: true }
+                | Self::ShadowQuic
+        )
     }
 
     /// Whether the peers' server tells its target that nothing more comes while the other direction goes on.
@@ -58,6 +71,9 @@ impl fmt::Display for CoreProtocol {
             Self::Snell { version, obfs } => write!(f, "snell {version}{}", if *obfs { " http" } else { "" }),
             Self::TuicToken => write!(f, "tuic 4"),
             Self::Mieru { udp } => write!(f, "mieru {}", if *udp { "udp" } else { "tcp" }),
+            Self::Sudoku => write!(f, "sudoku"),
+            Self::TrustTunnel { quic } => write!(f, "trusttunnel{}", if *quic { " quic" } else { "" }),
+            Self::ShadowQuic => write!(f, "shadowquic"),
         }
     }
 }
@@ -79,6 +95,9 @@ pub(crate) fn all() -> Vec<Row> {
     rows.extend([(4, false), (5, false), (5, true)].map(|(version, obfs)| core(CoreProtocol::Snell { version, obfs })));
     rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..core(CoreProtocol::TuicToken) }));
     rows.push(core(CoreProtocol::Mieru { udp: false }));
+    rows.extend([core(CoreProtocol::Sudoku), core(CoreProtocol::ShadowQuic)]);
+    let trusttunnel = |quic| Row { tls: Some(Trust::Skip), ..core(CoreProtocol::TrustTunnel { quic }) };
+    rows.extend([false, true].map(trusttunnel));
     rows.push(Row::plain(Protocol::Plugged(Plugged::Kcptun)));
     let kcp = |protocol, header, seed| Row { transport: Transport::Kcp { header, seed }, ..Row::plain(protocol) };
     for (header, seed) in
@@ -111,6 +130,17 @@ pub(crate) fn mihomo_listener(protocol: CoreProtocol) -> Option<Value> {
         CoreProtocol::Mieru { udp } => {
             let transport = if udp { "UDP" } else { "TCP" };
             json!({ "type": "mieru", "transport": transport, "users": { USER: PASSWORD } })
+        }
+        CoreProtocol::Sudoku => json!({ "type": "sudoku", "key": PASSWORD, "table-type": "prefer_ascii" }),
+        CoreProtocol::TrustTunnel { .. } => {
+            let users = json!([{ "username": USER, "password": PASSWORD }]);
+            json!({ "type": "trusttunnel", "users": users, "network": ["tcp", "udp"], "congestion-controller": "bbr" })
+        }
+        // Whoever does not know the password is led to another server; here nobody listens there (RFC 863).
+        CoreProtocol::ShadowQuic => {
+            let users = json!([{ "username": USER, "password": PASSWORD }]);
+            let upstream = json!({ "addr": "127.0.0.1:9", "server-name": SERVER_NAME });
+            json!({ "type": "shadowquic", "users": users, "jls-upstream": upstream })
         }
     })
 }
@@ -149,7 +179,25 @@ pub(crate) fn link(protocol: CoreProtocol, part: Part, tls: &str, access: Access
             let (host, port, transport) = (server.ip(), server.port(), if udp { "UDP" } else { "TCP" });
             format!("mierus://{USER}:{password}@{host}?port={port}&protocol={transport}")
         }
+        CoreProtocol::Sudoku => clash_link("sudoku", part, &json!({ "key": password, "table-type": "prefer_ascii" })),
+        CoreProtocol::TrustTunnel { quic } => {
+            let alpn = if quic { json!(["h3"]) } else { Value::Null };
+            let settings = json!({
+                "username": USER, "password": password, "sni": SERVER_NAME, "skip-cert-verify": true, "quic": quic, "alpn": alpn,
+            });
+            clash_link("trusttunnel", part, &settings)
+        }
+        CoreProtocol::ShadowQuic => {
+            let settings = json!({ "username": USER, "password": password, "sni": SERVER_NAME });
+            clash_link("shadowquic", part, &settings)
+        }
     }
+}
+
+/// The link of a protocol that has none of its own.
+fn clash_link(kind: &str, part: Part, settings: &Value) -> String {
+    let settings = URL_SAFE_NO_PAD.encode(settings.to_string());
+    format!("hezar-clash://{kind}@{}?settings={settings}", part.address)
 }
 
 /// The words of a link for mKCP.
