@@ -105,7 +105,7 @@ impl ProbeCore {
     /// How often it was started.
     pub(super) fn starts(&self) -> u64 {
         match &self.place {
-            ProbePlace::Here(supervisor) => supervisor.starts(),
+            ProbePlace::Here(supervisor) => supervisor.counters().starts(),
             ProbePlace::Elsewhere => 0,
         }
     }
@@ -113,7 +113,7 @@ impl ProbeCore {
     /// Its memory, in bytes; 0 for one on another machine.
     pub(super) fn resident_bytes(&self) -> u64 {
         match &self.place {
-            ProbePlace::Here(supervisor) => supervisor.resident_bytes(),
+            ProbePlace::Here(supervisor) => supervisor.counters().resident_bytes(),
             ProbePlace::Elsewhere => 0,
         }
     }

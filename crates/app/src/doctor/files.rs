@@ -286,7 +286,7 @@ mod tests {
         fs::write(folder.path().join("x.db"), "garbage".repeat(1000)).unwrap();
         assert_eq!(store(&config, false).await.verdict, Verdict::Fail);
         assert_eq!(store(&config, true).await.verdict, Verdict::Skip);
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         config.store.url = hezar_store::StoreUrl(format!("postgres://u:word@{closed}/d").into());
         let away = store(&config, true).await;
         assert_eq!(away.verdict, Verdict::Fail);

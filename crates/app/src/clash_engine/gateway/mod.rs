@@ -109,12 +109,12 @@ impl GatewayCore {
 
     /// How often it was started.
     pub(super) fn starts(&self) -> u64 {
-        self.supervisor.starts()
+        self.supervisor.counters().starts()
     }
 
     /// Its memory, in bytes.
     pub(super) fn resident_bytes(&self) -> u64 {
-        self.supervisor.resident_bytes()
+        self.supervisor.counters().resident_bytes()
     }
 
     /// Serves other listeners from now on; the core learns of them at the next look.
