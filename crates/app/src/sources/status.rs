@@ -104,11 +104,6 @@ impl SourceTable {
         self.rows.lock().iter().map(|row| Arc::clone(&row.name)).collect()
     }
 
-    /// Takes over the row of a source that another process has read.
-    pub(crate) fn adopt(&self, row: SourceRow) {
-        self.remember(row);
-    }
-
     /// Takes over that another process has forgotten a source.
     pub(crate) fn adopt_removal(&self, name: &str) {
         self.rows.lock().retain(|row| &*row.name != name);
