@@ -32,7 +32,7 @@ pub(crate) async fn of_instance(store: &dyn Store, data: &Path) -> Arc<str> {
 
 /// The name in the data folder. A missing or damaged one is replaced by a new one; where that cannot be written, it holds until the end
 /// of the process.
-fn load_or_make(data: &Path) -> Arc<str> {
+pub(crate) fn load_or_make(data: &Path) -> Arc<str> {
     let file = data.join(FILE);
     if let Some(name) = read(&file) {
         return name.into();
