@@ -120,7 +120,9 @@ impl Collector {
                     }
                 }
                 names = next_request(&mut requested) => {
-                    names.iter().for_each(|name| drop(rounds.refresher.trigger(name, now)));
+                    for name in names.iter() {
+                        rounds.refresher.trigger(name, now);
+                    }
                 }
                 Some(order) = ordered.recv() => match order {
                     Order::Read(demand) => rounds.accept(demand, now),
