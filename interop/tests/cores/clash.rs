@@ -174,7 +174,7 @@ fn the_dead_are_found_and_the_pool_of_the_core_has_exactly_the_healthy_ones() {
     // They are back.
     cores.set_all(Fault::Healthy);
     eventually("a request is served again", || {
-        ask(cores.api, "POST", "/api/v1/probe", &format!("{TOKEN}Content-Type: application/json\r\n"), "{}");
+        let _ = ask(cores.api, "POST", "/api/v1/probe", &format!("{TOKEN}Content-Type: application/json\r\n"), "{}");
         (cores.get(&format!("http://{DEMO_HOST}/")).status == 200).then_some(())
     });
     assert_eq!(direct.load(Ordering::Relaxed), 0, "nothing ever goes out directly");
