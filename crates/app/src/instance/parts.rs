@@ -110,7 +110,7 @@ impl InstanceParts {
         let prober = Arc::new(ProberSlot::new(base, membership.ownership(), clash.as_ref())?);
         let (sessions, session_sync, sessions_among_gateways) = sessions(base);
         let usage = Arc::new(Usage::default());
-        let usage_sync = UsageSync::open_with(Arc::clone(&usage), Arc::clone(&base.store), &*base.contents, base.clock);
+        let usage_sync = UsageSync::open(Arc::clone(&usage), Arc::clone(&base.store), &*base.contents, base.clock);
         let usage_sync = Arc::new(usage_sync.await?);
         let diagnosis = Diagnosis {
             pool: Arc::clone(&base.pool),

@@ -47,20 +47,11 @@ struct Unwritten {
 }
 
 impl UsageSync {
-    /// Takes in what the store holds.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub(crate) async fn open(usage: Arc<Usage>, store: Arc<dyn Store>, clock: Clock) -> Result<Self, StoreError> {
-        let contents = Arc::clone(&store);
-        Self::open_with(usage, store, &*contents, clock).await
-    }
-
-    /// Takes in what `contents` holds, for a store that has the same and cannot be read now.
+    /// Takes in what `contents` holds: the store, or what has the same while the store cannot be read.
     ///
     /// # Errors
     /// The contents cannot be read.
-    pub(crate) async fn open_with(
+    pub(crate) async fn open(
         usage: Arc<Usage>,
         store: Arc<dyn Store>,
         contents: &dyn Store,

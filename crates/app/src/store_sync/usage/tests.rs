@@ -10,7 +10,7 @@ const NOON: Timestamp = Timestamp(20_786 * 86_400_000 + 43_200_000);
 async fn open(file: &std::path::Path) -> (Arc<Usage>, Arc<dyn Store>, UsageSync) {
     let (usage, store) = (Arc::new(Usage::default()), Arc::new(Sqlite::open(file, Access::Exclusive).await.unwrap()));
     let store: Arc<dyn Store> = store;
-    let sync = UsageSync::open(usage.clone(), store.clone(), Clock::starting_at(NOON)).await.unwrap();
+    let sync = UsageSync::open(usage.clone(), store.clone(), &*store, Clock::starting_at(NOON)).await.unwrap();
     (usage, store, sync)
 }
 
