@@ -108,7 +108,9 @@ impl Driver<'_> {
         self.start.set_version(self.controller.version().await.ok().map(|version| version.version));
         self.core.slots.set_up(start, begun.listeners);
         self.core.slots.publish(&begun.plan);
-        self.core.slots.plan_again();
+        if !begun.is_whole {
+            self.core.slots.plan_again();
+        }
         self.not_before = Instant::now();
     }
 

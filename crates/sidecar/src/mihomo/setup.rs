@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Begun {
     pub(super) plan: SlotPlan,
     pub(super) listeners: Vec<SocketAddr>,
+    /// Whether it has all nodes that there were.
+    pub(super) is_whole: bool,
 }
 
 /// Starts mihomo.
@@ -61,7 +63,7 @@ impl CoreSetup for MihomoSetup {
         let rendered = config::render(&plan, &listeners);
         home.remove(SOCKET)?;
         let file = home.write("config.json", rendered.text.as_bytes())?;
-        *self.begun.lock() = Some(Begun { plan, listeners });
+        *self.begun.lock() = Some(Begun { plan, listeners, is_whole: unproven.is_empty() });
         let arguments = vec!["-d".into(), home.path().into(), "-f".into(), file.into_os_string()];
         Ok(CoreCommand { program: self.program.clone(), arguments, environment: Vec::new() })
     }
