@@ -46,7 +46,7 @@ fn only_what_is_inside_a_killed_gateway_is_lost() {
         sleep(REST);
         gateway.start_again().unwrap();
         eventually("a gateway that is back", || gateway.is_ready().then_some(()));
-        turn(killed.len() % 2 == 0);
+        turn(killed.len().is_multiple_of(2));
     }
     sleep(REST);
     let requests = load.end();

@@ -47,7 +47,6 @@ pub(crate) struct Load {
 /// What became of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    pub(crate) proxy: SocketAddr,
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
     pub(crate) result: Result<u64, String>,
@@ -66,7 +65,7 @@ impl Load {
                 running.push(thread::spawn(move || {
                     let began = Instant::now();
                     let result = request(proxy, None);
-                    Request { proxy, began, ended: Instant::now(), result }
+                    Request { began, ended: Instant::now(), result }
                 }));
                 number += 1;
                 thread::sleep(

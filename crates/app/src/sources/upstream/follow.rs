@@ -98,7 +98,7 @@ async fn wait_and_read(collector: &Collector, reader: &Reader) -> anyhow::Result
         return Ok(Duration::ZERO);
     }
     let (_, mut readings) = collector
-        .fetch_now(&[reader.source.name.clone()])
+        .fetch_now(std::slice::from_ref(&reader.source.name))
         .map_err(|error| anyhow::anyhow!("it cannot be read now: {error:?}"))?;
     if let Some(reading) = readings.recv().await
         && let Some(error) = reading.row.error
