@@ -57,7 +57,7 @@ impl Pooler {
         )?;
         let log = File::create(folder.join("log"))?;
         let mut pooler = command(&program, account);
-        let guard = guarded(pooler.arg(&configuration), &folder, log)?;
+        let guard = guarded(pooler.arg(&configuration), &folder, "KILL", log)?;
         let mut pooler = Self { folder, port, guard };
         pooler.wait()?;
         Ok(Some(pooler))

@@ -13,7 +13,7 @@ use std::{
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// Ends a program when the standard input ends, however this process ends; a line before that keeps the folder.
-const GUARD: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r keep; kill -QUIT $pid 2>/dev/null; wait $pid; [ -n "$keep" ] || rm -rf "$folder""#;
+const GUARD: &str = r#"folder=$1; signal=$2; shift 2; "$@" & pid=$!; read -r keep; kill -$signal $pid 2>/dev/null; wait $pid; [ -n "$keep" ] || rm -rf "$folder""#;
 
 /// The folder of `initdb` and `postgres`: that of the newest version; `None` when they are not installed.
 pub(super) fn folder() -> Option<PathBuf> {
@@ -72,9 +72,9 @@ pub(super) fn own_folder() -> io::Result<(PathBuf, Option<Account>)> {
     Ok((folder, account))
 }
 
-/// Starts a program that ends with this process; its folder goes then.
-pub(super) fn guarded(program: &Command, folder: &Path, log: File) -> io::Result<Child> {
+/// Starts a program that ends with this process, by a signal that it does not ignore; its folder goes then.
+pub(super) fn guarded(program: &Command, folder: &Path, signal: &str, log: File) -> io::Result<Child> {
     let mut guard = Command::new("sh");
-    guard.args(["-c", GUARD, "sh"]).arg(folder).arg(program.get_program()).args(program.get_args());
+    guard.args(["-c", GUARD, "sh"]).arg(folder).arg(signal).arg(program.get_program()).args(program.get_args());
     guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).current_dir("/").spawn()
 }

@@ -83,7 +83,7 @@ impl PostgresServer {
         let log = File::options().append(true).create(true).open(self.folder.join("log"))?;
         let mut server = command(&self.programs.join("postgres"), self.account);
         server.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string()).arg("-k").arg(&self.folder);
-        self.guard = Some(guarded(&server, &self.folder, log)?);
+        self.guard = Some(guarded(&server, &self.folder, "QUIT", log)?);
         let end = Instant::now() + PATIENCE;
         while !self.is_ready() {
             if Instant::now() > end || self.has_ended() {

@@ -1,6 +1,6 @@
 //! What a failure of PostgreSQL means to the user, and whether it passes.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 use super::Server;
 use crate::StoreError;
@@ -15,6 +15,10 @@ pub(super) fn translate(server: &Server, error: sqlx::Error) -> StoreError {
             sqlx::Error::PoolClosed => StoreError::Closed,
             sqlx::Error::PoolTimedOut => unreachable("no connection became free or could be made in time".to_owned()),
             sqlx::Error::Tls(detail) => StoreError::Tls { server: name(), detail: detail.to_string().into() },
+            // So rustls says that a certificate is refused.
+            sqlx::Error::Io(detail) if detail.kind() == ErrorKind::InvalidData => {
+                StoreError::Tls { server: name(), detail: detail.to_string().into() }
+            }
             sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => StoreError::Query(Box::new(error)),
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Configuration(_) => {
                 StoreError::Query(Box::new(error))

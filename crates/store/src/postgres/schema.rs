@@ -31,14 +31,14 @@ const HAS_TABLES: &str = "SELECT to_regclass('proxies') IS NOT NULL OR to_regcla
 const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM hezar_migrations WHERE success";
 /// `HEZR` in ASCII: one instance upgrades, the others wait.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1212504658)";
+const FORGET_STATEMENTS: &str = "DEALLOCATE ALL";
 /// One transaction for all: of an upgrade that fails nothing stays. It may wait for other instances that upgrade.
 const BEGIN: &str =
     "BEGIN; SET LOCAL statement_timeout = '30min'; SET LOCAL idle_in_transaction_session_timeout = '1min'";
 
 /// Brings the database to this program's schema. Any number of instances may do so at once.
 pub(super) async fn upgrade(connection: &mut PgConnection, server: &Server) -> Result<(), StoreError> {
-    check_server(connection, server).await?;
-    if compare(connection, server).await? == Ordering::Equal {
+    if look(connection, server).await? == Ordering::Equal {
         return Ok(());
     }
     let failed = |error| translate(server, error);
@@ -50,16 +50,26 @@ pub(super) async fn upgrade(connection: &mut PgConnection, server: &Server) -> R
     }
     let outcome = MIGRATIONS.run_direct(None, &mut *transaction, false).await;
     outcome.map_err(|error| migrate_error(server, error))?;
+    if !server.keeps_statements {
+        // The connection behind the pooler is somebody else's next, with statements of the same names.
+        transaction.execute(FORGET_STATEMENTS).await.map_err(failed)?;
+    }
     transaction.commit().await.map_err(failed)
 }
 
 /// Checks that the database has exactly this program's schema.
 pub(super) async fn check(connection: &mut PgConnection, server: &Server) -> Result<(), StoreError> {
-    check_server(connection, server).await?;
-    match compare(connection, server).await? {
+    match look(connection, server).await? {
         Ordering::Equal => Ok(()),
         _ => Err(StoreError::Older { path: place(server) }),
     }
+}
+
+/// Checks the server and compares the schema, in a transaction: a pooler may give each its own connection.
+async fn look(connection: &mut PgConnection, server: &Server) -> Result<Ordering, StoreError> {
+    let mut transaction = connection.begin_with(BEGIN).await.map_err(|error| translate(server, error))?;
+    check_server(&mut transaction, server).await?;
+    compare(&mut transaction, server).await
 }
 
 async fn check_server(connection: &mut PgConnection, server: &Server) -> Result<(), StoreError> {
