@@ -11,6 +11,8 @@ mod nodes;
 mod rows;
 mod status;
 mod suspicion;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
