@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::Executor;
 use tokio::{sync::mpsc, time::sleep};
 
@@ -93,7 +94,7 @@ async fn take(
         match batch {
             Batch::Changes(changes) => apply::batch(transaction, identity, &changes).await?,
             Batch::Control(changes) => control::write(transaction, &changes).await?,
-            Batch::Usage(rows) => usage::add(transaction, &rows).await?,
+            Batch::Usage(rows) => usage::add(transaction, &rows, &Mutex::default()).await?,
             Batch::End => return Ok(true),
         }
     }

@@ -24,7 +24,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hezar_core::{Timestamp, UtcDay};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgPoolOptions};
 use tokio::{
     sync::{OnceCell, mpsc},
@@ -56,6 +56,8 @@ pub struct Postgres {
     /// Set when the schema was seen to.
     prepared: Arc<OnceCell<()>>,
     identity: Arc<RwLock<StoreIdentity>>,
+    /// What may have been added to the usage although its writer was told of a failure.
+    doubt: Arc<Mutex<usage::Doubt>>,
 }
 
 impl Postgres {
@@ -86,7 +88,7 @@ impl Postgres {
             // A balancer or a fail-over behind the address takes effect for all connections in the end.
             .max_lifetime(Duration::from_secs(1800))
             .connect_lazy_with(server.options.clone());
-        Ok(Self { server, access, pool, prepared: Arc::default(), identity: Arc::default() })
+        Ok(Self { server, access, pool, prepared: Arc::default(), identity: Arc::default(), doubt: Arc::default() })
     }
 
     /// Sees to the schema once.
@@ -136,7 +138,7 @@ impl Postgres {
         let written = match work {
             Work::Changes(changes) => apply::batch(&mut transaction, &identity, changes).await,
             Work::Control(changes) => control::write(&mut transaction, changes).await,
-            Work::Usage(growth) => usage::add(&mut transaction, growth).await,
+            Work::Usage(growth) => usage::add(&mut transaction, growth, &self.doubt).await,
             Work::Fold(before) => usage::fold(&mut transaction, before).await,
         };
         transaction.finish(written).await
@@ -237,7 +239,9 @@ impl Store for Postgres {
     }
 
     async fn add_usage(&self, growth: &[UsageRow]) -> Result<(), StoreError> {
-        self.write_in_one(Work::Usage(growth)).await
+        self.write_in_one(Work::Usage(growth)).await?;
+        *self.doubt.lock() = usage::Doubt::default();
+        Ok(())
     }
 
     async fn usage_totals(&self) -> Result<Vec<UsageRow>, StoreError> {

@@ -1,8 +1,9 @@
 //! The bytes of users: what each instance counts is added to what is there.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{collections::BTreeMap, io};
 
 use hezar_core::UtcDay;
+use parking_lot::Mutex;
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
@@ -32,20 +33,70 @@ const FOLD: [&str; 2] = [
 /// Two instances that fold at once would add the same days twice.
 const LOCK: &str = "LOCK TABLE usage IN SHARE ROW EXCLUSIVE MODE";
 
-/// Adds what has been moved to what is there.
-pub(super) async fn add(transaction: &mut Transaction, growth: &[UsageRow]) -> Result<(), sqlx::Error> {
-    // One statement must not meet the same row twice.
-    let mut sums: BTreeMap<(&str, u32), (u64, u64)> = BTreeMap::new();
+/// What became of a transaction; nothing of one that this server has never begun.
+const STATUS: &str =
+    "SELECT CASE WHEN $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN pg_xact_status($1::text::xid8) END";
+const TRANSACTION: &str = "SELECT pg_current_xact_id()::text";
+
+/// Bytes up and down by user and day.
+type Sums = BTreeMap<(Box<str>, u32), (u64, u64)>;
+
+/// What may have been added although its writer was told of a failure: the connection can end between a commit and its answer. The writer
+/// gives the same again, with what has grown since, and it must not count twice.
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    /// What is known to be added already.
+    added: Sums,
+    /// The last transaction that tried, and what had been added if it was committed.
+    tried: Option<(String, Sums)>,
+}
+
+/// Adds what has been moved to what is there, less what an earlier try has added. Whoever commits clears the doubt.
+pub(super) async fn add(
+    transaction: &mut Transaction,
+    growth: &[UsageRow],
+    doubt: &Mutex<Doubt>,
+) -> Result<(), sqlx::Error> {
+    let mut sums = Sums::new();
     for UsageRow { user, day, up, down } in growth {
-        let sum = sums.entry((user, day.0)).or_default();
+        let sum = sums.entry((user.clone(), day.0)).or_default();
         *sum = (sum.0.saturating_add(*up), sum.1.saturating_add(*down));
     }
-    let users: Vec<Cow<'_, str>> = sums.keys().map(|(user, _)| text(user)).collect();
-    let days: Vec<i64> = sums.keys().map(|(_, day)| i64::from(*day)).collect();
-    let (up, down): (Vec<i64>, Vec<i64>) = sums.values().map(|(up, down)| (from_count(*up), from_count(*down))).unzip();
+    let added = settle(transaction, doubt).await?;
+    // What does not hold all of it was never given before.
+    let is_covered =
+        added.iter().all(|(key, (up, down))| sums.get(key).is_some_and(|sum| sum.0 >= *up && sum.1 >= *down));
+    let added = if is_covered { added } else { Sums::new() };
+    let rest = |(key, (up, down)): (&(Box<str>, u32), &(u64, u64))| {
+        let (before_up, before_down) = added.get(key).copied().unwrap_or_default();
+        (text(&key.0).into_owned(), i64::from(key.1), from_count(up - before_up), from_count(down - before_down))
+    };
+    let rows: Vec<(String, i64, i64, i64)> = sums.iter().map(rest).collect();
+    let users: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
+    let days: Vec<i64> = rows.iter().map(|row| row.1).collect();
+    let (up, down): (Vec<i64>, Vec<i64>) = rows.iter().map(|row| (row.2, row.3)).unzip();
     let query = transaction.query(ADD).bind(users).bind(days).bind(up).bind(down);
     query.execute(&mut **transaction).await?;
+    let name: String = transaction.query(TRANSACTION).fetch_one(&mut **transaction).await?.try_get(0)?;
+    *doubt.lock() = Doubt { added, tried: Some((name, sums)) };
     Ok(())
+}
+
+/// What is known to be added of what the writer gives again.
+async fn settle(transaction: &mut Transaction, doubt: &Mutex<Doubt>) -> Result<Sums, sqlx::Error> {
+    let (added, tried) = {
+        let doubt = doubt.lock();
+        (doubt.added.clone(), doubt.tried.clone())
+    };
+    let Some((name, sums)) = tried else { return Ok(added) };
+    let row = transaction.query(STATUS).bind(name).fetch_one(&mut **transaction).await?;
+    match row.try_get::<Option<&str>, _>(0)? {
+        Some("committed") => Ok(sums),
+        Some("in progress") => {
+            Err(sqlx::Error::Io(io::Error::other("the server has not ended an earlier transaction yet")))
+        }
+        _ => Ok(added),
+    }
 }
 
 /// Every user with the last days one by one and everything before them in one row.

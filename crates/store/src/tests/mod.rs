@@ -7,6 +7,7 @@ mod files;
 mod following;
 mod history;
 mod laws;
+mod lost_answers;
 mod members;
 mod memory;
 mod model;

@@ -2,7 +2,7 @@
 
 use hezar_core::UtcDay;
 
-use super::files::meddle;
+use super::{files::meddle, place::Place};
 use crate::{Access, ReleasableStore, Retry, Store, StoreSettings, StoreUrl, UsageRow, open_configured};
 
 fn settings() -> StoreSettings {
@@ -39,4 +39,26 @@ async fn what_a_newer_version_has_changed_is_put_aside() {
         .await;
     store.take_back().await.unwrap();
     assert_eq!(store.usage_totals().await.unwrap(), [row]);
+}
+
+#[tokio::test]
+async fn one_that_several_share_stays_open_while_it_is_released() {
+    let Some(place) = Place::postgres("one_that_several_share_stays_open_while_it_is_released") else { return };
+    let settings = StoreSettings { url: StoreUrl(place.url().into()), ..StoreSettings::default() };
+    let store = ReleasableStore::open(&settings, place.folder()).await.unwrap();
+    let shared = store.shared().unwrap();
+    store.keep_copy().await.unwrap();
+    store.release().await;
+    let refused = store.add_usage(&[]).await.unwrap_err();
+    assert_eq!((refused.code(), refused.retry()), ("store-in-use", Retry::Soon));
+    let row = UsageRow { user: "alice".into(), day: UtcDay(20_000), up: 1, down: 2 };
+    shared.add_usage(std::slice::from_ref(&row)).await.unwrap();
+    let successor = open_configured(&settings, place.folder(), Access::Exclusive).await.unwrap();
+    assert_eq!(successor.usage_totals().await.unwrap(), [row.clone()]);
+    store.take_back().await.unwrap();
+    assert_eq!(store.usage_totals().await.unwrap(), [row]);
+    store.release().await;
+    store.close().await;
+    assert_eq!(shared.load().await.unwrap_err().code(), "store-closed");
+    successor.close().await;
 }
