@@ -6,8 +6,10 @@
 
 mod away;
 mod chaos;
+mod copy;
 mod load;
 mod members;
+mod objects;
 mod probing;
 mod quota;
 mod sessions;
