@@ -27,6 +27,8 @@ mod metrics;
 mod outage;
 mod page;
 mod places;
+#[cfg(unix)]
+mod postgres;
 mod power_cut;
 mod quota;
 mod receiver;

@@ -94,12 +94,12 @@ fn tunnel(proxy: SocketAddr, name: &str) -> Result<TcpStream, String> {
 }
 
 /// Sends a signal to a process that this test has started.
-fn signal(pid: u64, name: &str) {
+pub(crate) fn signal(pid: u64, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
 }
 
 /// Whether a process is there and no zombie.
-fn lives(pid: u64) -> bool {
+pub(crate) fn lives(pid: u64) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("State:\tZ")
 }
