@@ -26,6 +26,8 @@ impl CoreHome {
     /// # Errors
     /// [`CoreError::File`].
     pub fn create(parent: &Path, name: &str) -> Result<Self, CoreError> {
+        // The core runs in its home: a relative path would name another folder there.
+        let parent = &std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned());
         remove_left_over(parent);
         let own = format!("{name}-{}-{}", std::process::id(), Uuid::new_v4().simple());
         let mut folder = parent.join(&own);

@@ -125,6 +125,10 @@ fn homes_are_private_short_and_removed() {
     assert!(path.exists() && other.path() != path);
     drop(home);
     assert!(!path.exists());
+    // A core has its home as its working folder, where a relative path leads elsewhere.
+    let parent = tempfile::tempdir_in(".").unwrap();
+    let relative = Path::new(".").join(parent.path().file_name().unwrap());
+    assert!(CoreHome::create(&relative, "x").unwrap().path().is_absolute());
     let deep = folder.path().join("d".repeat(100));
     let short = CoreHome::create(&deep, "x").unwrap();
     assert!(short.file("controller.sock").as_os_str().len() < 103);
