@@ -4,6 +4,7 @@
 //! stable code. The law that ties reading and writing: `parse(to_link(n)) == n`.
 
 mod address;
+mod amnezia;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod arbitrary;
 mod carrier;

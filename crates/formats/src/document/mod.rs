@@ -1,6 +1,5 @@
 //! Client configurations: Clash YAML, sing-box, Xray and SIP008 JSON, and the line formats of other clients.
 
-mod amnezia;
 mod chain;
 pub(crate) mod clash;
 mod client;

@@ -2,9 +2,9 @@
 
 use hezar_core::{Label, NodeSpec};
 
-use super::{amnezia, ini};
+use super::ini;
 use crate::{
-    Parsed, RejectCode, field,
+    Parsed, RejectCode, amnezia, field,
     outbound::WireGuardText,
     tree::{MapBuilder, Tree},
 };

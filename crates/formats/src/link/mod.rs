@@ -1,6 +1,7 @@
 //! Share links: one file per scheme, and the table that finds it.
 
 pub(crate) mod admission;
+mod amnezia;
 mod anytls;
 pub(crate) mod chain;
 mod clash_only;
@@ -54,6 +55,8 @@ pub(crate) enum Scheme {
     Mieru,
     /// A protocol that only Clash cores speak.
     ClashOnly,
+    /// A server that AmneziaVPN shares.
+    Amnezia,
     Socks(SocksVersion),
     /// SOCKS inside TLS.
     SocksTls(SocksVersion),
@@ -86,6 +89,7 @@ impl Scheme {
             "ssh" => Self::Ssh,
             "mierus" => Self::Mieru,
             clash_only::SCHEME => Self::ClashOnly,
+            "vpn" => Self::Amnezia,
             "socks" | "socks5" | "socks5h" => Self::Socks(SocksVersion::V5),
             "socks4" => Self::Socks(SocksVersion::V4),
             "socks4a" => Self::Socks(SocksVersion::V4a),
@@ -137,7 +141,6 @@ const FOREIGN: &[&str] = &[
     "slipnet",
     "sn",
     "ssconf",
-    "vpn",
     "warp",
 ];
 
@@ -206,6 +209,7 @@ fn read_alone(scheme: Scheme, body: &str) -> Result<Named, RejectCode> {
         Scheme::Ssh => ssh::read(body),
         Scheme::Mieru => mieru::read(body),
         Scheme::ClashOnly => clash_only::read(body),
+        Scheme::Amnezia => amnezia::read(body),
         Scheme::Socks(version) => socks::read(body, version, false),
         Scheme::SocksTls(version) => socks::read(body, version, true),
         Scheme::Http => http::read(body, false),

@@ -5,12 +5,9 @@ use hezar_core::{
     Secret, SecurityKind, SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
 };
 
-use super::{
-    super::{amnezia, xhttp},
-    plugin,
-};
+use super::{super::xhttp, plugin};
 use crate::{
-    RejectCode,
+    RejectCode, amnezia,
     carrier::{CarrierText, EARLY_DATA_HEADER, SecurityText},
     clash_only, field, outbound,
     outbound::{ShadowsocksRText, UserText, WireGuardText},

@@ -5,12 +5,9 @@ use hezar_core::{
     SecurityKind, SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
 };
 
-use super::{
-    super::{amnezia, clash::read::reserved_text},
-    shadow_tls,
-};
+use super::{super::clash::read::reserved_text, shadow_tls};
 use crate::{
-    RejectCode,
+    RejectCode, amnezia,
     carrier::{CarrierText, SecurityText, xray::extra_text},
     field,
     outbound::{self, ShadowsocksRText, UserText, WireGuardText},

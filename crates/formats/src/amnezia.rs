@@ -1,4 +1,4 @@
-//! AmneziaWG: WireGuard whose packets look different, in the configurations of Clash, sing-box and wg-quick.
+//! AmneziaWG: WireGuard whose packets look different, in links and in the configurations of Clash, sing-box and wg-quick.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{ClashKind, ClashOnly, Outbound, Secret};
@@ -10,7 +10,7 @@ use crate::{
 
 /// A WireGuard node with AmneziaWG's options, whose names may be in upper case. It stays plain WireGuard where they are absent, or change
 /// nothing that the server has to know.
-pub(super) fn with_options(plain: Outbound, options: &Tree) -> Result<Outbound, RejectCode> {
+pub(crate) fn with_options(plain: Outbound, options: &Tree) -> Result<Outbound, RejectCode> {
     let Outbound::WireGuard(node) = &plain else { return Ok(plain) };
     if !changes_packets(options) {
         return Ok(plain);
