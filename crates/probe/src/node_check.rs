@@ -11,7 +11,7 @@ use thiserror::Error;
 /// prober hold for it too.
 #[async_trait]
 pub trait NodeCheck: Debug + Send + Sync {
-    /// Asks the probe URL through a node and says how long the answer took. `limit` bounds the check itself, not what has to be
+    /// Asks the probe URL through a node – through a tunnel (CONNECT) of an HTTP proxy – and says how long the answer took. `limit` bounds the check itself, not what has to be
     /// prepared for it.
     ///
     /// # Errors

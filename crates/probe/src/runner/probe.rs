@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hezar_engine::{AddressPolicy, BuildError, DialError, Dialer, Tunnelled};
-use hezar_pool::{Need, Node, Query, Strategy};
+use hezar_pool::{HttpAbility, HttpWay, Need, Node, Query, Strategy};
 
 use super::PoolNode;
 use crate::{
@@ -80,6 +80,9 @@ async fn probe_by(check: &dyn NodeCheck, context: &ProbeContext, node: &PoolNode
         NodeCheckError::Unsupported(code) => ProbeError::Unsupported(code),
         NodeCheckError::Unavailable(code) => ProbeError::Inconclusive(code),
     })?;
+    if node.spec().is_http_proxy() {
+        note_tunnel(context, node);
+    }
     let dialer = dialer(context, node).ok();
     let mut canaries = match &dialer {
         Some(dialer) => fetch_canaries(context, node, dialer).await,
@@ -88,6 +91,13 @@ async fn probe_by(check: &dyn NodeCheck, context: &ProbeContext, node: &PoolNode
     // A page that did not come may be the fault of our own dialer, which nothing else has shown to work for this node.
     canaries.retain(|canary| canary.found.is_some());
     Ok(Checked { took, dialer, canaries })
+}
+
+/// Notes that an HTTP proxy opens tunnels. Whether it answers plain requests was not seen; a tunnel carries those as well.
+fn note_tunnel(context: &ProbeContext, node: &PoolNode) {
+    let port = context.config.url.port_or_known_default().unwrap_or(80);
+    let seen = HttpAbility::default().with(HttpWay::tunnel(port), true).with(HttpWay::Plain, false);
+    context.pool.set_http_ability(node.id(), seen.or(node.http_ability()));
 }
 
 /// Asks for a canary, and for a second one when the first does not come as it should. Which one is first is left to
