@@ -40,7 +40,8 @@ impl CoreSetup for Plain {
     }
 
     async fn is_ready(&self, home: &CoreHome) -> bool {
-        controller(home).version().await.is_ok()
+        // The controller answers before the providers are loaded.
+        controller(home).provider_nodes("pool").await.is_ok()
     }
 
     fn level(&self, _: &str) -> tracing::Level {

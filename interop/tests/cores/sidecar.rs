@@ -253,15 +253,18 @@ fn is_alive(pid: u32) -> bool {
 fn one_refused_node_harms_no_other_one_and_streams_outlive_reloads_and_nothing_outlives_the_instance() {
     let Some(mut world) = World::start("sidecar") else { return };
     let mut entries = world.nodes(99);
-    entries.insert(61, json!({
-        "name": "refused", "type": "ssr", "server": "127.0.0.1", "port": 1, "cipher": "aes-999-cfb", "password": "p",
-        "protocol": "auth_aes128_md5", "obfs": "plain",
-    }));
+    entries.insert(
+        61,
+        json!({
+            "name": "refused", "type": "masque", "server": "127.0.0.1", "port": 1, "private-key": "not a key",
+            "public-key": "x", "ip": "10.0.0.1/32",
+        }),
+    );
     world.list(&entries);
     world.refresh();
     world.wait_for("tuic", "healthy", 99);
-    world.wait_for("ssr", "unsupported", 1);
-    let refused = world.ask("GET", "/api/v1/nodes?scheme=ssr", "").body;
+    world.wait_for("masque", "unsupported", 1);
+    let refused = world.ask("GET", "/api/v1/nodes?scheme=masque", "").body;
     assert!(refused.contains("core-refused"), "{refused}");
     assert!(world.serves(world.core));
     let mut tunnels: Vec<TcpStream> = (0..20).map(|_| world.tunnel()).collect();
