@@ -128,6 +128,7 @@ impl Reader {
 
     /// The configuration decides what the source's stored nodes may do, from the start.
     pub(super) fn adopt(&self, now: Timestamp) {
+        self.table.configure(&self.source.name, self.source.allow_private);
         self.pool.list(&Arc::from(self.source.name.as_str()), self.source.allow_private, Vec::new(), false, now);
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct SourceTable {
     census: Arc<Mutex<Option<Counted>>>,
     /// How often the validators were forgotten.
     forgotten: Arc<AtomicU64>,
+    /// What the configuration of this process says of the sources that it reads: whether their nodes may have private addresses.
+    permissions: Arc<Mutex<HashMap<String, bool>>>,
 }
 
 /// Counts, with when they were made and how long that took.
@@ -81,6 +83,7 @@ impl SourceTable {
             node_sync: None,
             census: Arc::default(),
             forgotten: Arc::default(),
+            permissions: Arc::default(),
         }
     }
 
@@ -109,14 +112,24 @@ impl SourceTable {
         self.rows.lock().retain(|row| &*row.name != name);
     }
 
+    /// Notes what the configuration says of a source, which counts before it is read for the first time, and more than what another
+    /// process says.
+    pub(crate) fn configure(&self, name: &str, allow_private: bool) {
+        self.permissions.lock().insert(name.to_owned(), allow_private);
+    }
+
     /// Whether the nodes of a source may have private addresses.
     pub(crate) fn allows_private(&self, name: &str) -> bool {
+        if let Some(configured) = self.permissions.lock().get(name) {
+            return *configured;
+        }
         self.rows.lock().iter().any(|row| &*row.name == name && row.allow_private)
     }
 
     /// Forgets a source.
     pub(crate) async fn forget(&self, name: &Arc<str>) -> Result<(), WriterClosed> {
         self.rows.lock().retain(|row| row.name != *name);
+        self.permissions.lock().remove(&**name);
         self.writer.put(vec![Change::RemoveSource(Arc::clone(name))]).await
     }
 

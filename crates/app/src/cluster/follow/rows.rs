@@ -42,7 +42,7 @@ impl RowTarget {
     fn put_source(&self, mut row: SourceRow, now: Timestamp) {
         let known = self.table.row(&row.name);
         if self.reads_sources {
-            row.allow_private = known.as_ref().map_or(*row.name == *MANUAL_PRIVATE, |known| known.allow_private);
+            row.allow_private = *row.name == *MANUAL_PRIVATE || self.table.allows_private(&row.name);
         } else if known.is_some_and(|known| known.allow_private != row.allow_private) {
             self.pool.list(&row.name, row.allow_private, Vec::new(), false, now);
         }

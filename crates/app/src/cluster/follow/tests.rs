@@ -203,4 +203,11 @@ async fn a_node_on_a_private_address_may_be_used_where_its_source_says_so() {
     fetcher.writes().await;
     gateway.follows().await;
     assert!(gateway.pool.node(id(1)).unwrap().allow_private());
+    // Another process that reads the source goes by its own configuration, also before it has read it for the first time.
+    let mut reader = Instance::start(&url, Ownership::nothing()).await;
+    reader.position = fetcher.position.clone();
+    reader.target.table.configure("lan", true);
+    reader.target.table.adopt(SourceRow::new("lan", "url"));
+    reader.follows().await;
+    assert!(reader.pool.node(id(1)).unwrap().allow_private());
 }
