@@ -64,6 +64,9 @@ impl Cores {
         fs::write(folder.path().join("hezar.toml"), config).unwrap();
         let mut hezar = Running::start(&program, &["--config", "hezar.toml", "--data", "data", "run"], folder.path());
         hezar.accepts(api);
+        hezar.accepts(gateway);
+        hezar.accepts(probe);
+        hezar.accepts(proxy);
         Some(Self { proxy, api, probe, gateway, folder, hezar, world, runtime })
     }
 
@@ -78,7 +81,7 @@ impl Cores {
     /// The ids of the nodes in a state.
     fn ids(&self, state: &str) -> BTreeSet<String> {
         let page = self.api(&format!("/api/v1/nodes?state={state}&limit=1000"));
-        let items = page["items"].as_array().unwrap();
+        let items = page["nodes"].as_array().unwrap();
         items.iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect()
     }
 

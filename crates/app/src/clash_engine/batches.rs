@@ -21,6 +21,9 @@ const MOST_WAITING: usize = 4096;
 /// How long nothing is asked for until batches that are over are emptied: some nodes keep a session with their server up.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// The status with which a core says that it has no such provider.
+const NOT_FOUND: u16 = 404;
+
 /// What gives a core the nodes of one batch in the place of those before.
 #[async_trait]
 pub(super) trait BatchLoader: Send + Sync {
@@ -196,7 +199,7 @@ impl<L: BatchLoader> Batches<L> {
                 }
                 Err(error) => error,
             };
-            let Some(message) = refusal.refusal() else {
+            let Some(message) = refused_content(&refusal) else {
                 tracing::warn!("the PROBE core did not take nodes: {refusal}");
                 batch.into_iter().for_each(|waiting| waiting.answer(Loaded::Unavailable));
                 break;
@@ -208,6 +211,15 @@ impl<L: BatchLoader> Batches<L> {
             }
         }
         state.idle.push(number);
+    }
+}
+
+/// What a core says against the nodes that it was given; `None` when it has not looked at them.
+fn refused_content(error: &ControllerError) -> Option<&str> {
+    match error {
+        // A core that has just been started does not know its providers yet.
+        ControllerError::Refused { status, .. } if status.as_u16() == NOT_FOUND => None,
+        error => error.refusal(),
     }
 }
 
@@ -280,6 +292,13 @@ mod tests {
             let fake = Fake { is_mute, ..Fake::default() };
             assert_eq!(loaded(fake, &entries).await, [true, false, true, true, false], "{is_mute}");
         }
+    }
+
+    #[test]
+    fn a_core_that_does_not_know_the_batch_yet_refuses_no_node() {
+        let refused = |status| ControllerError::Refused { status, message: "x".to_owned() };
+        assert_eq!(refused_content(&refused(StatusCode::NOT_FOUND)), None);
+        assert_eq!(refused_content(&refused(StatusCode::SERVICE_UNAVAILABLE)), Some("x"));
     }
 
     #[tokio::test(start_paused = true)]

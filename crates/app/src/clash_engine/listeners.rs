@@ -16,8 +16,11 @@ use crate::{
     convert,
 };
 
-/// The group, provider and name of the first listener.
+/// The group of the first listener.
 const FIRST: &str = "POOL";
+
+/// The provider of the first listener's nodes.
+pub(super) const FIRST_PROVIDER: &str = "pool";
 
 /// A listener as a core serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl CoreListener {
 
     /// The provider of that group's nodes.
     pub(super) fn provider(&self, number: usize) -> String {
-        if number == 0 { "pool".to_owned() } else { format!("pool-{number}") }
+        if number == 0 { FIRST_PROVIDER.to_owned() } else { format!("pool-{number}") }
     }
 
     /// Whether it is the one that `[proxy]` describes.

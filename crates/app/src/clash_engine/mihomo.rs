@@ -4,12 +4,13 @@ use std::{
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
 use hezar_core::Secret;
-use hezar_sidecar::{CoreCommand, CoreHome};
+use hezar_sidecar::{Controller, CoreCommand, CoreHome};
 use serde_json::{Map, Value, json};
 use tokio::{process::Command, time::timeout};
 
@@ -79,6 +80,27 @@ pub(super) fn basics(exposed: Option<&(SocketAddr, Secret)>) -> Map<String, Valu
         config.insert("secret".into(), secret.expose().into());
     }
     config
+}
+
+/// Whether a core serves. It answers before it has its providers, and says of them that they do not exist.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// The core is started anew.
+    pub(super) fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the core has this provider; once it has, whether it answers.
+    pub(super) async fn is_ready(&self, controller: &Controller, provider: &str) -> bool {
+        if self.0.load(Ordering::Relaxed) {
+            return controller.version().await.is_ok();
+        }
+        let is_ready = controller.provider_nodes(provider).await.is_ok();
+        self.0.store(is_ready, Ordering::Relaxed);
+        is_ready
+    }
 }
 
 /// How important a line of its log is: `time="…" level=warning msg="…"`.

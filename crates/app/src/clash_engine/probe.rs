@@ -27,7 +27,7 @@ use url::Url;
 use super::{
     batches::{BATCHES, BatchLoader, Batches, provider},
     members::provider as provider_text,
-    mihomo::{self, SOCKET, basics, provider_file},
+    mihomo::{self, Readiness, SOCKET, basics, provider_file},
 };
 
 /// The group of all nodes that are being checked, for those who look at the core.
@@ -65,7 +65,12 @@ impl ProbeCore {
     pub(super) fn here(start: ProbeStart, batch: usize) -> Self {
         let home = Arc::new(start.home);
         let controller = Controller::new(ControllerAddress::Unix(home.file(SOCKET)));
-        let setup = ProbeSetup { program: start.program, exposed: start.exposed, controller: controller.clone() };
+        let setup = ProbeSetup {
+            program: start.program,
+            exposed: start.exposed,
+            controller: controller.clone(),
+            readiness: Readiness::default(),
+        };
         let supervisor = CoreSupervisor::new(Arc::new(setup), start.launcher, Arc::clone(&home), start.memory_limit);
         let loader = Loader::Files { home, controller: controller.clone() };
         Self::new(ProbePlace::Here(supervisor), controller, loader, batch)
@@ -152,6 +157,7 @@ pub(super) struct ProbeSetup {
     program: PathBuf,
     exposed: Option<(SocketAddr, Secret)>,
     controller: Controller,
+    readiness: Readiness,
 }
 
 #[async_trait]
@@ -162,6 +168,7 @@ impl CoreSetup for ProbeSetup {
 
     async fn prepare(&self, home: &CoreHome) -> Result<CoreCommand, CoreError> {
         home.remove(SOCKET)?;
+        self.readiness.reset();
         for number in 0..BATCHES {
             home.write(&provider_file(&provider(number)), provider_text([]).as_bytes())?;
         }
@@ -175,7 +182,7 @@ impl CoreSetup for ProbeSetup {
     }
 
     async fn is_ready(&self, _: &CoreHome) -> bool {
-        self.controller.version().await.is_ok()
+        self.readiness.is_ready(&self.controller, &provider(0)).await
     }
 
     fn level(&self, line: &str) -> tracing::Level {

@@ -19,7 +19,11 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{listeners::CoreListener, members::Entries, mihomo::SOCKET};
+use super::{
+    listeners::CoreListener,
+    members::Entries,
+    mihomo::{Readiness, SOCKET},
+};
 use crate::nodes::Nodes;
 pub(super) use config::GatewayOptions;
 use served::Served;
@@ -79,6 +83,7 @@ impl GatewayCore {
             started_with: Mutex::default(),
             providers: RwLock::default(),
             controller,
+            readiness: Readiness::default(),
         });
         let supervisor = CoreSupervisor::new(Arc::clone(&setup), start.launcher, Arc::clone(&home), start.memory_limit);
         Self {

@@ -8,8 +8,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::config::{GatewayOptions, render};
 use crate::clash_engine::{
-    listeners::CoreListener,
-    mihomo::{self, SOCKET, provider_file},
+    listeners::{CoreListener, FIRST_PROVIDER},
+    mihomo::{self, Readiness, SOCKET, provider_file},
 };
 
 /// What a start of the core reads.
@@ -22,6 +22,7 @@ pub(super) struct GatewaySetup {
     /// The texts of the providers, by their names.
     pub(super) providers: RwLock<HashMap<String, String>>,
     pub(super) controller: Controller,
+    pub(super) readiness: Readiness,
 }
 
 impl GatewaySetup {
@@ -39,6 +40,7 @@ impl CoreSetup for GatewaySetup {
 
     async fn prepare(&self, home: &CoreHome) -> Result<CoreCommand, CoreError> {
         home.remove(SOCKET)?;
+        self.readiness.reset();
         for (name, text) in &*self.providers.read() {
             home.write(&provider_file(name), text.as_bytes())?;
         }
@@ -48,7 +50,7 @@ impl CoreSetup for GatewaySetup {
     }
 
     async fn is_ready(&self, _: &CoreHome) -> bool {
-        self.controller.version().await.is_ok()
+        self.readiness.is_ready(&self.controller, FIRST_PROVIDER).await
     }
 
     fn level(&self, line: &str) -> tracing::Level {
