@@ -56,11 +56,6 @@ impl CoreProtocol {
                 | Self::ShadowQuic
         )
     }
-
-    /// Whether the peers' server tells its target that nothing more comes while the other direction goes on.
-    pub(crate) const fn tells_half_close(self) -> bool {
-        matches!(self, Self::ShadowsocksR { .. } | Self::TuicToken)
-    }
 }
 
 impl fmt::Display for CoreProtocol {
@@ -83,10 +78,9 @@ pub(crate) fn all() -> Vec<Row> {
     let core = |protocol| Row::plain(Protocol::Core(protocol));
     let ssr = |protocol, obfs| core(CoreProtocol::ShadowsocksR { protocol, obfs });
     let mut rows = vec![
-        ssr("origin", "plain"),
         ssr("auth_aes128_md5", "tls1.2_ticket_auth"),
         ssr("auth_aes128_sha1", "http_simple"),
-        ssr("auth_sha1_v4", "random_head"),
+        ssr("auth_aes128_md5", "random_head"),
     ];
     for obfs in [false, true] {
         let row = core(CoreProtocol::Hysteria { obfs });
@@ -123,7 +117,8 @@ pub(crate) fn mihomo_listener(protocol: CoreProtocol) -> Option<Value> {
     Some(match protocol {
         CoreProtocol::ShadowsocksR { .. } | CoreProtocol::Hysteria { .. } => return None,
         CoreProtocol::Snell { version, obfs } => {
-            let obfs = if obfs { json!({ "mode": "http" }) } else { json!({}) };
+            let obfs = if obfs { "http" } else { "" };
+            let obfs = json!({ "mode": obfs, "host": SERVER_NAME });
             json!({ "type": "snell", "psk": PASSWORD, "version": version, "obfs-opts": obfs })
         }
         CoreProtocol::TuicToken => json!({ "type": "tuic", "token": [PASSWORD], "alpn": ["h3"] }),

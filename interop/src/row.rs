@@ -196,8 +196,9 @@ impl Row {
     /// Whether the end of one direction can be told while the other goes on: a WebSocket has no such sign, and of the
     /// protocols inside only VMess has one of its own. XHTTP has one when it streams its upload.
     pub(crate) fn tells_half_close(self) -> bool {
-        if let Protocol::Core(protocol) = self.protocol {
-            return protocol.tells_half_close();
+        // mKCP tells nothing of it.
+        if matches!(self.transport, Transport::Kcp { .. }) {
+            return false;
         }
         // Neither v2ray-plugin's WebSocket nor AnyTLS has one.
         let never = matches!(self.protocol, Protocol::Plugged(Plugged::V2ray { .. }) | Protocol::AnyTls);

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::{
     certificate::Certificate,
     process::{Process, ReadyTunnel, free_ports},
-    row::{Protocol, Row},
+    row::{Protocol, Row, Transport},
 };
 
 /// A program of another project.
@@ -137,6 +137,9 @@ impl Peer {
         match (self, row.protocol) {
             // Hysteria's server leaves its loop as soon as one direction has ended.
             (Self::ShadowsocksLibev | Self::Hysteria, _) => AtEnd::ClosesBoth,
+            // What mihomo dials by these protocols ends as a whole when the client's direction does; so does TLS over mKCP at Xray.
+            (_, Protocol::Core(_)) => AtEnd::ClosesBoth,
+            (_, Protocol::Trojan) if matches!(row.transport, Transport::Kcp { .. }) => AtEnd::ClosesBoth,
             // sing-box's client shows the same against it.
             (Self::Mihomo, Protocol::Vmess { cipher, .. }) if cipher != "zero" => AtEnd::HoldsBack,
             // Its own client shows the same against it, and not against sing-box.
@@ -152,6 +155,13 @@ impl Peer {
         match (self, row.protocol) {
             // The targets are on loopback addresses, which no packet of a tunnel may have.
             (_, Protocol::WireGuard) => &[],
+            // Xray dials them, which packs datagrams as XUDP; v2ray does not know it.
+            (Self::V2ray, Protocol::Vless | Protocol::Vmess { .. })
+                if matches!(row.transport, Transport::Kcp { .. }) =>
+            {
+                &[]
+            }
+            (_, _) if matches!(row.transport, Transport::Kcp { .. }) => &[("", Relays::Cone)],
             // Answers from two targets at once end the whole program: "concurrent write to websocket connection" (4.34).
             (Self::V2ray, Protocol::Trojan) if row.transport.is_websocket() => &[],
             // v2ray keeps a path per target, and does not know XUDP.
