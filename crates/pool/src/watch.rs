@@ -24,6 +24,8 @@ pub enum ChangeKind {
     Relisted,
     /// It is new in the pool.
     Added,
+    /// It has left the pool and has come back as a new node: nothing of what was known before holds.
+    Replaced,
     /// It has left the pool.
     Removed,
 }
@@ -191,11 +193,12 @@ impl Pending {
             }
             Entry::Occupied(mut entry) => {
                 let known = *entry.get();
-                // Removed and added again: the consumer must look at it anew. Evidence that comes late for a node
-                // that is gone changes nothing.
+                // Removed and added again: the consumer must look at it anew. Evidence that comes late for a node that is gone
+                // changes nothing.
                 let back = known == ChangeKind::Removed && changed.kind == ChangeKind::Added;
-                if back || changed.kind > known {
-                    entry.insert(changed.kind);
+                let kind = if back { ChangeKind::Replaced } else { changed.kind };
+                if back || kind > known {
+                    entry.insert(kind);
                 }
             }
         }

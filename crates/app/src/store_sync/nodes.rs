@@ -192,8 +192,11 @@ pub(crate) fn changes(pool: &Nodes, changed: ChangedNode) -> Vec<Change> {
         ChangeKind::Record | ChangeKind::State => {
             vec![Change::PutRecord(changed.id, node.record())]
         }
-        // A node that was removed and added again in between must come back whole.
-        ChangeKind::Listing | ChangeKind::Relisted | ChangeKind::Added | ChangeKind::Removed => put(&node),
+        ChangeKind::Listing | ChangeKind::Relisted | ChangeKind::Added => put(&node),
+        // Nothing of the old node may stay: in a shared store its record would count as newer than none.
+        ChangeKind::Replaced | ChangeKind::Removed => {
+            [Change::RemoveNode(changed.id)].into_iter().chain(put(&node)).collect()
+        }
     }
 }
 

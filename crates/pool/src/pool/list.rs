@@ -54,6 +54,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let before = std::mem::take(&mut source.members);
         let kept = self.kept(&table, &nodes, &before);
         let mut left: Vec<u32> = before.difference(&kept).copied().collect();
+        let leaves = complete && !left.is_empty();
         // What the list names no longer goes first, so that it makes room for what is new.
         if complete {
             applied.unlisted += self.unlist(&mut table, name, &left, Some(&listing), now);
@@ -106,7 +107,8 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
             drop(index);
             self.watchers.notify(&news);
         }
-        self.note_own_list(name, &seen, complete, applied);
+        let changed = leaves || applied.added + applied.updated + applied.unlisted > 0;
+        self.note_own_list(name, &seen, complete, changed);
         let source = table.source(name);
         source.left_out = applied.left_out;
         source.members = seen;
@@ -135,8 +137,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Notes what a list has changed, for a store that others write to as well.
-    fn note_own_list(&self, name: &SourceName, listed: &SlotSet, complete: bool, applied: Applied) {
-        let changed = applied.added + applied.updated + applied.unlisted > 0;
+    fn note_own_list(&self, name: &SourceName, listed: &SlotSet, complete: bool, changed: bool) {
         if !changed || !self.own_lists.are_kept() {
             return;
         }

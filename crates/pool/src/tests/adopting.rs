@@ -142,7 +142,11 @@ fn what_this_process_merges_is_told_by_source_and_what_it_takes_over_is_not() {
     pool.apply(more(&[7]), at(6));
     pool.apply(more(&[8]), at(6));
     assert_eq!(taken(), [OwnList { complete: false, ..whole("u", &[7, 8]) }], "added to what others have listed");
+    pool.apply(listing("t", [0, 6]), at(7));
+    let _ = pool.take_own_lists();
     pool.apply(listing("t", [6]), at(7));
+    assert_eq!(taken(), [whole("t", &[6])], "a node that another source lists as well");
+    pool.apply(listing("t", [7]), at(7));
     pool.apply(PoolChange::DropSource("t".into()), at(7));
     let nodes = healthy(9).snapshot().nodes().map(|node| stored(node)).collect();
     pool.adopt(nodes, |_| false, at(8));

@@ -39,7 +39,7 @@ fn changes_coalesce_per_node() {
     assert_eq!(kinds(&states), [ChangeKind::Added]);
     pool.apply(PoolChange::Remove(vec![id(0)]), at(6));
     pool.apply(listing("s", [0, 1]), at(6));
-    assert_eq!(kinds(&states), [ChangeKind::Added], "the new one counts");
+    assert_eq!(kinds(&states), [ChangeKind::Replaced], "the new one counts");
 }
 
 #[test]

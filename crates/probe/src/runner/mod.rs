@@ -192,7 +192,9 @@ impl Runner {
             match self.context.pool.node(touched.id) {
                 Some(node) if node.is_probed() && !self.is_scheduled(&node) => {}
                 Some(node) if node.is_probed() => {
-                    if touched.kind == ChangeKind::Added && self.schedule.contains(touched.id) {
+                    if matches!(touched.kind, ChangeKind::Added | ChangeKind::Replaced)
+                        && self.schedule.contains(touched.id)
+                    {
                         self.replace(touched.id, &node);
                     }
                     self.admit(&node, now);
