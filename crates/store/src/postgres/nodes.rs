@@ -1,6 +1,9 @@
 //! Writing nodes and who lists them, many at a time.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use hezar_core::{NodeId, Record};
 use uuid::Uuid;
@@ -23,6 +26,9 @@ const PUT_NODES: &str = "INSERT INTO proxies (id, uri, label, kept_from, unreada
      excluded.unlisted_since)";
 /// A node that was never measured needs no record; one without evidence is replaced by that.
 const FORGET_UNPROVEN: &str = "DELETE FROM records WHERE id = ANY($1) AND region = $2 AND last_checked IS NULL";
+/// A node that was forgotten and came back begins anew: what was measured before it was first seen is another life's.
+const FORGET_FORMER: &str = "DELETE FROM records USING unnest($1::uuid[], $2::bigint[]) AS born (id, first_seen) \
+     WHERE records.id = born.id AND records.region = $3 AND records.last_checked <= born.first_seen";
 const DELETE_NODES: [&str; 3] = [
     "DELETE FROM listings WHERE proxy = ANY($1)",
     "DELETE FROM records WHERE id = ANY($1)",
@@ -57,7 +63,9 @@ pub(super) async fn put_nodes(
     if identity.is_observer {
         return Ok(());
     }
-    let newest = records::newest(rows().map(|(id, row)| (id, &row.record)));
+    forget_former(transaction, identity, rows()).await?;
+    let records = rows().map(|(id, row)| (id, &row.record));
+    let newest = records::newest(records, records::is_newer_or_of_a_new_life);
     let (unmeasured, measured): (HashMap<_, _>, HashMap<_, _>) =
         newest.into_iter().partition(|(_, record)| is_unmeasured(record));
     if !unmeasured.is_empty() {
@@ -66,6 +74,23 @@ pub(super) async fn put_nodes(
         query.execute(&mut **transaction).await?;
     }
     records::put(transaction, &identity.region, &measured).await
+}
+
+/// Removes records of this region from before the nodes were first seen.
+async fn forget_former<'a>(
+    transaction: &mut Transaction,
+    identity: &StoreIdentity,
+    rows: impl Iterator<Item = (NodeId, &'a NodeRow)>,
+) -> Result<(), sqlx::Error> {
+    let mut born: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for (id, row) in rows {
+        let first_seen = born.entry(uuid(&id)).or_default();
+        *first_seen = from_time(row.record.first_seen).max(*first_seen);
+    }
+    let (ids, first_seen): (Vec<Uuid>, Vec<i64>) = born.into_iter().unzip();
+    let query = transaction.query(FORGET_FORMER).bind(ids).bind(first_seen).bind(&*identity.region);
+    query.execute(&mut **transaction).await?;
+    Ok(())
 }
 
 /// Whether a record says nothing that a missing row would not say.
@@ -96,10 +121,11 @@ pub(super) async fn put_records(
     if identity.is_observer {
         return Ok(());
     }
-    let newest = records::newest(run.iter().filter_map(|change| match change {
+    let records = run.iter().filter_map(|change| match change {
         Change::PutRecord(id, record) => Some((*id, record)),
         _ => None,
-    }));
+    });
+    let newest = records::newest(records, records::is_newer);
     records::put(transaction, &identity.region, &newest).await
 }
 

@@ -51,16 +51,30 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// Of several records of one node the one with the newest evidence; of equals the last.
-pub(super) fn newest<'a>(records: impl Iterator<Item = (NodeId, &'a Record)>) -> HashMap<NodeId, &'a Record> {
+/// Of several records of one node the one that stands after all have been written in their order: `replaces` says whether a record stands
+/// after another one.
+pub(super) fn newest<'a>(
+    records: impl Iterator<Item = (NodeId, &'a Record)>,
+    replaces: impl Fn(&Record, &Record) -> bool,
+) -> HashMap<NodeId, &'a Record> {
     let mut newest: HashMap<NodeId, &Record> = HashMap::new();
     for (id, record) in records {
         let kept = newest.entry(id).or_insert(record);
-        if record.last_checked >= kept.last_checked {
+        if replaces(record, kept) {
             *kept = record;
         }
     }
     newest
+}
+
+/// Whether a record's evidence is not older than another one's.
+pub(super) fn is_newer(record: &Record, known: &Record) -> bool {
+    record.last_checked >= known.last_checked
+}
+
+/// The same of a node that may have been forgotten and come back: what was measured before it was first seen is another life's.
+pub(super) fn is_newer_or_of_a_new_life(record: &Record, known: &Record) -> bool {
+    is_newer(record, known) || known.last_checked.is_some_and(|checked| checked <= record.first_seen)
 }
 
 #[derive(Default)]

@@ -26,7 +26,7 @@ pub struct StoreIdentity {
 }
 
 /// A store that several instances use at once. A record is written only where its evidence ([`Record::last_checked`]) is not older than
-/// what is there, and what is known without measuring (when a node was first seen, since when it is unlisted) comes with
+/// what is there, or is from before the node was first seen; what is known without measuring (when a node was first seen, since when it is unlisted) comes with
 /// [`Change::PutNode`] alone.
 ///
 /// [`Record::last_checked`]: hezar_core::Record::last_checked

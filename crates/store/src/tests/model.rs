@@ -41,7 +41,10 @@ impl Model {
 
     fn put_node(&mut self, mut row: NodeRow) {
         let known = self.nodes.get(&row.id).filter(|_| self.is_shared).map(|known| &known.record);
-        if let Some(newer) = known.filter(|known| row.record.last_checked < known.last_checked) {
+        let counts = |known: &&Record| {
+            row.record.last_checked < known.last_checked && known.last_checked > Some(row.record.first_seen)
+        };
+        if let Some(newer) = known.filter(counts) {
             let Record { first_seen, unlisted_since, .. } = row.record;
             row.record = Record { first_seen, unlisted_since, ..newer.clone() };
         }
