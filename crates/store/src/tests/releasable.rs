@@ -54,7 +54,7 @@ async fn one_that_several_share_stays_open_while_it_is_released() {
     let row = UsageRow { user: "alice".into(), day: UtcDay(20_000), up: 1, down: 2 };
     shared.add_usage(std::slice::from_ref(&row)).await.unwrap();
     let successor = open_configured(&settings, place.folder(), Access::Exclusive).await.unwrap();
-    assert_eq!(successor.usage_totals().await.unwrap(), [row.clone()]);
+    assert_eq!(successor.usage_totals().await.unwrap(), std::slice::from_ref(&row));
     store.take_back().await.unwrap();
     assert_eq!(store.usage_totals().await.unwrap(), [row]);
     store.release().await;
