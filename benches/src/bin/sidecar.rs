@@ -1,12 +1,7 @@
 //! Thousands of nodes that only a core dials: start, memory, from "added" to "probed", streams through changes of the core's nodes, and what
 //! a GiB costs beside the same protocol in this program.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
@@ -17,7 +12,7 @@ use hezar_bench::{
     free_address,
     load::{self, Way},
     median, percentile,
-    sidecar::{SsServer, core_of, native_link, sidecar_links},
+    sidecar::{CoreServer, Pair, core_of},
     site::{self, Verb},
 };
 use serde_json::Value;
@@ -63,9 +58,12 @@ async fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mihomo = peer(CORE).context("mihomo is not installed: cargo xtask peers install")?;
     let home = tempfile::tempdir()?;
-    let (site, server) = (site::start("localhost")?, SsServer::start(&mihomo, home.path())?);
+    let (site, server) = (site::start("localhost")?, CoreServer::start(&mihomo, home.path())?);
     many(&cli, &mihomo, &home.path().join("many"), &site, &server).await?;
-    beside_native(&cli, &mihomo, home.path(), &site, &server).await
+    for pair in server.pairs() {
+        beside_native(&cli, &mihomo, home.path(), &site, &pair).await?;
+    }
+    Ok(())
 }
 
 /// This program over nodes of the core.
@@ -127,9 +125,9 @@ impl Running {
     }
 }
 
-async fn many(cli: &Cli, mihomo: &Path, home: &Path, site: &site::Site, server: &SsServer) -> anyhow::Result<()> {
+async fn many(cli: &Cli, mihomo: &Path, home: &Path, site: &site::Site, server: &CoreServer) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let mut running = Running::start(home, mihomo, site, &sidecar_links(server.address, 0..cli.nodes)).await?;
+    let mut running = Running::start(home, mihomo, site, &server.core_links(0..cli.nodes)).await?;
     let first = running.until_healthy(1, begun).await?;
     let all = running.until_healthy(cli.nodes, begun).await?;
     let core = core_of(running.hezar.pid(), CORE)?;
@@ -145,7 +143,7 @@ async fn many(cli: &Cli, mihomo: &Path, home: &Path, site: &site::Site, server: 
     );
 
     let mut times = Vec::new();
-    for link in sidecar_links(server.address, cli.nodes..cli.nodes + cli.added) {
+    for link in server.core_links(cli.nodes..cli.nodes + cli.added) {
         times.push(running.add(&link).await?.as_secs_f64());
     }
     let slowest = times.iter().copied().fold(0.0, f64::max);
@@ -188,7 +186,7 @@ async fn streams_through_changes(
     cli: &Cli,
     running: &Running,
     site: &site::Site,
-    server: &SsServer,
+    server: &CoreServer,
 ) -> anyhow::Result<Vec<Life>> {
     let way = Way::new(running.hezar.proxy, site, None)?;
     let streams = load::tunnels(&way, cli.streams, 16, true).await?;
@@ -198,7 +196,7 @@ async fn streams_through_changes(
         streams.into_iter().zip(0..).map(|(stream, number)| live_on(stream, number, pause, stopped.clone())).collect();
     let (begun, mut number) = (Instant::now(), cli.nodes + cli.added);
     while begun.elapsed() < Duration::from_secs(cli.seconds) {
-        for link in sidecar_links(server.address, number..number + 1) {
+        for link in server.core_links(number..number + 1) {
             running.add(&link).await?;
         }
         number += 1;
@@ -209,43 +207,30 @@ async fn streams_through_changes(
 }
 
 /// CPU for a GiB over one server: by this program, and by the core together with this program.
-async fn beside_native(
-    cli: &Cli,
-    mihomo: &Path,
-    home: &Path,
-    site: &site::Site,
-    server: &SsServer,
-) -> anyhow::Result<()> {
-    let (mut native, mut sidecar): (Vec<f64>, Vec<f64>) = Default::default();
-    for run in 0..cli.runs {
-        let own = native_link(server.address);
-        native.push(seconds_per_gib(cli, mihomo, &home.join(format!("native-{run}")), site, own, false).await?);
-        let link = sidecar_links(server.address, 0..1).remove(0);
-        sidecar.push(seconds_per_gib(cli, mihomo, &home.join(format!("sidecar-{run}")), site, link, true).await?);
+async fn beside_native(cli: &Cli, mihomo: &Path, home: &Path, site: &site::Site, pair: &Pair) -> anyhow::Result<()> {
+    let (mut native, mut core): (Vec<f64>, Vec<f64>) = Default::default();
+    for _ in 0..cli.runs {
+        native.push(seconds_per_gib(cli, mihomo, home, site, &pair.native).await?);
+        core.push(seconds_per_gib(cli, mihomo, home, site, &pair.core).await?);
     }
-    let (native, sidecar) = (median(&mut native), median(&mut sidecar));
+    let (native, core) = (median(&mut native), median(&mut core));
     println!(
-        "CPU for a GiB of Shadowsocks aes-256-ctr, medians of {}: native {native:.2} s, through the core {sidecar:.2} s (both processes), \
-         ratio {:.2}",
-        cli.runs,
-        sidecar / native
+        "CPU for a GiB, {}: {native:.2} s, and {core:.2} s in both processes, ratio {:.2} (medians of {})",
+        pair.name,
+        core / native,
+        cli.runs
     );
     Ok(())
 }
 
-async fn seconds_per_gib(
-    cli: &Cli,
-    mihomo: &Path,
-    home: &Path,
-    site: &site::Site,
-    link: String,
-    through_core: bool,
-) -> anyhow::Result<f64> {
-    let running = Running::start(home, mihomo, site, &[link]).await?;
+async fn seconds_per_gib(cli: &Cli, mihomo: &Path, home: &Path, site: &site::Site, link: &str) -> anyhow::Result<f64> {
+    let home = tempfile::tempdir_in(home)?;
+    let running = Running::start(home.path(), mihomo, site, &[link.to_owned()]).await?;
     running.until_healthy(1, Instant::now()).await?;
     let way = Way::new(running.hezar.proxy, site, None)?;
     load::transfer(&way, 16 << 20, 4).await?;
-    let core = if through_core { Some(core_of(running.hezar.pid(), CORE)?) } else { None };
+    // A node that this program dials itself has none.
+    let core = core_of(running.hezar.pid(), CORE).ok();
     let cpu = || running.hezar.cpu() + core.map_or(Duration::ZERO, |core| core.cpu());
     let before = cpu();
     load::transfer(&way, cli.mib << 20, 4).await?;
@@ -254,7 +239,7 @@ async fn seconds_per_gib(
 
 /// Kills a process that this one's program has started.
 fn kill(pid: u32) -> anyhow::Result<()> {
-    let status = std::process::Command::new(PathBuf::from("kill")).args(["-9", &pid.to_string()]).status()?;
+    let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status()?;
     ensure!(status.success(), "kill ended with {status}");
     Ok(())
 }

@@ -4,4 +4,4 @@ mod core_process;
 mod servers;
 
 pub use core_process::{CoreProcess, children_of, core_of};
-pub use servers::{SsServer, native_link, sidecar_links};
+pub use servers::{CoreServer, Pair};
