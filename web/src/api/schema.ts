@@ -206,6 +206,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The installed cores that dial what this program does not speak, those that are missing, and the nodes that they have refused.
+         * @description Needs a token of the scope `read`.
+         */
+        get: operations["list_cores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/errors": {
         parameters: {
             query?: never;
@@ -329,6 +349,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/feed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The nodes that work, with their links and what is known of them, for a source `hezar = "…"` of another instance: one line of JSON for
+         *     the answer (`FeedHeadDto`), and one for each node (`FeedNodeDto`).
+         * @description Needs a token of the scope `feed`.
+         */
+        get: operations["read_feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/feed/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Waits until the feed has changed.
+         * @description Needs a token of the scope `feed`.
+         */
+        get: operations["await_feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/feedback": {
         parameters: {
             query?: never;
@@ -397,12 +458,53 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The processes of this installation.
+         * The processes of this installation, those too that were alive within the last hour.
          * @description Needs a token of the scope `read`.
          */
         get: operations["list_instances"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{name}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an instance out of use: `/readyz` says 503, so that balancers send it no new clients, and it gives up the nodes that it probes
+         *     and the sources that it reads. Open tunnels go on until they end.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["drain_instance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/instances/{name}/undrain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an instance into use again.
+         * @description Needs a token of the scope `admin`.
+         */
+        post: operations["undrain_instance"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1386,7 +1488,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Says whether requests can be served: listeners are open, and nodes carry traffic. For load balancers. */
+        /**
+         * Says whether the instance does its part: a gateway has open listeners and nodes that carry traffic, and none is being drained.
+         *     For load balancers.
+         */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -1651,12 +1756,57 @@ export interface components {
             /** @description How many connections match the filters. */
             total: number;
         };
+        /** @description One core. */
+        CoreDto: {
+            /** @description How long it took for the last of them, in milliseconds. */
+            last_reload_ms: number;
+            /** @description Its memory in bytes; 0 while it does not run, and where the system does not tell. */
+            memory_bytes: number;
+            /** @description The most nodes that it may have at a time. */
+            most_nodes: number;
+            /** @description `mihomo` or `xray`. */
+            name: string;
+            /** @description The nodes that it has now. */
+            nodes: number;
+            /** @description Those that are dialled or carry something now. */
+            nodes_in_use: number;
+            /** @description Its program. */
+            program: string;
+            /** @description How many nodes it has refused. */
+            refused: number;
+            /** @description Changes of nodes that it has taken. */
+            reloads: number;
+            /** @description How often it was started. */
+            starts: number;
+            /** @description `idle` (no node has needed it for a while), `up` or `down`. */
+            state: string;
+            /** @description How it has ended, while it is down. */
+            trouble?: string | null;
+            /** @description Its version, once it has served. */
+            version?: string | null;
+        };
+        /** @description The answer to `GET /api/v1/cores`. */
+        CoresDto: {
+            /** @description The cores that are installed and allowed. */
+            cores: components["schemas"]["CoreDto"][];
+            /** @description The cores that nodes wait for. */
+            missing: components["schemas"]["MissingCoreDto"][];
+            /** @description Nodes that a core has refused, at most 1000. */
+            refused: components["schemas"]["RefusedNodeDto"][];
+        };
         /** @description Nodes per state. */
         CountsEvent: {
             /** @description The different exits behind the nodes that carry traffic. */
             exits: number;
             /** @description Nodes per state. */
             nodes: components["schemas"]["StateCounts"];
+        };
+        /** @description The answer to draining an instance, and to its end. */
+        DrainReport: {
+            /** @description Whether it is drained from now on. Another instance than the one that answers learns so within two seconds. */
+            draining: boolean;
+            /** @description The name of the instance. */
+            name: string;
         };
         /** @description A process that serves what was open when another one took over from it. */
         DrainingDto: {
@@ -1671,6 +1821,40 @@ export interface components {
         EndReport: {
             /** @description Whether it ran until now. */
             ended: boolean;
+        };
+        /** @description One core. */
+        EngineCoreDto: {
+            /** @description Where its controller listens for others; absent when it is not exposed. */
+            controller?: string | null;
+            /** @description Its memory in bytes; 0 while it is down or not known. */
+            memory: number;
+            /** @description `probe` or `gateway`. */
+            name: string;
+            /** @description Why it is down; absent otherwise. */
+            reason?: string | null;
+            /** @description The nodes that it has refused. */
+            refused: number;
+            /** @description How often it was started. */
+            starts: number;
+            /** @description `starting`, `up`, `down`, or `elsewhere` for a core on another machine. */
+            state: string;
+        };
+        /** @description Clash cores as the engine, and what they tell. */
+        EngineDto: {
+            /** @description Connections that are open in the GATEWAY core. */
+            connections: number;
+            /** @description The PROBE core and the GATEWAY core, as far as this instance uses them. */
+            cores: components["schemas"]["EngineCoreDto"][];
+            /** @description Bytes to clients since the start. */
+            down: number;
+            /** @description The nodes of the group behind the first listener. */
+            members: number;
+            /** @description `clash`. */
+            name: string;
+            /** @description How the GATEWAY core chooses a node: `round-robin`, `consistent-hashing` or `sticky-sessions`. */
+            strategy: string;
+            /** @description Bytes from clients since the start. */
+            up: number;
         };
         /** @description The data of an event, by its topic. The first event of a reader that has missed some is named `reset` and carries `{}`. */
         EventData: components["schemas"]["CountsEvent"] | components["schemas"]["TrafficEvent"] | components["schemas"]["NodesEvent"] | components["schemas"]["JobDto"] | components["schemas"]["AlertEvent"] | components["schemas"]["LogLineDto"];
@@ -1737,6 +1921,41 @@ export interface components {
             strategy: string;
             /** @description The user without options. */
             user: string;
+        };
+        /** @description Whether the feed has changed. */
+        FeedChangesDto: {
+            /** @description Whether there is anything new behind `after`. */
+            changed: boolean;
+        };
+        /** @description The first line of a feed. */
+        FeedHeadDto: {
+            /** @description What `after` of the next question is. */
+            cursor: string;
+            /** @description How many nodes work here and are not told, because they came from the asking instance; 0 where only changes are told. */
+            from_reader?: number;
+            /** @description The name of the answering instance in feeds; it stays the same over restarts. */
+            instance: string;
+            /** @description Whether the lines are all nodes that work, and not only what has changed. */
+            whole: boolean;
+        };
+        /** @description A line of a feed. */
+        FeedLineDto: components["schemas"]["FeedHeadDto"] | components["schemas"]["FeedNodeDto"];
+        /** @description A further line of a feed: one node. */
+        FeedNodeDto: {
+            /** @description The milliseconds that have passed since it last worked, so that no two clocks are compared. */
+            age_ms?: number | null;
+            /** @description The exit's country, ISO 3166-1 alpha-2. */
+            country?: string | null;
+            /** @description The address that sites see. */
+            exit_ip?: string | null;
+            /** @description The identity: 32 hexadecimal digits. */
+            id: string;
+            /** @description How long a probe through it takes, in milliseconds. */
+            latency_ms?: number | null;
+            /** @description Its share link; absent when it does not work any more or is gone. */
+            link?: string | null;
+            /** @description The instances over whose feeds it came to the answering one; absent when that has it from a source of its own. */
+            via?: string[];
         };
         /** @description The answer to a feedback. */
         FeedbackReport: {
@@ -1851,18 +2070,46 @@ export interface components {
         };
         /** @description A process of this installation. */
         InstanceDto: {
+            /** @description Where its API listens; `null` when it has none. */
+            api?: string | null;
+            /** @description Sources that it reads now. */
+            claims: number;
+            /** @description Processor time in percent of one processor; `null` where it cannot be measured. */
+            cpu_percent?: number | null;
             /** @description The name of its machine. */
             host: string;
             /** @description Its id, which changes at every start. */
             id: string;
+            /** @description How far behind the changes of the others it is, in milliseconds; `null` when it follows none. */
+            lag_ms?: number | null;
+            /** @description Memory in bytes; `null` where it cannot be measured. */
+            memory_bytes?: number | null;
+            /** @description Its name, which no other living instance has. */
+            name: string;
             /** @description Whether it is the one that answers. */
             own: boolean;
+            /** @description Nodes that it probes. */
+            owned: number;
             /** @description Its process id there. */
             pid: number;
+            /** @description Where its first listener listens; `null` when it has none. */
+            proxy?: string | null;
+            /** @description Changes that wait to be written to the store. */
+            queue: number;
+            /** @description Where it stands; empty when there is one region. */
+            region: string;
+            /** @description What it does: some of `fetch`, `probe`, `gateway` and `api`. */
+            roles: string[];
+            /** @description Nodes in its pool that may carry traffic. */
+            routable: number;
             /** @description When it was heard last, in milliseconds since the Unix epoch. */
             seen: number;
             /** @description When it started, in milliseconds since the Unix epoch. */
             started: number;
+            /** @description `living`, `draining` (an operator takes it out of use) or `gone` (it has not been heard for ten seconds). */
+            state: string;
+            /** @description Open tunnels and associations. */
+            tunnels: number;
             /** @description The program's version. */
             version: string;
         };
@@ -2031,6 +2278,15 @@ export interface components {
             /** @description What is said about them. */
             set: components["schemas"]["NodeMarks"];
         };
+        /** @description A core that is not there, and could dial nodes. */
+        MissingCoreDto: {
+            /** @description What to do. */
+            advice: string;
+            /** @description `mihomo` or `xray`. */
+            name: string;
+            /** @description How many nodes it could dial. */
+            nodes: number;
+        };
         /** @description A token that was just made. */
         NewTokenDto: {
             /** @description Its name. */
@@ -2071,6 +2327,8 @@ export interface components {
             disabled?: boolean;
             /** @description Bytes from it since the start of the process. */
             down?: number;
+            /** @description What dials it: `native`, or an installed core, `mihomo` or `xray`; absent when nothing can. */
+            engine?: string | null;
             /** @description The address that sites see. */
             exit_ip?: string | null;
             /** @description Failures in a row. */
@@ -2443,6 +2701,15 @@ export interface components {
             /** @description Why not. */
             reason?: string | null;
         };
+        /** @description A node that a core has refused. */
+        RefusedNodeDto: {
+            /** @description `mihomo` or `xray`. */
+            core: string;
+            /** @description The node's id: 32 hexadecimal digits. */
+            node: string;
+            /** @description What the core says. */
+            reason: string;
+        };
         /** @description A refused line of an added text. */
         RejectDto: {
             /** @description Its first characters. */
@@ -2568,6 +2835,8 @@ export interface components {
             disabled?: boolean;
             /** @description Bytes from it since the start of the process. */
             down?: number;
+            /** @description What dials it: `native`, or an installed core, `mihomo` or `xray`; absent when nothing can. */
+            engine?: string | null;
             /** @description The address that sites see. */
             exit_ip?: string | null;
             /** @description Failures in a row. */
@@ -2907,7 +3176,7 @@ export interface components {
             half_life_s?: number | null;
             /** @description Of those, the ones that carry traffic. */
             healthy: number;
-            /** @description `url`, `file`, `github`, `telegram`, `links` or `tor`. */
+            /** @description `url`, `file`, `github`, `telegram`, `links`, `tor` or `hezar`. */
             kind: string;
             /** @description The last successful fetch, in milliseconds since the Unix epoch. */
             last_ok?: number | null;
@@ -2954,6 +3223,7 @@ export interface components {
             config?: components["schemas"]["ConfigStatusDto"];
             /** @description Processes that drain after this one has taken over from them (`hezar upgrade`). */
             draining?: components["schemas"]["DrainingDto"][];
+            engine?: components["schemas"]["EngineDto"] | null;
             /** @description The different exits behind the nodes that carry traffic. */
             exits?: number;
             /** @description The listeners that are open, the first one in front. */
@@ -3863,6 +4133,31 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    list_cores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoresDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     list_errors: {
         parameters: {
             query?: never;
@@ -4053,6 +4348,69 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    read_feed: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The `cursor` of the answer before: only what has changed since is told. Where that is not known any more, or without it,
+                 *     everything is.
+                 */
+                after?: string;
+                /** @description The name that the asking instance has in feeds: nodes that came from it are not told. */
+                reader?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["FeedLineDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    await_feed: {
+        parameters: {
+            query?: {
+                /** @description The `cursor` of an answer of the feed. */
+                after?: string;
+                /** @description How many seconds the answer may wait for a change, 0 to 30; default 0. */
+                wait?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedChangesDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     give_feedback: {
         parameters: {
             query?: never;
@@ -4193,6 +4551,64 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    drain_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the instance */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrainReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    undrain_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the instance */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrainReport"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
