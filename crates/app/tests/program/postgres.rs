@@ -8,7 +8,7 @@ use crate::{
     takeover::{lives, signal},
 };
 
-/// The user and the node list of every instance here.
+/// The same list of nodes, and another store.
 fn configure(home: &Home, store: &str) {
     let source = "[[source]]\nname = \"list\"\nfile = \"list.txt\"\nallow_private = true\n";
     let text = format!("{PROBE}[api]\ntoken = \"a-token-for-this-test\"\n[store]\nurl = \"{store}\"\n{source}");
@@ -23,8 +23,8 @@ fn json(home: &Home, arguments: &[&str]) -> Value {
     serde_json::from_str(home.run(arguments).good()).unwrap()
 }
 
-fn users(home: &Home) -> String {
-    home.run(&["user", "list", "--json"]).good().to_owned()
+fn subscriptions(home: &Home) -> String {
+    home.run(&["subscription", "list", "--json"]).good().to_owned()
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn an_instance_moves_to_postgresql_and_back_with_all_that_it_knows() {
     configure(&home, "sqlite:hezar.db");
     let instance = home.start(&[]);
     eventually("an answer", || served(&instance).then_some(()));
-    home.run(&["user", "add", "ann", "password=s3cret"]).good();
+    home.run(&["subscription", "add", "ann", "top=50"]).good();
     instance.terminate();
 
     let there = json(&home, &["store", "copy", "configured", &database, "--json"]);
@@ -51,20 +51,20 @@ fn an_instance_moves_to_postgresql_and_back_with_all_that_it_knows() {
     assert!(info["database"].as_str().unwrap().starts_with("PostgreSQL"), "{info}");
     assert!(!home.run(&["config", "show"]).good().contains("secret%20word"));
     let instance = home.start(&[]);
-    // It knows from the start which nodes work, and by whom it may be used.
+    // It knows from the start which nodes work, and what was made while the one before ran.
     eventually("an answer over what the database knows", || served(&instance).then_some(()));
-    assert!(users(&home).contains("\"ann\""));
-    home.run(&["user", "add", "bob", "password=s3cret"]).good();
+    assert!(subscriptions(&home).contains("\"ann\""));
+    home.run(&["subscription", "add", "bob", "top=50"]).good();
     home.run(&["store", "copy", "sqlite:hezar-data/hezar.db", &database, "--replace"])
         .refused(1, &["in use by another"]);
     // What was confirmed is there after `kill -9`.
     instance.kill();
     let instance = home.start(&[]);
     eventually("an answer after a kill", || served(&instance).then_some(()));
-    assert!(users(&home).contains("\"bob\""));
+    assert!(subscriptions(&home).contains("\"bob\""));
     // Another process takes over without closing the database.
     home.run(&["upgrade"]).good();
-    assert!(users(&home).contains("\"bob\""));
+    assert!(subscriptions(&home).contains("\"bob\""));
     home.run(&["backup", "b.db.zst"]).good();
     home.run(&["restore", "b.db.zst"]).refused(1, &["in PostgreSQL", "hezar store copy --replace"]);
 
