@@ -75,9 +75,9 @@ impl Driver<'_> {
         loop {
             let now = state.borrow_and_update().clone();
             match now {
-                CoreState::Up { start, .. } => {
+                CoreState::Up { start, pid } => {
                     has_served = true;
-                    self.begin(start).await;
+                    self.begin(start, pid).await;
                     tokio::select! {
                         changed = state.changed() => if changed.is_err() { return },
                         () = self.keep_in_step() => {}
@@ -101,12 +101,12 @@ impl Driver<'_> {
     }
 
     /// The core serves what it was started with.
-    async fn begin(&mut self, start: u64) {
+    async fn begin(&mut self, start: u64, pid: u32) {
         let Some(begun) = self.setup.begun() else { return };
         self.listeners.clone_from(&begun.listeners);
         self.start.set_trouble(None);
         self.start.set_version(self.controller.version().await.ok().map(|version| version.version));
-        self.core.slots.set_up(start, begun.listeners);
+        self.core.slots.set_up(start, pid, begun.listeners);
         self.core.slots.publish(&begun.plan);
         if !begun.is_whole {
             self.core.slots.plan_again();

@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::memory::resident_bytes;
+use super::proc::resident_bytes;
 use crate::CoreError;
 
 /// How long a core may take to end by itself.

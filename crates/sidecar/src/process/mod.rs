@@ -2,11 +2,12 @@
 
 mod child;
 mod home;
-mod memory;
+mod proc;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 
 pub use child::{CoreCommand, CoreEvent, CoreProcess};
 pub use home::CoreHome;
+pub(crate) use proc::runs;
 pub use supervisor::{CoreCounters, CoreSetup, CoreState, CoreSupervisor};

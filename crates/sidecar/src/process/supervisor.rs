@@ -21,10 +21,12 @@ use crate::CoreError;
 
 /// The pause before a core is started again; it doubles each time that the core ends without having served for a while.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest of these pauses.
+/// The longest pause after a core that has not served at all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause after a core that has served.
+const LONGEST_PAUSE_AFTER_SERVICE: Duration = Duration::from_secs(2);
 /// How long a core has to serve for the pauses to begin anew.
-const PROVEN: Duration = Duration::from_secs(2);
+const PROVEN: Duration = Duration::from_secs(10);
 /// How long a core may take until it serves.
 const START: Duration = Duration::from_secs(60);
 /// How often a core that starts is asked whether it serves.
@@ -145,9 +147,11 @@ impl<S: CoreSetup> CoreSupervisor<S> {
             if stop.is_cancelled() {
                 return;
             }
-            if run.served.is_some_and(|since| since.elapsed() >= PROVEN) {
-                pause = FIRST_PAUSE;
-            }
+            pause = match run.served.map(|since| since.elapsed()) {
+                Some(served) if served >= PROVEN => FIRST_PAUSE,
+                Some(_) => pause.min(LONGEST_PAUSE_AFTER_SERVICE),
+                None => pause,
+            };
             tracing::warn!(core = self.setup.name(), ?pause, "the core is started again: {}", run.reason);
             self.state.send_replace(CoreState::Down { reason: run.reason.into() });
             tokio::select! {

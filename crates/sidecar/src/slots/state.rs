@@ -32,8 +32,8 @@ pub(super) enum Serving {
     Idle,
     /// It is needed and does not serve, since when.
     Down(Instant),
-    /// Its start with this number serves; the listener of each block.
-    Up { start: u64, listeners: Vec<SocketAddr> },
+    /// Its start with this number serves, as this process; the listener of each block.
+    Up { start: u64, pid: u32, listeners: Vec<SocketAddr> },
 }
 
 /// One slot.

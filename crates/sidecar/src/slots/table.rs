@@ -10,6 +10,8 @@ use tokio::{
     time::Instant,
 };
 
+use crate::process::runs;
+
 use super::{
     Addresses, CoreNode, PlannedSlot, SlotLease, SlotPlan,
     lease::SlotAccess,
@@ -132,7 +134,7 @@ impl SlotTable {
         let (start, listeners) = match &state.core {
             Serving::Idle => return Ok(SlotState::Waiting),
             Serving::Down(since) => return Ok(SlotState::Down(*since)),
-            Serving::Up { start, listeners } => (*start, listeners),
+            Serving::Up { start, listeners, .. } => (*start, listeners),
         };
         let listener = state.block_of(index).and_then(|block| listeners.get(block));
         Ok(match listener.filter(|_| slot.known == slot.revision) {
@@ -152,7 +154,11 @@ impl SlotTable {
     }
 
     pub(super) fn is_current(&self, wanted: u64) -> bool {
-        matches!(self.state.lock().core, Serving::Up { start, .. } if start == wanted)
+        let pid = match self.state.lock().core {
+            Serving::Up { start, pid, .. } if start == wanted => pid,
+            _ => return false,
+        };
+        runs(pid)
     }
 
     pub(super) fn turns(&self) -> watch::Receiver<u64> {
@@ -197,9 +203,9 @@ impl SlotTable {
         self.work.notify_one();
     }
 
-    /// The core serves: its start with this number has these listeners, one for each block.
-    pub(crate) fn set_up(&self, start: u64, listeners: Vec<SocketAddr>) {
-        self.state.lock().core = Serving::Up { start, listeners };
+    /// The core serves: its start with this number runs as this process, and has these listeners, one for each block.
+    pub(crate) fn set_up(&self, start: u64, pid: u32, listeners: Vec<SocketAddr>) {
+        self.state.lock().core = Serving::Up { start, pid, listeners };
         self.turn();
     }
 

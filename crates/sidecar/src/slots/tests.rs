@@ -34,7 +34,7 @@ fn addresses(last: u8) -> Addresses {
 fn up(most: usize) -> Arc<SlotTable> {
     let table = SlotTable::new(2, most, render);
     drop(table.lease(&node(1), &addresses(1)).unwrap());
-    table.set_up(1, vec!["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
+    table.set_up(1, std::process::id(), vec!["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
     table
 }
 
@@ -93,7 +93,7 @@ async fn while_the_core_is_down_a_dial_waits_for_a_moment() {
         async move { table.lease(&node(1), &addresses(1)).unwrap().ready().await.map(|access| access.start) }
     });
     tokio::task::yield_now().await;
-    table.set_up(2, vec!["127.0.0.1:3".parse().unwrap()]);
+    table.set_up(2, std::process::id(), vec!["127.0.0.1:3".parse().unwrap()]);
     table.publish(&table.plan());
     assert_eq!(waiting.await.unwrap().unwrap(), 2);
     table.set_down();

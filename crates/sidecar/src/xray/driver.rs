@@ -71,9 +71,9 @@ impl Driver<'_> {
         loop {
             let now = state.borrow_and_update().clone();
             match now {
-                CoreState::Up { start, .. } => tokio::select! {
+                CoreState::Up { start, pid } => tokio::select! {
                     changed = state.changed() => if changed.is_err() { return },
-                    () = self.keep_in_step(start) => {}
+                    () = self.keep_in_step(start, pid) => {}
                 },
                 CoreState::Starting | CoreState::Down { .. } => {
                     self.core.slots.set_down();
@@ -91,12 +91,12 @@ impl Driver<'_> {
     }
 
     /// Tells one start of Xray every change, for ever.
-    async fn keep_in_step(&self, start: u64) {
+    async fn keep_in_step(&self, start: u64, pid: u32) {
         self.start.set_trouble(None);
         self.start.set_version(self.setup.version());
         let mut known = Known::new();
         let Some(listen) = self.setup.listen() else { return };
-        self.core.slots.set_up(start, vec![listen]);
+        self.core.slots.set_up(start, pid, vec![listen]);
         loop {
             let began = Instant::now();
             match self.tell(&mut known).await {
