@@ -150,6 +150,7 @@ pub(crate) fn source(source: &SourceConfig) -> SourceSpec {
         max_bytes: source.max_bytes.0,
         via: source.via,
         allow_private: source.allow_private,
+        is_followed: matches!(source.origin, SourceOrigin::Hezar { .. }),
         ..SourceSpec::new(Arc::from(source.name.as_str()), kind(&source.origin))
     }
 }

@@ -51,6 +51,9 @@ impl Fetcher {
         self.metrics.fetched(&spec.name, &result, total.elapsed());
         match &result {
             Ok(Fetched::NotModified) => tracing::debug!(source = %spec.name, "source not modified"),
+            Ok(Fetched::Documents(found)) if spec.is_followed => {
+                tracing::debug!(source = %spec.name, bytes = found.bytes(), "source fetched");
+            }
             Ok(Fetched::Documents(found)) => tracing::info!(
                 source = %spec.name, documents = found.documents.len(), unchanged = found.unchanged.len(),
                 failed = found.failed.len(), bytes = found.bytes(), truncated = found.truncated, "source fetched"

@@ -126,6 +126,8 @@ pub struct SourceSpec {
     pub via: Via,
     /// Whether its nodes (and itself) may have private addresses. The caller chooses the dialer by it.
     pub allow_private: bool,
+    /// Whether it is read again as soon as it changes: then not every fetch is worth a line of the log.
+    pub is_followed: bool,
 }
 
 impl SourceSpec {
@@ -151,6 +153,7 @@ impl SourceSpec {
             max_files: 200,
             via: Via::Direct,
             allow_private: false,
+            is_followed: false,
         }
     }
 }

@@ -95,5 +95,6 @@ fn an_instance_follows_another_one_and_loops_are_told() {
     first.kill();
     echoes(&mut eventually("a tunnel", || tunnel(second.proxy)));
     assert_eq!(listed(&second, "first").len(), 5);
+    eventually("the word that the first one is away", || error_of(&second, "first"));
     second.terminate();
 }

@@ -42,7 +42,7 @@ pub(super) fn objects(kind: ObjectType, objects: &[ObjectDto]) -> anyhow::Result
         let (fourth, fifth) = match kind {
             ObjectType::Source => {
                 let nodes = object.status.as_ref().map(|status| format!("{}/{}", status.healthy, status.nodes));
-                let kinds = ["url", "file", "github", "telegram", "links"];
+                let kinds = ["url", "file", "github", "telegram", "links", "tor", "hezar"];
                 (nodes.unwrap_or_default(), kinds.map(|kind| text(object, kind)).concat())
             }
             ObjectType::Listener => {

@@ -21,6 +21,8 @@ const LEAST_PAUSE: Duration = Duration::from_secs(1);
 const NODES_PER_SECOND: usize = 50_000;
 /// The pause after a failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// After so many failures in a row the source is read, so that everybody sees what is wrong.
+const TOLD_AFTER: u32 = 3;
 /// The longest of these pauses.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -67,15 +69,20 @@ pub(in crate::sources) async fn follow_all(collector: &std::sync::Arc<Collector>
 
 /// Follows one feed without end.
 async fn follow(collector: &Collector, reader: &Reader) {
-    let mut backoff = FIRST_BACKOFF;
+    let (mut backoff, mut failures) = (FIRST_BACKOFF, 0_u32);
     loop {
         let pause = match wait_and_read(collector, reader).await {
             Ok(pause) => {
-                backoff = FIRST_BACKOFF;
+                (backoff, failures) = (FIRST_BACKOFF, 0);
                 pause
             }
             Err(error) => {
                 tracing::debug!(source = %reader.source.name, error = format!("{error:#}"), "the feed cannot be followed now");
+                failures = failures.saturating_add(1);
+                if failures == TOLD_AFTER {
+                    // When the readers are busy or gone, the schedule reads it later.
+                    let _ = collector.fetch_now(std::slice::from_ref(&reader.source.name));
+                }
                 let pause = backoff;
                 backoff = (backoff * 2).min(LONGEST_BACKOFF);
                 pause
