@@ -37,8 +37,6 @@ struct Cli {
 
 /// How long a node has to answer, for both.
 const TIMEOUT_SECS: u64 = 5;
-/// Nodes behind one server, as in real lists.
-const PER_SERVER: usize = 4;
 /// A sweep that takes longer is none.
 const LIMIT: Duration = Duration::from_secs(1800);
 const LOOK: Duration = Duration::from_millis(200);
@@ -51,18 +49,17 @@ async fn main() -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mihomo = peer("mihomo").context("mihomo is not installed: cargo xtask peers install")?;
     let mute = cli.nodes * cli.mute / 100;
-    let servers = |nodes: usize| nodes.div_ceil(PER_SERVER).max(1);
-    let mut config = WorldConfig::kinds(std::iter::repeat_n(Kind::Socks5, servers(cli.nodes - mute)));
+    // Each node is a server of its own: what would tell nodes of one server apart, a user name, is nothing that these servers know.
+    let mut config = WorldConfig::kinds(std::iter::repeat_n(Kind::Socks5, cli.nodes - mute));
     config.max_connections = 512;
     let world = World::start(config).await?;
-    let farm = SilentListeners::start(servers(mute)).await?;
-    let living: Vec<SocketAddr> = world.nodes().iter().map(|node| node.address).collect();
+    let farm = SilentListeners::start(mute).await?;
+    let (mut living, mut silent) = (world.nodes().iter().map(|node| node.address), farm.addresses().iter().copied());
     let nodes: Vec<SocketAddr> = (0..cli.nodes)
         .filter_map(|number| {
             // The mute ones are spread evenly.
             let is_mute = (number + 1) * mute / cli.nodes > number * mute / cli.nodes;
-            let servers = if is_mute { farm.addresses() } else { living.as_slice() };
-            servers.get(number % servers.len()).copied()
+            if is_mute { silent.next() } else { living.next() }
         })
         .collect();
     let home = tempfile::tempdir()?;
@@ -80,8 +77,7 @@ async fn main() -> anyhow::Result<()> {
 async fn by_probe_core(mihomo: &Path, home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<f64> {
     let home = home.join("hezar");
     fs::create_dir_all(&home)?;
-    let list: String =
-        nodes.iter().enumerate().map(|(number, node)| format!("socks5://n{number}:x@{node}#node-{number}\n")).collect();
+    let list: String = nodes.iter().map(|node| format!("socks5://{node}\n")).collect();
     let rest = format!(
         "timeout = \"{TIMEOUT_SECS}s\"\nper_second = 100000\n[api]\ntoken = \"{TOKEN}\"\n[engine]\nkind = \"clash\"\n[sidecar]\nmihomo = \"{}\"\n",
         mihomo.display()
@@ -118,10 +114,7 @@ async fn by_probe_core(mihomo: &Path, home: &Path, nodes: &[SocketAddr]) -> anyh
 fn by_own_check(mihomo: &Path, home: &Path, nodes: &[SocketAddr], limit: Duration) -> anyhow::Result<f64> {
     let (home, control) = (home.join("mihomo"), free_address()?);
     fs::create_dir_all(&home)?;
-    let proxy = |(number, node): (usize, &SocketAddr)| {
-        let name = format!("node-{number}");
-        json!({ "name": name, "type": "socks5", "server": node.ip(), "port": node.port(), "username": name, "password": "x" })
-    };
+    let proxy = |(number, node): (usize, &SocketAddr)| json!({ "name": format!("node-{number}"), "type": "socks5", "server": node.ip(), "port": node.port() });
     let proxies: Vec<Value> = nodes.iter().enumerate().map(proxy).collect();
     fs::write(home.join("pool.yaml"), json!({ "proxies": proxies }).to_string())?;
     let check = json!({
