@@ -374,6 +374,7 @@ export const en = {
     latency: "Latency",
     country: "Country",
     scheme: "Protocol",
+    engine: "Dialled by",
     server: "Server",
     exit: "Exit",
     checked: "Checked",

@@ -374,6 +374,7 @@ export const fa: Messages = {
     latency: "تأخیر",
     country: "کشور",
     scheme: "پروتکل",
+    engine: "اتصال از راه",
     server: "سرور",
     exit: "خروجی",
     checked: "بررسی",

@@ -85,6 +85,14 @@ function Facts({ node }: { readonly node: Node }) {
         </code>
         {node.insecure && <p class="warn">{c.insecure}</p>}
       </dd>
+      {node.engine && node.engine !== "native" && (
+        <>
+          <dt>{c.engine}</dt>
+          <dd>
+            <code>{node.engine}</code>
+          </dd>
+        </>
+      )}
       <dt>{c.latency}</dt>
       <dd>
         <Latency ms={node.latency_ms} />
