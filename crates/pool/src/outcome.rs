@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use hezar_core::{Code, Country, Fault, Stage};
+use hezar_core::{Code, Country, Fault, Stage, Timestamp};
 
 /// Who gathered the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,17 @@ pub struct Exit {
     pub ip: IpAddr,
     /// Its country, when known.
     pub country: Option<Country>,
+}
+
+/// What another instance has measured of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hearsay {
+    /// When it last worked there, by the clock of this process.
+    pub last_ok: Timestamp,
+    /// How long a probe through it took there.
+    pub latency: Option<Duration>,
+    /// Where its traffic came out there.
+    pub exit: Option<Exit>,
 }
 
 /// It failed. Only [`Fault::Node`] counts against the node.

@@ -1,22 +1,11 @@
 //! What another instance says of nodes that were never judged here, and what becomes of it.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use hezar_core::{NodeId, Timestamp};
 
 use super::{Pool, list::SLICE};
-use crate::{ChangeKind, ChangedNode, Exit, Node};
-
-/// What another instance has measured of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hearsay {
-    /// When it last worked there, by the clock of this process.
-    pub last_ok: Timestamp,
-    /// How long a probe through it took there.
-    pub latency: Option<Duration>,
-    /// Where its traffic came out there.
-    pub exit: Option<Exit>,
-}
+use crate::{ChangeKind, ChangedNode, Hearsay, Node};
 
 impl<D: Clone + Send + Sync + 'static> Pool<D> {
     /// Lets nodes that were never judged here serve on the word of another instance: each becomes [`State::Suspect`](crate::State), with
@@ -40,7 +29,7 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
     }
 
     /// Changes nodes in slices, and brings the views in line with those that did change.
-    fn change_each<T>(&self, items: &[T], change: impl Fn(&T) -> Option<std::sync::Arc<Node<D>>>) -> usize {
+    fn change_each<T>(&self, items: &[T], change: impl Fn(&T) -> Option<Arc<Node<D>>>) -> usize {
         let mut total = 0;
         for slice in items.chunks(SLICE) {
             let mut news = Vec::new();

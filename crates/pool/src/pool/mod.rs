@@ -13,7 +13,6 @@ mod restore;
 mod room;
 
 pub use explain::{Candidate, Excluded, Explanation};
-pub use hearsay::Hearsay;
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
