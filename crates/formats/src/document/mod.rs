@@ -1,5 +1,6 @@
 //! Client configurations: Clash YAML, sing-box, Xray and SIP008 JSON, and the line formats of other clients.
 
+mod accepted;
 mod chain;
 pub(crate) mod clash;
 mod client;

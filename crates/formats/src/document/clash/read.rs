@@ -1,17 +1,16 @@
 //! Reads one entry of Clash's `proxies` as a node.
 
 use hezar_core::{
-    AnyTls, ClashKind, ClashOnly, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin,
-    Secret, SecurityKind, SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
+    AnyTls, EarlyData, HttpProxy, Hysteria, Hysteria2, HysteriaObfs, NodeSpec, Outbound, Pin, Secret, SecurityKind,
+    SocksProxy, SocksVersion, Tls, Tuic, UNREADABLE_PIN,
 };
 
-use super::{super::xhttp, plugin};
+use super::{super::xhttp, plugin, rare};
 use crate::{
     RejectCode, amnezia,
     carrier::{CarrierText, EARLY_DATA_HEADER, SecurityText},
     clash_only, field, outbound,
     outbound::{ShadowsocksRText, UserText, WireGuardText},
-    rare::{MieruText, SnellText, SshText},
     tree::{Tree, headers},
 };
 
@@ -33,11 +32,11 @@ pub(in super::super) fn entry(entry: &Tree) -> Result<Option<NodeSpec>, RejectCo
         "hysteria2" | "hy2" => return hysteria2(entry).map(Some),
         "tuic" => tuic(entry)?,
         "wireguard" | "wg" => return wireguard(entry).map(Some),
-        "snell" => snell(entry)?,
-        "ssh" => ssh(entry)?,
-        "mieru" => return mieru(entry).map(Some),
+        "snell" => rare::read_snell(entry)?,
+        "ssh" => rare::read_ssh(entry)?,
+        "mieru" => return rare::read_mieru(entry).map(Some),
         kind => match clash_only::kind_of_entry(kind) {
-            Some(kind) => clash_only(kind, entry)?,
+            Some(kind) => rare::read_clash_only(kind, entry)?,
             None => return Err(RejectCode::UnsupportedScheme),
         },
     };
@@ -286,49 +285,6 @@ fn tuic(entry: &Tree) -> Result<Outbound, RejectCode> {
         reduce_rtt: entry.flag(&["reduce-rtt"]),
         tls: tls(entry),
     })))
-}
-
-fn snell(entry: &Tree) -> Result<Outbound, RejectCode> {
-    let obfs = entry.get("obfs-opts");
-    SnellText {
-        psk: entry.text(&["psk"]),
-        version: entry.text(&["version"]),
-        obfs: obfs.text(&["mode"]),
-        obfs_host: obfs.text(&["host"]),
-    }
-    .outbound()
-}
-
-fn ssh(entry: &Tree) -> Result<Outbound, RejectCode> {
-    SshText {
-        username: entry.text(&["username"]),
-        password: entry.text(&["password"]),
-        private_key: entry.text(&["private-key", "privateKey"]),
-        passphrase: entry.text(&["private-key-passphrase"]),
-        host_keys: entry.get("host-key").texts(),
-        host_key_algorithms: entry.get("host-key-algorithms").texts(),
-    }
-    .outbound()
-}
-
-fn mieru(entry: &Tree) -> Result<NodeSpec, RejectCode> {
-    MieruText {
-        host: entry.text(&["server"]),
-        port: entry.text(&["port"]),
-        ports: entry.text(&["port-range"]),
-        username: entry.text(&["username"]),
-        password: entry.text(&["password"]),
-        transport: entry.text(&["transport"]),
-        multiplexing: entry.text(&["multiplexing"]),
-        handshake: entry.text(&["handshake-mode"]),
-        traffic_pattern: entry.text(&["traffic-pattern"]),
-    }
-    .node()
-}
-
-fn clash_only(kind: ClashKind, entry: &Tree) -> Result<Outbound, RejectCode> {
-    let settings = clash_only::settings(kind, entry)?;
-    Ok(Outbound::ClashOnly(Box::new(ClashOnly { kind, settings })))
 }
 
 fn wireguard(entry: &Tree) -> Result<NodeSpec, RejectCode> {

@@ -8,7 +8,8 @@ use hezar_core::{
 
 use super::{
     super::{
-        write::{Unwritable, headers_ok, is_foreign},
+        accepted::{headers_ok, is_foreign},
+        write::Unwritable,
         xhttp,
     },
     write::{Quic, tls},

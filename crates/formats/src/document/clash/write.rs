@@ -8,9 +8,12 @@ use hezar_core::{
 };
 
 use super::{
-    super::write::{
-        Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written,
-        clash_method_ok, ech_ok, keys_ok, plugin_ok, portable, tunnel_ok,
+    super::{
+        accepted::{clash_method_ok, ech_ok, keys_ok, plugin_ok, tunnel_ok},
+        write::{
+            Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written,
+            portable,
+        },
     },
     plugin, rare, read, stream,
 };
@@ -149,9 +152,9 @@ fn entry(spec: &NodeSpec) -> Result<MapBuilder, Unwritable> {
             tls(&mut map, &node.tls, "sni", Quic::Tuic)?;
         }
         Outbound::WireGuard(node) => wireguard(&mut map, node)?,
-        Outbound::Snell(snell) => rare::snell(&mut map, snell),
-        Outbound::Ssh(ssh) => rare::ssh(&mut map, ssh),
-        Outbound::Mieru(mieru) => rare::mieru(&mut map, spec.server.port(), mieru),
+        Outbound::Snell(snell) => rare::write_snell(&mut map, snell),
+        Outbound::Ssh(ssh) => rare::write_ssh(&mut map, ssh),
+        Outbound::Mieru(mieru) => rare::write_mieru(&mut map, spec.server.port(), mieru),
         Outbound::ClashOnly(node) => {
             map.append(clash_only::members(node));
         }

@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hezar_core::{Carrier, EarlyData, GrpcMode, QuicTransport, Tls};
 
-use super::super::write::{Unwritable, ech_ok, headers_ok, path_ok};
+use super::super::{
+    accepted::{ech_ok, headers_ok, path_ok},
+    write::Unwritable,
+};
 use crate::tree::{MapBuilder, headers};
 
 /// Writes TLS settings. With `quic` the fingerprint of a browser is left out, since

@@ -6,7 +6,10 @@ use hezar_core::{
 };
 
 use super::{
-    super::write::{Unwritable, method_ok, plugin_ok, tunnel_ok},
+    super::{
+        accepted::{method_ok, plugin_ok, tunnel_ok},
+        write::Unwritable,
+    },
     carrier::{security, tls, transport},
     shadow_tls,
 };

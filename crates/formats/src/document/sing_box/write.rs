@@ -3,7 +3,10 @@
 use hezar_core::{Label, NodeSpec, Outbound};
 
 use super::{
-    super::write::{Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, Unwritable, Written, keys_ok},
+    super::{
+        accepted::keys_ok,
+        write::{Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, Unwritable, Written},
+    },
     outbound,
     profile::{Entries, PROFILE, ROUTE},
     read, shadow_tls,

@@ -6,8 +6,9 @@ use hezar_core::{
 };
 
 use super::super::{
+    accepted::method_ok,
     surge,
-    write::{LeftOut, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written, method_ok, portable},
+    write::{LeftOut, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written, portable},
 };
 use crate::Parsed;
 

@@ -6,7 +6,8 @@ use hezar_core::{
 };
 
 use super::super::{
-    write::{Chains, LeftOut, Named, Names, Unwritable, Written, headers_ok, method_ok, path_ok, portable},
+    accepted::{headers_ok, method_ok, path_ok},
+    write::{Chains, LeftOut, Named, Names, Unwritable, Written, portable},
     xray,
 };
 use crate::{
