@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::{
     certificate::Certificate,
     process::{Process, ReadyTunnel, free_ports},
-    row::{Protocol, Row, Transport},
+    row::{Plugged, Protocol, Row, Transport},
 };
 
 /// A program of another project.
@@ -138,7 +138,7 @@ impl Peer {
             // Hysteria's server leaves its loop as soon as one direction has ended.
             (Self::ShadowsocksLibev | Self::Hysteria, _) => AtEnd::ClosesBoth,
             // What mihomo dials by these protocols ends as a whole when the client's direction does; so does TLS over mKCP at Xray.
-            (_, Protocol::Core(_)) => AtEnd::ClosesBoth,
+            (_, Protocol::Core(_) | Protocol::Plugged(Plugged::Kcptun)) => AtEnd::ClosesBoth,
             (_, Protocol::Trojan) if matches!(row.transport, Transport::Kcp { .. }) => AtEnd::ClosesBoth,
             // sing-box's client shows the same against it.
             (Self::Mihomo, Protocol::Vmess { cipher, .. }) if cipher != "zero" => AtEnd::HoldsBack,
