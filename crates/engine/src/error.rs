@@ -263,6 +263,25 @@ impl Cause {
 }
 
 impl Cause {
+    /// The same cause, when it is one with which the stream of a node ends; others tell of a handshake, and mean something else in the midst
+    /// of an exchange.
+    pub(crate) const fn of_stream(&self) -> Option<Self> {
+        match *self {
+            Self::Timeout => Some(Self::Timeout),
+            Self::Refused => Some(Self::Refused),
+            Self::Reset => Some(Self::Reset),
+            Self::Closed => Some(Self::Closed),
+            Self::Unreachable => Some(Self::Unreachable),
+            Self::Protocol(what) => Some(Self::Protocol(what)),
+            Self::Authentication => Some(Self::Authentication),
+            Self::Forbidden => Some(Self::Forbidden),
+            Self::TargetUnreachable(what) => Some(Self::TargetUnreachable(what)),
+            Self::ServerFailure(what) => Some(Self::ServerFailure(what)),
+            Self::CoreUnavailable(what) => Some(Self::CoreUnavailable(what)),
+            _ => None,
+        }
+    }
+
     /// The cause of a failure to reach the first server of a node from a socket of this machine. What says nothing about
     /// a server there says that this machine has no way to it.
     pub(crate) fn of_own_socket(error: io::Error) -> Self {

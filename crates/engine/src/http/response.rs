@@ -150,6 +150,9 @@ pub(super) fn cause_of_io(error: &io::Error) -> Cause {
     if let Some(Cause::BadAnswer(text)) = error.get_ref().and_then(|inner| inner.downcast_ref::<Cause>()) {
         return Cause::UnexpectedAnswer(format!("not an answer of HTTP: {text}").into());
     }
+    if let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Cause>()).and_then(Cause::of_stream) {
+        return cause;
+    }
     if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return Cause::Tls(refused.to_string().into());
     }

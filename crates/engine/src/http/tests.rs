@@ -7,9 +7,9 @@ use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::{HttpRequest, HttpResponse, RequestError, ResponseLimits, send};
+use super::{HttpRequest, HttpResponse, RequestError, ResponseLimits, response::cause_of_io, send};
 use crate::{
-    Attempt, DialError, TlsClients,
+    Attempt, Cause, DialError, TlsClients,
     testing::{Authority, Once, chopped_pair},
 };
 
@@ -143,6 +143,14 @@ async fn failures_have_names() {
         let (result, _) = ask("http://a.b/", answer, closes, ResponseLimits::default()).await;
         assert_eq!(failure(result), (Stage::Exchange, code, Fault::Node), "{}", String::from_utf8_lossy(answer));
     }
+}
+
+#[test]
+fn the_end_of_a_nodes_stream_keeps_its_cause() {
+    let code = |cause: Cause| cause_of_io(&cause.into()).code();
+    assert_eq!(code(Cause::Closed), "closed");
+    assert_eq!(code(Cause::CoreUnavailable("it has ended")), Cause::CORE_UNAVAILABLE);
+    assert_eq!(code(Cause::Certificate("self-signed".into())), "io", "no certificate of the target");
 }
 
 #[tokio::test]
