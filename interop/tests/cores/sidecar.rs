@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
     sync::{
         Arc,
@@ -56,6 +56,19 @@ fn serve(stream: TcpStream) -> std::io::Result<()> {
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
     };
     stream.write_all(answer.as_bytes())
+}
+
+/// A target that sends every datagram back.
+fn echo_of_datagrams() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 2000];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let _ = socket.send_to(&buffer[..length], from);
+        }
+    });
+    address
 }
 
 /// A real mihomo as the server of all nodes, and an instance over them.
@@ -185,6 +198,33 @@ impl World {
         stream
     }
 
+    /// A datagram over a node of the core to a target that sends it back (RFC 1928, UDP ASSOCIATE).
+    fn datagram(&self, target: SocketAddr) {
+        let mut control = TcpStream::connect(self.core).unwrap();
+        control.set_read_timeout(Some(PATIENCE)).unwrap();
+        control.write_all(&[5, 1, 0]).unwrap();
+        control.read_exact(&mut [0; 2]).unwrap();
+        control.write_all(&[5, 3, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+        let mut answer = [0; 10];
+        control.read_exact(&mut answer).unwrap();
+        assert_eq!(answer[..4], [5, 0, 0, 1], "{answer:?}");
+        let relay = SocketAddr::from((
+            [answer[4], answer[5], answer[6], answer[7]],
+            u16::from_be_bytes([answer[8], answer[9]]),
+        ));
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let port = target.port().to_be_bytes();
+        let sent = [&[0, 0, 0, 1, 127, 0, 0, 1][..], &port, b"datagram"].concat();
+        let mut buffer = [0; 100];
+        // Datagrams may be lost.
+        let came = (0..20).find_map(|_| {
+            socket.send_to(&sent, relay).unwrap();
+            socket.recv(&mut buffer).ok()
+        });
+        assert_eq!(buffer[..came.expect("nothing comes back")], sent);
+    }
+
     /// The process of the core.
     fn core_process(&self) -> Option<u32> {
         let parent = format!("PPid:\t{}", self.hezar().pid());
@@ -267,6 +307,7 @@ fn one_refused_node_harms_no_other_one_and_streams_outlive_reloads_and_nothing_o
     let refused = world.ask("GET", "/api/v1/nodes?scheme=masque", "").body;
     assert!(refused.contains("core-refused"), "{refused}");
     assert!(world.serves(world.core));
+    world.datagram(echo_of_datagrams());
     let mut tunnels: Vec<TcpStream> = (0..20).map(|_| world.tunnel()).collect();
     for round in 0..3 {
         let reloads = world.metric("hezar_core_reloads_total");
@@ -287,6 +328,28 @@ fn one_refused_node_harms_no_other_one_and_streams_outlive_reloads_and_nothing_o
         thread::sleep(Duration::from_millis(20));
     }
     world.hezar = None;
+}
+
+#[test]
+fn a_reload_finds_a_core_that_was_installed_and_misses_one_that_is_gone() {
+    let Some(world) = World::start("sidecar") else { return };
+    world.list(&world.nodes(3));
+    world.refresh();
+    world.wait_for("tuic", "healthy", 3);
+    let file = world.folder.path().join("hezar/hezar.toml");
+    let with_core = fs::read_to_string(&file).unwrap();
+    let begin = with_core.find("mihomo = ").unwrap();
+    let end = begin + with_core[begin..].find('\n').unwrap();
+    fs::write(&file, format!("{}mihomo = \"off\"{}", &with_core[..begin], &with_core[end..])).unwrap();
+    assert!(world.ask("POST", "/api/v1/reload", "").status < 300);
+    world.wait_for("tuic", "unsupported", 3);
+    eventually("the core has ended", || world.core_process().is_none().then_some(()));
+    let missing = world.ask("GET", "/api/v1/cores", "").body;
+    assert!(missing.contains("\"missing\":[{\"name\":\"mihomo\",\"nodes\":3"), "{missing}");
+    fs::write(&file, with_core).unwrap();
+    assert!(world.ask("POST", "/api/v1/reload", "").status < 300);
+    world.wait_for("tuic", "healthy", 3);
+    assert!(world.serves(world.core));
 }
 
 /// Requests in a loop until the end; how many failed.

@@ -1,11 +1,14 @@
 //! The slots themselves, behind the lock of the table.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Addresses, CoreNode, NodeKey};
+
+/// For so long a server is believed to be where it was found.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// Everything that changes.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(super) struct Slot {
     pub(super) node: Option<Arc<CoreNode>>,
     pub(super) entries: Arc<[String]>,
     pub(super) addresses: Addresses,
+    /// When the addresses were put here.
+    pub(super) addressed_at: Instant,
     /// The revision that the core knows; the node can be dialled when it is the present one.
     pub(super) known: u64,
     pub(super) revision: u64,
@@ -54,6 +59,15 @@ pub(super) struct Slot {
     pub(super) was_used: bool,
     /// Why the core refuses the node; it is then taken away when the last lease has ended.
     pub(super) refused: Option<Arc<str>>,
+}
+
+impl Slot {
+    /// Whether the node's server has none of the addresses any more that the core knows. Some names lead to other addresses every few seconds,
+    /// all of them good: the core is not told of each.
+    pub(super) fn has_moved(&self, addresses: &Addresses) -> bool {
+        let is_settled = self.addressed_at.elapsed() < SETTLED;
+        !is_settled && !self.addresses.iter().any(|known| addresses.contains(known))
+    }
 }
 
 impl State {
@@ -108,6 +122,7 @@ impl State {
             node: None,
             entries: Arc::default(),
             addresses: Arc::default(),
+            addressed_at: Instant::now(),
             known: 0,
             revision: 0,
             is_proven: false,

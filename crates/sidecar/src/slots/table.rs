@@ -103,9 +103,10 @@ impl SlotTable {
         if let Some(slot) = state.slots.get_mut(index) {
             slot.uses += 1;
             slot.was_used = true;
-            has_moved = is_new || !slot.addresses.iter().any(|known| addresses.contains(known));
+            has_moved = is_new || slot.has_moved(addresses);
             if has_moved {
                 slot.addresses = Arc::clone(addresses);
+                slot.addressed_at = Instant::now();
                 slot.revision += 1;
             }
         }

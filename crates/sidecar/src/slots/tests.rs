@@ -53,6 +53,9 @@ async fn a_slot_is_dialled_when_the_core_knows_what_is_in_it() {
     table.publish(&plan);
     let access = lease.ready().await.unwrap();
     assert_eq!((access.start, access.user), (1, plan.slots[0].user));
+    drop(table.lease(&node(1), &addresses(2)).unwrap());
+    assert!(is_ready(&lease).await, "a name may lead to several addresses");
+    advance(Duration::from_secs(61)).await;
     // The server has moved: what the core knows does not hold any more.
     let moved = table.lease(&node(1), &addresses(2)).unwrap();
     assert!(!is_ready(&moved).await && !is_ready(&lease).await);
