@@ -16,6 +16,7 @@ mod control;
 mod demo;
 mod dialable;
 mod error_page;
+mod export;
 mod feed;
 mod harness;
 mod health;
