@@ -38,7 +38,7 @@ struct Cores {
 
 impl Cores {
     /// Starts all of it; `None`, with a line that says so, when a program is not there and need not be.
-    fn start(faults: &[Fault], more: &str) -> Option<Self> {
+    fn start(faults: &[Fault], dead_after: u32, more: &str) -> Option<Self> {
         let (program, [mihomo]) = programs("cores", ["mihomo"])?;
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let upstreams = faults.iter().zip(KINDS.iter().cycle()).map(|(fault, kind)| UpstreamConfig {
@@ -57,7 +57,8 @@ impl Cores {
              [engine]\nkind = \"clash\"\nupdate_pause = \"100ms\"\nexpose_controller = \"{probe}\"\n\
              expose_gateway_controller = \"{gateway}\"\ncontroller_secret = \"secret-of-the-cores\"\n\
              [sidecar]\nmihomo = \"{}\"\n\
-             [probe]\nurl = \"http://{DEMO_HOST}/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\ntimeout = \"5s\"\n\
+             [probe]\nurl = \"http://{DEMO_HOST}/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\n\
+             interval = \"5s\"\ntimeout = \"10s\"\ndead_after = {dead_after}\n\
              [[source]]\nname = \"list\"\nfile = \"list.txt\"\nallow_private = true\n{more}",
             mihomo.display()
         );
@@ -143,8 +144,7 @@ fn mostly_dead() -> Vec<Fault> {
 
 #[test]
 fn the_dead_are_found_and_the_pool_of_the_core_has_exactly_the_healthy_ones() {
-    let Some(cores) = Cores::start(&mostly_dead(), "") else { return };
-    let (origin, direct) = counting_origin();
+    let Some(cores) = Cores::start(&mostly_dead(), 1, "") else { return };
     let begun = Instant::now();
     eventually("every node is judged", || (cores.count("new") == 0).then_some(()));
     println!("200 nodes were judged in {:?}: {} healthy", begun.elapsed(), cores.count("healthy"));
@@ -166,7 +166,16 @@ fn the_dead_are_found_and_the_pool_of_the_core_has_exactly_the_healthy_ones() {
     eventually("the status tells what the core has moved", || {
         (cores.api("/api/v1/status")["engine"]["down"].as_u64()? > 0).then_some(())
     });
-    // Nothing works any more: an error, and nothing goes out directly.
+}
+
+#[test]
+fn without_a_node_that_works_requests_fail_and_nothing_goes_out_directly() {
+    let Some(cores) = Cores::start(&[Fault::Healthy; 6], 1, "") else { return };
+    let (origin, direct) = counting_origin();
+    // Before the first node is judged, too.
+    assert_ne!(cores.get(&format!("http://{origin}/")).status, 200);
+    eventually("POOL has the nodes", || (cores.members("POOL").len() == 6).then_some(()));
+    assert_eq!(cores.get(&format!("http://{DEMO_HOST}/")).status, 200);
     cores.set_all(Fault::Refused);
     eventually("no node is healthy", || (cores.count("healthy") + cores.count("suspect") == 0).then_some(()));
     eventually("POOL has no node", || (cores.members("POOL").iter().eq(["none"])).then_some(()));
@@ -205,7 +214,7 @@ fn echoes(stream: &mut TcpStream, text: &[u8]) -> bool {
 
 #[test]
 fn changes_of_the_members_cut_no_tunnel() {
-    let Some(cores) = Cores::start(&[Fault::Healthy; 30], "") else { return };
+    let Some(cores) = Cores::start(&[Fault::Healthy; 30], 3, "") else { return };
     eventually("every node works", || (cores.count("healthy") == 30).then_some(()));
     eventually("POOL has them all", || (cores.members("POOL").len() == 30).then_some(()));
     let mut tunnels: Vec<TcpStream> = (0..100).map(|_| tunnel(cores.proxy)).collect();
@@ -231,7 +240,7 @@ fn changes_of_the_members_cut_no_tunnel() {
 
 #[test]
 fn cores_come_back_when_they_are_killed_and_end_with_the_program() {
-    let Some(mut cores) = Cores::start(&[Fault::Healthy; 6], "") else { return };
+    let Some(mut cores) = Cores::start(&[Fault::Healthy; 6], 3, "") else { return };
     eventually("requests are served", || {
         (cores.members("POOL").len() == 6 && cores.get(&format!("http://{DEMO_HOST}/")).status == 200).then_some(())
     });
@@ -273,7 +282,7 @@ fn listeners_have_their_nodes_and_users_also_after_a_reload() {
         "[[listener]]\nname = \"shadow\"\nlisten = \"{further}\"\nschemes = [\"ss\"]\n\
          users = [{{ name = \"alice\", password = \"in wonderland\" }}]\n"
     );
-    let Some(cores) = Cores::start(&[Fault::Healthy; 12], &more) else { return };
+    let Some(cores) = Cores::start(&[Fault::Healthy; 12], 3, &more) else { return };
     eventually("every node works", || (cores.members("POOL").len() == 12).then_some(()));
     eventually("the further listener has the nodes of its scheme", || {
         (cores.members("POOL-shadow").len() == 4).then_some(())
