@@ -14,4 +14,5 @@ mod probing;
 mod quota;
 mod sessions;
 mod stage;
+mod suspicion;
 mod visible;

@@ -131,6 +131,7 @@ impl NodeSync {
             return Ok(false);
         }
         let _alone = self.order.lock().await;
+        self.hand_over_lists().await?;
         let place = self.writer.place().await?;
         Ok(self.hand_over(place, self.portion))
     }
@@ -141,11 +142,20 @@ impl NodeSync {
     /// The writer has ended.
     pub(crate) async fn all(&self) -> Result<(), WriterClosed> {
         let _alone = self.order.lock().await;
+        self.hand_over_lists().await?;
         loop {
             let place = self.writer.place().await?;
             if !self.hand_over(place, BATCH) {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Hands over what sources list, before the nodes: a node that nobody lists would soon be forgotten by another process.
+    async fn hand_over_lists(&self) -> Result<(), WriterClosed> {
+        if self.measured.is_none() {
+            return Ok(());
         }
         let place = self.writer.place().await?;
         let lists = self.pool.take_own_lists();
@@ -167,12 +177,18 @@ impl NodeSync {
 
     fn changes(&self, changed: ChangedNode) -> Vec<Change> {
         let Some(measured) = &self.measured else { return changes(&self.pool, changed) };
-        let is_listing = |change: &Change| matches!(change, Change::ListNode { .. });
-        let is_foreign = |change: &Change| match change {
-            Change::PutRecord(id, _) => !self.pool.node(*id).is_some_and(|node| measured.borrow().owns_node(&node)),
-            _ => false,
+        let is_owned = |id| self.pool.node(id).is_some_and(|node| measured.borrow().owns_node(&node));
+        let shared = |change: Change| match change {
+            // The removal before it has taken the node off the lists that were handed over.
+            Change::ListNode { id, sources } if changed.kind == ChangeKind::Replaced => {
+                let add = |source| Change::SetListing { source, ids: vec![id], complete: false };
+                sources.into_iter().map(add).collect()
+            }
+            Change::ListNode { .. } => Vec::new(),
+            Change::PutRecord(id, _) if !is_owned(id) => Vec::new(),
+            change => vec![change],
         };
-        changes(&self.pool, changed).into_iter().filter(|change| !is_listing(change) && !is_foreign(change)).collect()
+        changes(&self.pool, changed).into_iter().flat_map(shared).collect()
     }
 }
 

@@ -127,6 +127,23 @@ async fn two_fetchers_list_one_node_and_neither_takes_it_off_the_others_list() {
 }
 
 #[tokio::test]
+async fn a_node_that_comes_back_at_once_is_listed_and_nothing_of_before_holds() {
+    let Some(url) = database("a_node_that_comes_back_at_once") else { return };
+    let mut fetcher = Instance::start(&url, Ownership::everything()).await;
+    fetcher.lists("a", [1, 2]);
+    fetcher.fails(1, 5);
+    fetcher.writes().await;
+    fetcher.pool.apply(PoolChange::Remove(vec![id(1)]), NOW);
+    fetcher.lists("a", [1, 2]);
+    fetcher.writes().await;
+    fetcher.follows().await;
+    assert_eq!((fetcher.sources(1), fetcher.state(1)), (names(["a"]), Some(State::New)));
+    let stored = fetcher.store.load().await.unwrap();
+    assert_eq!(stored.listings[0].ids.len(), 2);
+    assert!(stored.nodes.iter().all(|row| row.record.last_checked.is_none()));
+}
+
+#[tokio::test]
 async fn what_a_prober_finds_reaches_a_gateway_and_what_a_gateway_finds_stays_with_it() {
     let Some(url) = database("what_a_prober_finds") else { return };
     let mut prober = Instance::start(&url, Ownership::everything()).await;
