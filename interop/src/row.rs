@@ -188,6 +188,12 @@ impl Row {
             || matches!(self.transport, Transport::Kcp { .. })
     }
 
+    /// Whether a server goes on when several downloads are ended in the middle: those of mKCP answer nobody for minutes then, also for clients
+    /// of their own (Xray 26.3).
+    pub(crate) const fn survives_many_ends(self) -> bool {
+        !matches!(self.transport, Transport::Kcp { .. })
+    }
+
     /// Whether Vision is spoken: the inner TLS leaves what is around it.
     pub(crate) const fn has_vision(self) -> bool {
         matches!(self.protocol, Protocol::VlessVision | Protocol::Encrypted { vision: true, .. })
