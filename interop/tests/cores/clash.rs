@@ -170,11 +170,12 @@ fn the_dead_are_found_and_the_pool_of_the_core_has_exactly_the_healthy_ones() {
 
 #[test]
 fn without_a_node_that_works_requests_fail_and_nothing_goes_out_directly() {
-    let Some(cores) = Cores::start(&[Fault::Healthy; 6], 1, "") else { return };
+    // Of more nodes the outage guard does not believe without a control URL that all of them died.
+    let Some(cores) = Cores::start(&[Fault::Healthy; 3], 1, "") else { return };
     let (origin, direct) = counting_origin();
     // Before the first node is judged, too.
     assert_ne!(cores.get(&format!("http://{origin}/")).status, 200);
-    eventually("POOL has the nodes", || (cores.members("POOL").len() == 6).then_some(()));
+    eventually("POOL has the nodes", || (cores.members("POOL").len() == 3).then_some(()));
     assert_eq!(cores.get(&format!("http://{DEMO_HOST}/")).status, 200);
     cores.set_all(Fault::Refused);
     eventually("no node is healthy", || (cores.count("healthy") + cores.count("suspect") == 0).then_some(()));
