@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hezar_child::Launcher;
 use hezar_core::NodeSpec;
-use hezar_engine::{Engine, EngineList, NativeEngine};
+use hezar_engine::{AddressPolicy, Engine, EngineList, NativeEngine};
 use hezar_sidecar::{CoreName, Sidecar, SidecarSettings};
 
 use crate::{config::Config, nodes::Nodes};
@@ -56,11 +56,11 @@ impl Cores {
     fn judge_again(&self) {
         for node in self.pool.snapshot().nodes() {
             let code = node.unsupported();
-            match (&code, self.engine.engine_of(node.spec())) {
-                (Some(code), Some(_)) if *code == UNSUPPORTED || *code == REFUSED => {
+            match (&code, self.engine.dialer(node.spec(), AddressPolicy::PublicOnly)) {
+                (Some(code), Ok(_)) if *code == UNSUPPORTED || *code == REFUSED => {
                     self.pool.clear_unsupported(node.id());
                 }
-                (None, None) => self.pool.mark_unsupported(node.id(), UNSUPPORTED),
+                (None, Err(error)) => self.pool.mark_unsupported(node.id(), error.code()),
                 _ => {}
             }
         }
