@@ -12,6 +12,7 @@ mod members;
 mod objects;
 mod probing;
 mod quota;
+mod refusing;
 mod sessions;
 mod stage;
 mod suspicion;

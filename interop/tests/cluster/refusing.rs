@@ -1,0 +1,44 @@
+//! The database can be read and takes no changes, as a standby or a full disk: everybody serves on, and nothing that was measured is lost.
+
+use hezar_interop::harness::eventually;
+use hezar_lab::Fault;
+
+use crate::{
+    load::{Load, failures},
+    stage::{Stage, id, know_healthy},
+};
+
+const NODES: usize = 6;
+const RATE: u32 = 20;
+
+#[test]
+fn a_database_that_takes_no_changes_costs_nobody_a_request() {
+    let Some((stage, [])) = Stage::open("cluster: refusing", NODES, []) else { return };
+    let cluster = &stage.cluster;
+    let _fetcher = cluster.member("fetcher", "fetch").unwrap();
+    let prober = cluster.member("prober", "probe,api").unwrap();
+    let gateways = cluster.gateways(2).unwrap();
+    know_healthy(gateways.iter().chain([&prober]), NODES);
+    let load = Load::start(gateways.iter().map(|gateway| gateway.proxy).collect(), RATE);
+    let set = |value: &str| {
+        cluster.sql(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).unwrap();
+        cluster.sql("SELECT pg_reload_conf()").unwrap();
+    };
+    set("on");
+    stage.set_fault(0, Fault::Refused);
+    let dead = id(&stage.world.nodes()[0].link);
+    eventually("the prober finds out", || (prober.state(&dead)? == "dead").then_some(()));
+    eventually("it says that it cannot write", || (prober.metric("hezar_store_behind_seconds") > 0.0).then_some(()));
+    let user = gateways[0].ask("POST", "/api/v1/users", r#"{ "name": "bob", "password": "p" }"#);
+    assert!(user.body.contains("api-not-stored"), "{} {}", user.status, user.body);
+    set("off");
+    for gateway in &gateways {
+        eventually("the verdict of that time", || (gateway.state(&dead)? == "dead").then_some(()));
+    }
+    eventually("everything is written", || (prober.metric("hezar_store_behind_seconds") == 0.0).then_some(()));
+    assert_eq!(prober.metric("hezar_store_lost_total"), 0.0, "{}", prober.log());
+    let requests = load.end();
+    let failed = failures(&requests);
+    println!("cluster: {} requests while the database took no changes, {} failed", requests.len(), failed.len());
+    assert!(failed.is_empty(), "{failed:#?}");
+}
