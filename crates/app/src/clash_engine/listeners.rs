@@ -181,6 +181,11 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
             warnings.push(format!("engine = \"clash\": of {place} is not applied: {}", ignored.join(", ")));
         }
     }
+    if config.engine.probe_controller.is_some() && config.engine.expose_controller.is_some() {
+        let warning =
+            "engine.expose_controller is not applied: the controller of a core on another machine is exposed there";
+        warnings.push(warning.to_owned());
+    }
     if config.probe.expect_body.is_some() {
         warnings.push("engine = \"clash\": probe.expect_body is not applied: a core reads no bodies".to_owned());
     }
@@ -243,4 +248,45 @@ fn ignored_of_user(user: &User) -> Option<String> {
 /// The addresses at which the controllers of the cores listen for others.
 pub(super) fn exposed(settings: &EngineSettings) -> impl Iterator<Item = SocketAddr> {
     settings.expose_controller.into_iter().chain(settings.expose_gateway_controller)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    fn read(text: &str) -> Config {
+        Config::read(text, None, &Layers::default()).unwrap()
+    }
+
+    #[test]
+    fn what_would_be_served_otherwise_than_it_is_meant_is_refused() {
+        assert!(problems(&read("engine = \"clash\"")).is_empty());
+        let found = problems(&read(
+            "[proxy]\nproxy_protocol = [\"127.0.0.1\"]\n[[listener]]\nname = \"a\"\nlisten = 8001\ntls = { cert = \"c\", key = \"k\" }",
+        ));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("[proxy] has proxy_protocol") && found[1].contains("\"a\" has tls"), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_not_applied_is_named_once() {
+        assert!(warnings(&read("[proxy]\nattempts = 3")).is_empty(), "the native engine does it all");
+        let text = warnings(&read(
+            "[proxy]\nattempts = 3\nusers = [{ name = \"a\", password = \"b\", quota = { day = \"1GiB\" } }]\n[engine]\nkind = \"clash\"\n\
+             [[listener]]\nname = \"x\"\nlisten = 8001\nexit_headers = true",
+        ))
+        .join("\n");
+        assert!(text.contains("of [proxy] is not applied: attempts"), "{text}");
+        assert!(text.contains("of [[listener]] \"x\" is not applied: exit_headers"), "{text}");
+        assert!(text.contains("of the user \"a\" is not applied: quota"), "{text}");
+        assert_eq!(text.matches("attempts").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn names_that_rules_cannot_hold_become_numbers() {
+        assert_eq!(group(None, 0), "POOL");
+        assert_eq!(group(Some("de-1"), 1), "POOL-de-1");
+        assert_eq!(group(Some("a,b"), 2), "POOL.2");
+    }
 }

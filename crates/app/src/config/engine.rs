@@ -144,9 +144,6 @@ pub(super) fn engine(mut section: Section<'_>) -> EngineSettings {
     if engine.probe_controller.as_ref().is_some_and(|url| url.scheme() != "http") {
         section.problem("probe_controller", "the controller of a core is asked over http");
     }
-    if engine.probe_controller.is_some() && engine.expose_controller.is_some() {
-        section.problem("expose_controller", "the controller of a core on another machine is exposed there");
-    }
     for (key, secret) in [("controller_secret", &engine.controller_secret), ("probe_secret", &engine.probe_secret)] {
         if secret.as_ref().is_some_and(|secret| secret.expose().is_empty()) {
             section.problem(key, "must not be empty");
@@ -154,4 +151,38 @@ pub(super) fn engine(mut section: Section<'_>) -> EngineSettings {
     }
     section.finish();
     engine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Layers, Problems, needs_restart};
+
+    fn read(text: &str) -> Result<Config, Problems> {
+        Config::read(text, None, &Layers::default())
+    }
+
+    #[test]
+    fn the_short_form_says_the_same_as_the_section() {
+        for text in ["engine = \"clash\"", "[engine]\nkind = \"clash\""] {
+            assert_eq!(read(text).unwrap().engine.kind, EngineKind::Clash, "{text}");
+        }
+        assert_eq!(read("").unwrap().engine.kind, EngineKind::Native);
+        let problem = read("engine = \"sing-box\"").unwrap_err().to_string();
+        assert!(problem.contains("engine.kind") && problem.contains("\"native\" or \"clash\""), "{problem}");
+        assert!(needs_restart("engine.strategy"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_a_problem() {
+        for (text, expected) in [
+            ("[engine]\nexpose_controller = \"127.0.0.1:9090\"", "is taken already"),
+            ("[engine]\nprobe_controller = \"https://192.0.2.1:9090\"", "over http"),
+            ("[engine]\ncontroller_secret = \"\"", "must not be empty"),
+            ("[engine]\nstrategy = \"random\"", "sticky-sessions"),
+        ] {
+            let problem = read(text).unwrap_err().to_string();
+            assert!(problem.contains(expected), "{text}: {problem}");
+        }
+    }
 }
