@@ -110,7 +110,7 @@ impl ApiError {
         CodeDoc::new("api-not-found", "The API has no such path, node or session (HTTP 404)."),
         CodeDoc::new(
             "api-other-role",
-            "The instance that was asked has not the role api; others of its cluster have it (HTTP 404).",
+            "The instance that was asked has not the role api; others of its cluster have it (HTTP 421).",
         ),
         CodeDoc::new(
             "api-conflict",
@@ -163,7 +163,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::ForeignHost | Self::OtherRole => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -171,7 +171,7 @@ impl ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NotFound | Self::OtherRole => StatusCode::NOT_FOUND,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::StoreRefused => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) | Self::NotStored(_) | Self::NoExit | Self::StoreOverflow | Self::Unavailable => {

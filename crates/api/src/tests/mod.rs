@@ -329,7 +329,7 @@ async fn an_instance_without_the_role_answers_health_and_metrics_alone() {
     assert_eq!(ask_with(limited(), without("/metrics/nodes").as_bytes()).await.0, 401);
     for path in ["/api/v1/status", "/", "/sub/x", "/version", "/api/v1/openapi.json"] {
         let (status, body) = ask_with(limited(), request("GET", path, "").as_bytes()).await;
-        assert!(status == 404 && body.contains("api-other-role"), "{path}: {status} {body}");
+        assert!(status == 421 && body.contains("api-other-role"), "{path}: {status} {body}");
     }
     let foreign = "GET /healthz HTTP/1.1\r\nHost: rebound.example\r\nConnection: close\r\n\r\n";
     assert_eq!(ask_with(limited(), foreign.as_bytes()).await.0, 421);

@@ -250,8 +250,12 @@ impl Membership {
 
     fn note_draining(&self, draining: bool) {
         let changed = self.draining.send_if_modified(|known| std::mem::replace(known, draining) != draining);
-        if changed {
-            tracing::info!(draining, "an operator drains this instance, or does not any more");
+        if changed && draining {
+            tracing::info!(
+                "an operator drains this instance: it is not ready for new clients, and gives up its nodes and sources"
+            );
+        } else if changed {
+            tracing::info!("this instance is not drained any more");
         }
     }
 
