@@ -9,7 +9,7 @@ use super::{config, setup::MihomoSetup};
 use crate::{
     Controller, ControllerError, CoreError, CoreHome, CoreName, CoreState, CoreSupervisor, RefusedProxy,
     current::{Core, CoreStart},
-    loopback::{accept, free_address},
+    loopback::{accept, are_own, free_address},
     run::idle,
     slots::SlotPlan,
 };
@@ -169,7 +169,7 @@ impl Driver<'_> {
     async fn told(&mut self, plan: &SlotPlan, listeners: Vec<SocketAddr>) -> Result<(), Failed> {
         let fresh = listeners.get(self.listeners.len()..).unwrap_or_default();
         let listening = async {
-            while !accept(fresh).await {
+            while !accept(fresh).await || !are_own(fresh) {
                 sleep(TAKEN_IN).await;
             }
         };

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::config::{self, SOCKET};
 use crate::{
     Controller, ControllerAddress, CoreCommand, CoreError, CoreHome, CoreSetup,
-    loopback::{accept, free_address},
+    loopback::{accept, are_own, free_address},
     slots::{SlotPlan, SlotTable},
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Begun {
     pub(super) listeners: Vec<SocketAddr>,
     /// Whether it has all nodes that there were.
     pub(super) is_whole: bool,
+    /// Whether its listeners were seen to be this user's.
+    is_checked: bool,
 }
 
 /// Starts mihomo.
@@ -63,14 +65,25 @@ impl CoreSetup for MihomoSetup {
         let rendered = config::render(&plan, &listeners);
         home.remove(SOCKET)?;
         let file = home.write("config.json", rendered.text.as_bytes())?;
-        *self.begun.lock() = Some(Begun { plan, listeners, is_whole: unproven.is_empty() });
+        *self.begun.lock() = Some(Begun { plan, listeners, is_whole: unproven.is_empty(), is_checked: false });
         let arguments = vec!["-d".into(), home.path().into(), "-f".into(), file.into_os_string()];
         Ok(CoreCommand { program: self.program.clone(), arguments, environment: Vec::new() })
     }
 
     async fn is_ready(&self, home: &CoreHome) -> bool {
-        let Some(begun) = self.begun() else { return false };
-        Self::controller(home).version().await.is_ok() && accept(&begun.listeners).await
+        let known = self.begun.lock().as_ref().map(|begun| (begun.listeners.clone(), begun.is_checked));
+        let Some((listeners, is_checked)) = known else { return false };
+        if Self::controller(home).version().await.is_err() || !accept(&listeners).await {
+            return false;
+        }
+        // Asked until it was so: the core holds its ports from then on.
+        if !is_checked && !are_own(&listeners) {
+            return false;
+        }
+        if let Some(begun) = &mut *self.begun.lock() {
+            begun.is_checked = true;
+        }
+        true
     }
 
     fn level(&self, line: &str) -> tracing::Level {
