@@ -27,7 +27,7 @@ pub struct EngineDto {
 pub struct EngineCoreDto {
     /// `probe` or `gateway`.
     pub name: String,
-    /// `starting`, `up`, `down`, or `elsewhere` for a core on another machine.
+    /// `starting`, `up` or `down`; for a core on another machine `elsewhere`, or `unreachable` when it was not there last.
     pub state: String,
     /// Why it is down; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]

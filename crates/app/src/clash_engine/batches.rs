@@ -1,7 +1,14 @@
 //! Gives the PROBE core the nodes that are to be checked, in batches: each is a provider of the core, which is emptied when the checks
 //! of its nodes have ended.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hezar_core::NodeId;
@@ -21,6 +28,8 @@ const MOST_WAITING: usize = 4096;
 /// How long nothing is asked for until batches that are over are emptied: some nodes keep a session with their server up.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// The pause after a core was not there.
+const ABSENCE: Duration = Duration::from_millis(500);
 /// The status with which a core says that it has no such provider.
 const NOT_FOUND: u16 = 404;
 
@@ -82,6 +91,8 @@ pub(super) struct Batches<L> {
     loader: L,
     most: usize,
     line: mpsc::Sender<Waiting>,
+    /// Whether the core was there when it was asked last.
+    is_there: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -110,7 +121,22 @@ impl<L: BatchLoader> Batches<L> {
             is_full: [false; BATCHES],
             split: VecDeque::new(),
         };
-        Self { loader, most, line, state: Mutex::new(state) }
+        Self { loader, most, line, is_there: AtomicBool::new(true), state: Mutex::new(state) }
+    }
+
+    /// Whether the core was there when it was asked last.
+    pub(super) fn is_core_there(&self) -> bool {
+        self.is_there.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the core is there, and tells when that changes.
+    fn note_core(&self, absence: Option<&ControllerError>) {
+        let was_there = self.is_there.swap(absence.is_none(), Ordering::Relaxed);
+        match absence {
+            Some(error) if was_there => tracing::warn!("the PROBE core did not take nodes: {error}"),
+            None if !was_there => tracing::info!("the PROBE core takes nodes again"),
+            _ => {}
+        }
     }
 
     /// Waits until the core has a node.
@@ -192,6 +218,7 @@ impl<L: BatchLoader> Batches<L> {
             let entries: Vec<Arc<str>> = batch.iter().map(|waiting| Arc::clone(&waiting.entry)).collect();
             let refusal = match self.loader.load(number, &entries).await {
                 Ok(()) => {
+                    self.note_core(None);
                     state.is_full[number] = true;
                     let loaded = Arc::new(Batch { number, free: state.free.clone() });
                     batch.into_iter().for_each(|waiting| waiting.answer(Loaded::In(Arc::clone(&loaded))));
@@ -200,8 +227,9 @@ impl<L: BatchLoader> Batches<L> {
                 Err(error) => error,
             };
             let Some(message) = refused_content(&refusal) else {
-                tracing::warn!("the PROBE core did not take nodes: {refusal}");
+                self.note_core(Some(&refusal));
                 batch.into_iter().for_each(|waiting| waiting.answer(Loaded::Unavailable));
+                sleep(ABSENCE).await;
                 break;
             };
             match RefusedProxy::find(message).filter(|refused| refused.index < batch.len()) {

@@ -32,9 +32,10 @@ impl Collector for ClashCollector {
         let (status, clash) = (self.0.status(), &self.0);
         let help = "1 while the Clash core serves";
         let mut family = encoder.encode_descriptor("hezar_clash_core_up", help, None, MetricType::Gauge)?;
-        for core in status.cores.iter().filter(|core| core.state != "elsewhere") {
+        for core in &status.cores {
             let labels = [("core", core.name.as_str())];
-            ConstGauge::new(i64::from(core.state == "up")).encode(family.encode_family(&labels)?)?;
+            ConstGauge::new(i64::from(["up", "elsewhere"].contains(&&*core.state)))
+                .encode(family.encode_family(&labels)?)?;
         }
         let help = "Memory of the Clash core in RAM";
         let mut family =

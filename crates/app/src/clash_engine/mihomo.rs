@@ -127,6 +127,22 @@ mod tests {
         assert_eq!(version(""), None);
     }
 
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_core_that_may_send_requests_directly_is_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("core");
+        for (said, is_taken) in [("v1.19.27", true), ("v1.19.26", false), ("alpha-1a2b3c", false)] {
+            // Another file each time: one that is just being executed cannot be written.
+            std::fs::write(&program, format!("#!/bin/sh\necho Mihomo Meta {said} linux\n")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+            assert_eq!(check_version(&program).await.is_ok(), is_taken, "{said}");
+            std::fs::remove_file(&program).unwrap();
+        }
+        assert!(check_version(&program).await.is_err());
+    }
+
     #[test]
     fn failed_dials_of_the_core_are_not_troubles_of_this_program() {
         assert_eq!(level("time=\"2026\" level=warning msg=\"[TCP] dial POOL error\""), tracing::Level::INFO);

@@ -42,7 +42,7 @@ impl ClashEngine {
         match (self.probe.state(), &self.settings.probe_controller) {
             (Some(state), _) => with_state(core, state),
             (None, url) => EngineCoreDto {
-                state: "elsewhere".to_owned(),
+                state: if self.probe.batches.is_core_there() { "elsewhere" } else { "unreachable" }.to_owned(),
                 controller: url.as_ref().map(ToString::to_string),
                 ..core
             },
