@@ -114,8 +114,8 @@ proxies:
 - {name: sudoku, type: sudoku, server: 192.0.2.1, port: 443, key: abc, aead-method: chacha20-poly1305, padding-min: 2, padding-max: 7,
    table-type: prefer_ascii, custom-tables: [xpxvvpvv, vxpvxvvp], httpmask: {disable: false, mode: stream, path-root: aabb}}
 - {name: masque, type: masque, server: 192.0.2.1, port: 443, mtu: 1280, ip: 172.16.0.2, ipv6: "2001:db8::2", network: h2,
-   private-key: MHcCAQEEILI1eOtnbEIh89Fj4yNDuFR6UjayCKI3NdLl3DhetimWoAoGCCqGSM49AwEHoUQDQgAEgyXrE8v+hHsHy3ewSb3WcRjYgCrM9T9hiE0Uv6k2DZ1+4kefrDT9v1Q/8wdRigTf6t6gGNUV8W+IUMdrfUt+9g==,
-   public-key: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEIaU7MToJm9NKp8YfGxR6r+/h4mcG7SxI8tsW8OR1A5tv/zCzVbCRRh2t87/kxnP6lAy0lkr7qYwu+ox+k3dr6w==}
+   private-key: MHcCAQEEIJx6JP4XoiWFy3eSIq8mGp0tzw1FDmsHCiQWb2niB9efoAoGCCqGSM49AwEHoUQDQgAEnSeVUfqK1fBiiEEEWjOVCk3mxdOUiayrbIGKxDSNiu7m4erRs6Nm2ipM6f7xZZjSuRxsrBgjPoG0B2W25Yc+rA==,
+   public-key: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEW0oFtf1cXi95Uu42BOrZcr6S7sg27nYe8EZLe/GFcABkiHE5/YMXxPtpFq8AbJt/yfrqcG48ICZiNgwT7gqiJg==}
 - {name: openvpn, type: openvpn, server: 192.0.2.1, port: 1194, proto: udp, cipher: AES-128-GCM, username: u, password: p, ca: CERTIFICATE}
 "#;
 

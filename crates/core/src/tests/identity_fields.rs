@@ -182,6 +182,60 @@ fn every_setting_of_hysteria_1_and_tuic_is_part_of_the_identity() {
 }
 
 #[test]
+fn every_setting_of_snell_ssh_and_mieru_is_part_of_the_identity() {
+    let snell = || Snell { psk: secret("p"), version: 4, obfs: None, obfs_host: None };
+    let snells = [
+        snell(),
+        Snell { psk: secret("other"), ..snell() },
+        Snell { version: 5, ..snell() },
+        Snell { obfs: Some(SnellObfs::Http), ..snell() },
+        Snell { obfs: Some(SnellObfs::Tls), ..snell() },
+        Snell { obfs: Some(SnellObfs::Tls), obfs_host: Some("h".into()), ..snell() },
+    ];
+    all_differ(snells.map(|settings| Outbound::Snell(Box::new(settings))));
+    let ssh = || Ssh {
+        username: "u".into(),
+        password: Some(secret("p")),
+        private_key: None,
+        passphrase: None,
+        host_keys: Vec::new(),
+        host_key_algorithms: Vec::new(),
+    };
+    let changes = [
+        ssh(),
+        Ssh { username: "other".into(), ..ssh() },
+        Ssh { password: None, private_key: Some(secret("p")), ..ssh() },
+        Ssh { private_key: Some(secret("k")), ..ssh() },
+        Ssh { passphrase: Some(secret("k")), ..ssh() },
+        Ssh { host_keys: vec!["k".into()], ..ssh() },
+        Ssh { host_key_algorithms: vec!["k".into()], ..ssh() },
+    ];
+    all_differ(changes.map(|settings| Outbound::Ssh(Box::new(settings))));
+    let mieru = || Mieru {
+        username: "u".into(),
+        password: secret("p"),
+        last_port: None,
+        transport: MieruTransport::Tcp,
+        multiplexing: None,
+        no_wait: false,
+        traffic_pattern: None,
+    };
+    let levels = MieruMultiplexing::ALL.map(|level| Mieru { multiplexing: Some(level), ..mieru() });
+    let changes = [
+        mieru(),
+        Mieru { username: "p".into(), password: secret("u"), ..mieru() },
+        Mieru { last_port: Some(9), ..mieru() },
+        Mieru { transport: MieruTransport::Udp, ..mieru() },
+        Mieru { no_wait: true, ..mieru() },
+        Mieru { traffic_pattern: Some("t".into()), ..mieru() },
+    ];
+    all_differ(changes.into_iter().chain(levels).map(|settings| Outbound::Mieru(Box::new(settings))));
+    let kinds = ClashKind::ALL.map(|kind| ClashOnly { kind, settings: secret("{}") });
+    let other = ClashOnly { kind: ClashKind::Sudoku, settings: secret(r#"{"key":"k"}"#) };
+    all_differ(kinds.into_iter().chain([other]).map(|settings| Outbound::ClashOnly(Box::new(settings))));
+}
+
+#[test]
 fn two_spellings_of_one_setting_are_one_node() {
     let path = |path: &str| {
         let websocket = WebSocket { path: path.into(), ..websocket() };

@@ -36,7 +36,7 @@ fn every_kind_is_kept_whole_and_written_for_a_core() {
 
 #[test]
 fn amneziawg_is_read_from_every_configuration_and_plain_wireguard_stays_plain() {
-    const KEY: &str = "Cr8hWlKvtDt7nrvf+f0brNQQzabAqrjfBvas9pmowjo=";
+    const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
     let clash = format!(
         "proxies:\n- {{name: a, type: wireguard, server: 192.0.2.1, port: 51820, private-key: {KEY}, public-key: {KEY}, \
          ip: 10.0.0.2, amnezia-wg-option: {{jc: 5, s1: 30, h1: 5-9}}}}\n"

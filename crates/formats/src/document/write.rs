@@ -107,12 +107,13 @@ pub(super) struct Chains {
     names: Names,
     entry: EntryWriter,
     hops: HashMap<NodeId, String>,
+    left_out: Vec<LeftOut>,
 }
 
 impl Chains {
     /// Without entries; `entry` writes each of them.
     pub(super) fn new(names: Names, entry: EntryWriter) -> Self {
-        Self { names, entry, hops: HashMap::new() }
+        Self { names, entry, hops: HashMap::new(), left_out: Vec::new() }
     }
 
     /// A name for what is beneath the entry of this name and no node of its own.
@@ -120,11 +121,19 @@ impl Chains {
         self.names.unique(format!("{name} shadow-tls"))
     }
 
-    /// The entries of a node: those it goes through that are not written yet, then its own.
-    ///
-    /// # Errors
-    /// Why the client would not take one of them.
-    pub(super) fn entries(&mut self, spec: &NodeSpec, label: &Label) -> Result<Vec<Named>, Unwritable> {
+    /// The entries of the node at this place: those it goes through that are not written yet, then its own. `None` when the client would
+    /// not take one of them; then the node is left out.
+    pub(super) fn entries(&mut self, index: usize, spec: &NodeSpec, label: &Label) -> Option<Vec<Named>> {
+        let entries = self.named(spec, label);
+        entries.map_err(|reason| self.left_out.push(LeftOut { index, reason })).ok()
+    }
+
+    /// The nodes that were left out.
+    pub(super) fn into_left_out(self) -> Vec<LeftOut> {
+        self.left_out
+    }
+
+    fn named(&mut self, spec: &NodeSpec, label: &Label) -> Result<Vec<Named>, Unwritable> {
         let bodies: Result<Vec<_>, _> = spec
             .hops()
             .map(|hop| {

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::{parse_link, to_link};
 
-    const KEY: &str = "Cr8hWlKvtDt7nrvf+f0brNQQzabAqrjfBvas9pmowjo=";
+    const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
     fn shared(container: &str, more: &str) -> String {
         let config = format!(

@@ -47,7 +47,7 @@ fn snell_of_every_publisher_is_one_node() {
 
 #[test]
 fn ssh_needs_a_login_and_checks_the_keys_that_are_pinned() {
-    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEBBQkNERUZHSElKS0xNTk9QUVJTVFVWV1hZWltcXV5f";
     let link = node(&format!("ssh://root:p%3Aw@192.0.2.1?hk={}", key.replace(' ', "%20").replace('+', "%2B")));
     let Outbound::Ssh(ssh) = &link.outbound else { panic!("{link:?}") };
     assert_eq!((link.server.port(), ssh.password.as_ref().unwrap().expose()), (22, "p:w"));

@@ -11,8 +11,7 @@ use super::{
     super::{
         accepted::{clash_method_ok, ech_ok, keys_ok, plugin_ok, tunnel_ok},
         write::{
-            Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written,
-            portable,
+            Chains, FASTEST_GROUP, Named, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written, portable,
         },
     },
     plugin, rare, read, stream,
@@ -57,32 +56,24 @@ pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>
 fn list<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> (Written, Vec<Box<str>>) {
     let mut names = Vec::new();
     let mut chains = Chains::new(Names::reserving(RESERVED), checked_entry);
-    let mut written = Written { text: String::from("proxies:\n"), ..Written::default() };
-    let mut empty = true;
+    let mut text = String::from("proxies:\n");
     for (index, (spec, label)) in nodes.enumerate() {
-        let entries = match chains.entries(spec, label) {
-            Ok(entries) => entries,
-            Err(reason) => {
-                written.left_out.push(LeftOut { index, reason });
-                continue;
-            }
-        };
+        let Some(entries) = chains.entries(index, spec, label) else { continue };
         names.extend(entries.last().map(|entry| Box::from(entry.name.as_str())));
         for Named { name, via, body, .. } in entries {
             let mut map = MapBuilder::default();
             map.text("name", &name);
             map.append(body);
             map.text("dialer-proxy", &via);
-            written.text.push_str("  - ");
-            written.text.push_str(&map.into_tree().json());
-            written.text.push('\n');
+            text.push_str("  - ");
+            text.push_str(&map.into_tree().json());
+            text.push('\n');
         }
-        empty = false;
     }
-    if empty {
-        written.text = String::from("proxies: []\n");
+    if names.is_empty() {
+        text = String::from("proxies: []\n");
     }
-    (written, names)
+    (Written { text, left_out: chains.into_left_out() }, names)
 }
 
 /// The entries of one node under a given name: those that it is dialled through, nearest to this machine first, then its own.

@@ -5,7 +5,7 @@ use hezar_core::{Label, NodeSpec, Outbound};
 use super::{
     super::{
         accepted::keys_ok,
-        write::{Chains, FASTEST_GROUP, LeftOut, Named, Names, SELECT_GROUP, Unwritable, Written},
+        write::{Chains, FASTEST_GROUP, Named, Names, SELECT_GROUP, Unwritable, Written},
     },
     outbound,
     profile::{Entries, PROFILE, ROUTE},
@@ -34,15 +34,9 @@ pub(crate) fn profile<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>
 
 fn entries<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Entries {
     let mut chains = Chains::new(Names::reserving(&[SELECT_GROUP, FASTEST_GROUP, "direct"]), entry);
-    let (mut outbounds, mut endpoints, mut tags, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut outbounds, mut endpoints, mut tags) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (spec, label)) in nodes.enumerate() {
-        let entries = match chains.entries(spec, label) {
-            Ok(entries) => entries,
-            Err(reason) => {
-                left_out.push(LeftOut { index, reason });
-                continue;
-            }
-        };
+        let Some(entries) = chains.entries(index, spec, label) else { continue };
         tags.extend(entries.last().map(|entry| Box::from(entry.name.as_str())));
         for Named { name, via, spec, body } in entries {
             let mut map = MapBuilder::default();
@@ -60,7 +54,7 @@ fn entries<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Entrie
             list.push(map.into_tree().json());
         }
     }
-    Entries { outbounds, endpoints, tags, left_out }
+    Entries { outbounds, endpoints, tags, left_out: chains.into_left_out() }
 }
 
 /// A portable node's entry without a tag. The proof that nothing is lost is reading it back.

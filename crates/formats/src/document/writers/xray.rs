@@ -7,7 +7,7 @@ use hezar_core::{
 
 use super::super::{
     accepted::{headers_ok, method_ok, path_ok},
-    write::{Chains, LeftOut, Named, Names, Unwritable, Written, portable},
+    write::{Chains, Named, Names, Unwritable, Written, portable},
     xray,
 };
 use crate::{
@@ -30,15 +30,9 @@ pub enum XrayDialect {
 pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)>) -> Written {
     let entry = |spec: &NodeSpec| entry(spec).ok_or(Unwritable::UNFAITHFUL);
     let mut chains = Chains::new(Names::reserving(&["direct", "block"]), entry);
-    let (mut outbounds, mut left_out) = (Vec::new(), Vec::new());
+    let mut outbounds = Vec::new();
     for (index, (spec, label)) in nodes.enumerate() {
-        let entries = match chains.entries(spec, label) {
-            Ok(entries) => entries,
-            Err(reason) => {
-                left_out.push(LeftOut { index, reason });
-                continue;
-            }
-        };
+        let Some(entries) = chains.entries(index, spec, label) else { continue };
         for Named { name, via, body, .. } in entries {
             let mut map = MapBuilder::default();
             map.text("tag", &name);
@@ -50,7 +44,7 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
         }
     }
     let lines = if outbounds.is_empty() { String::new() } else { format!("\n{}\n", outbounds.join(",\n")) };
-    Written { text: format!("{{\n\"outbounds\": [{lines}]\n}}\n"), left_out }
+    Written { text: format!("{{\n\"outbounds\": [{lines}]\n}}\n"), left_out: chains.into_left_out() }
 }
 
 /// A portable node's entry without a tag; `None` when Xray cannot say it. The proof is reading it back.
