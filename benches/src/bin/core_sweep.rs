@@ -86,23 +86,17 @@ async fn by_probe_core(mihomo: &Path, home: &Path, nodes: &[SocketAddr]) -> anyh
     let api = Api { address: free_address()?, token: TOKEN.to_owned() };
     let (folder, address, begun) = (home.clone(), api.address, Instant::now());
     let mut hezar = tokio::task::spawn_blocking(move || Contestant::open(&folder, address)).await??;
-    let counts = loop {
-        let status = api.ask("GET", "status", "").await?;
-        let count = |state: &str| status["nodes"][state].as_u64().unwrap_or_default();
-        let states = ["healthy", "suspect", "dead", "unsupported", "quarantined"].map(count);
-        if count("new") == 0 && states.iter().sum::<u64>() >= nodes.len() as u64 {
-            break states;
-        }
-        ensure!(begun.elapsed() < LIMIT, "the sweep does not end: {status}");
+    // Every node has been probed once by then: nobody is probed twice before the others had their turn.
+    while api.counter("hezar_probe_total", &[]).await? < nodes.len() as f64 {
+        ensure!(begun.elapsed() < LIMIT, "the sweep does not end");
         tokio::time::sleep(LOOK).await;
-    };
+    }
     let seconds = begun.elapsed().as_secs_f64();
+    let healthy = api.counter("hezar_probe_total", &["result=\"ok\""]).await?;
     let (peak, _) = hezar.memory_with_cores();
     println!(
-        "PROBE core: {} nodes, timeout {TIMEOUT_SECS} s: swept in {seconds:.1} s, {} healthy, {} not; peak of {} processes together {} MiB",
+        "PROBE core: {} nodes, timeout {TIMEOUT_SECS} s: swept in {seconds:.1} s, {healthy} work; peak of {} processes together {} MiB",
         nodes.len(),
-        counts[0],
-        counts.iter().skip(1).sum::<u64>(),
         1 + children_of(hezar.pid()).len(),
         peak / 1024
     );
