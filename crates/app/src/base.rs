@@ -15,11 +15,12 @@ use tokio::sync::mpsc;
 use crate::{
     annotations::Annotations,
     bans::Bans,
-    cluster::{self, OpenedCopy, follow::FollowStart},
+    cluster::{self, FollowStart},
     config::{Config, ConfigReader, MANUAL_PRIVATE, StoredObject},
     convert,
     cores::Cores,
     geo::{GeoDatabases, GeoLookup},
+    local_copy::OpenedCopy,
     nodes::Nodes,
     objects, rlimit,
     store_sync::{

@@ -20,7 +20,6 @@ mod releasable;
 mod restore;
 mod row;
 mod settings;
-mod shared;
 mod snapshot;
 mod sqlite;
 mod store;
@@ -36,7 +35,7 @@ pub use error::{Retry, StoreError, WriteFailure};
 pub use hezar_child::create_private_folder;
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{has_contents, in_use, open, open_configured};
-pub use postgres::{ChangeListener, Postgres};
+pub use postgres::Postgres;
 pub use releasable::ReleasableStore;
 pub use restore::{RestoreReport, check_backup, restore};
 pub use row::{
@@ -44,13 +43,12 @@ pub use row::{
     SourceError, SourceNodes, SourceRow, StrangeRow,
 };
 pub use settings::{StoreSettings, StoreUrl};
-pub use shared::{
-    BEAT_EVERY, ChangePosition, ChangedRows, ChangesSince, Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow,
-    Members, SharedStore, StoreIdentity, Wake,
-};
 pub use snapshot::{BackupFolder, SnapshotFile, SnapshotStatus};
 pub use sqlite::{Access, DatabaseSummary, Sqlite, newest_schema};
-pub use store::Store;
+pub use store::{
+    BEAT_EVERY, ChangeListener, ChangePosition, ChangedRows, ChangesSince, Claimed, GONE_AFTER, MemberBeat,
+    MemberFigures, MemberRow, Members, SharedStore, Store, StoreIdentity, Wake,
+};
 pub use transfer::{CopyCounts, CopyReport};
 pub use usage::{UsageQuery, UsageRow};
 pub use writer::{

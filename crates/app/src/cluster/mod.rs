@@ -1,8 +1,7 @@
 //! This instance among several that share a store: who the others are, and which part of the work is its own.
 
 mod database_clock;
-pub(crate) mod follow;
-mod local_copy;
+mod follow_start;
 mod membership;
 mod metrics;
 mod own;
@@ -11,7 +10,7 @@ mod roster;
 mod tests;
 
 pub(crate) use database_clock::DatabaseClock;
-pub(crate) use local_copy::{LocalCopy, OpenedCopy};
+pub(crate) use follow_start::FollowStart;
 pub(crate) use membership::{DrainError, KnownMember, Membership, OwnFacts};
 pub(crate) use metrics::register;
 pub(crate) use own::identity;

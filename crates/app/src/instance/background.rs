@@ -12,11 +12,9 @@ use super::{
 };
 use crate::{
     base::Base,
-    cluster::{
-        LocalCopy,
-        follow::{FollowParts, Follower},
-    },
+    follow::{FollowParts, Follower},
     history::HistoryRecorder,
+    local_copy::LocalCopy,
     logs,
     store_sync::{site_bans::SiteBanSync, snapshots},
     supervise::Supervisor,

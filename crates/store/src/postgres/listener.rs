@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use sqlx::{
     Executor,
     postgres::{PgListener, PgNotification, PgPoolOptions},
@@ -9,7 +10,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{LONGEST_CONNECT, Server, error::translate};
-use crate::{StoreError, Wake};
+use crate::{ChangeListener, StoreError, Wake};
 
 /// Where triggers tell of changes, and instances of nodes that they suspect.
 const CHANGES: &str = "hezar_changes";
@@ -21,12 +22,12 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 /// Hears of changes on a connection of its own, outside the store's pool.
 #[derive(Debug)]
-pub struct ChangeListener {
+pub(super) struct PostgresListener {
     listener: PgListener,
     server: Arc<Server>,
 }
 
-impl ChangeListener {
+impl PostgresListener {
     pub(super) async fn connect(server: &Arc<Server>) -> Result<Self, StoreError> {
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(LONGEST_CONNECT);
         let pool = pool.connect_lazy_with(server.listening.clone());
@@ -40,11 +41,16 @@ impl ChangeListener {
         Ok(Self { listener, server: Arc::clone(server) })
     }
 
-    /// Waits until something changes. Not for `select!`: what was half read when this is dropped is lost.
-    ///
-    /// # Errors
-    /// [`StoreError`]: the connection is lost. A new one is to be made, and what has changed meanwhile to be looked for.
-    pub async fn next(&mut self) -> Result<Wake, StoreError> {
+    async fn check(&mut self) -> Result<(), StoreError> {
+        let answered = timeout(LONGEST_CONNECT, (&mut self.listener).execute("SELECT 1")).await;
+        let answered = answered.map_err(|_| late(&self.server))?;
+        answered.map(drop).map_err(|error| translate(&self.server, error))
+    }
+}
+
+#[async_trait]
+impl ChangeListener for PostgresListener {
+    async fn next(&mut self) -> Result<Wake, StoreError> {
         loop {
             match timeout(SILENCE, self.listener.try_recv()).await {
                 Ok(Ok(Some(notification))) => return Ok(wake(&notification)),
@@ -53,12 +59,6 @@ impl ChangeListener {
                 Err(_) => self.check().await?,
             }
         }
-    }
-
-    async fn check(&mut self) -> Result<(), StoreError> {
-        let answered = timeout(LONGEST_CONNECT, (&mut self.listener).execute("SELECT 1")).await;
-        let answered = answered.map_err(|_| late(&self.server))?;
-        answered.map(drop).map_err(|error| translate(&self.server, error))
     }
 }
 

@@ -36,7 +36,6 @@ use crate::{
     SharedStore, Store, StoreDescription, StoreError, StoreIdentity, StoreSettings, UsageQuery, UsageRow, transfer,
 };
 
-pub use listener::ChangeListener;
 use server::Server;
 use transaction::{Purpose, Transaction};
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use hezar_core::{NodeId, Timestamp};
 
-use super::{ChangeListener, Postgres, changes, members, sessions, transaction::Purpose};
+use super::{Postgres, changes, listener::PostgresListener, members, sessions, transaction::Purpose};
 use crate::{
     ChangePosition, ChangesSince, Claimed, MemberBeat, MemberRow, Members, SessionRow, SharedStore, SourceRow,
     StoreError, StoreIdentity,
@@ -127,8 +127,8 @@ impl SharedStore for Postgres {
         self.limited(Purpose::Read, work).await
     }
 
-    async fn listen(&self) -> Result<ChangeListener, StoreError> {
-        ChangeListener::connect(&self.server).await
+    async fn listen(&self) -> Result<Box<dyn ChangeListener>, StoreError> {
+        Ok(Box::new(PostgresListener::connect(&self.server).await?))
     }
 
     async fn suspect(&self, nodes: &[NodeId]) -> Result<(), StoreError> {

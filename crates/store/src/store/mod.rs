@@ -1,5 +1,7 @@
 //! What every store can do.
 
+mod shared;
+
 use std::{fmt::Debug, path::Path, sync::Arc};
 
 use async_trait::async_trait;
@@ -7,8 +9,13 @@ use hezar_core::{Timestamp, UtcDay};
 use tokio::sync::mpsc;
 
 use crate::{
-    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SharedStore,
-    SnapshotFile, SnapshotStatus, StoreDescription, StoreError, UsageQuery, UsageRow,
+    AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
+    SnapshotStatus, StoreDescription, StoreError, UsageQuery, UsageRow,
+};
+
+pub use shared::{
+    BEAT_EVERY, ChangeListener, ChangePosition, ChangedRows, ChangesSince, Claimed, GONE_AFTER, MemberBeat,
+    MemberFigures, MemberRow, Members, SharedStore, StoreIdentity, Wake,
 };
 
 /// A pool on disk. All methods may be called from several tasks at once.

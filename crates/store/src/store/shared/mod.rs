@@ -9,9 +9,9 @@ use async_trait::async_trait;
 
 use hezar_core::{NodeId, Timestamp};
 
-use crate::{ChangeListener, SessionRow, SourceRow, Store, StoreError};
+use crate::{SessionRow, SourceRow, Store, StoreError};
 
-pub use changes::{ChangePosition, ChangedRows, ChangesSince, Wake};
+pub use changes::{ChangeListener, ChangePosition, ChangedRows, ChangesSince, Wake};
 pub use members::{BEAT_EVERY, Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members};
 
 /// Who writes to a shared store, and whose measurements it reads.
@@ -114,7 +114,7 @@ pub trait SharedStore: Store {
     ///
     /// # Errors
     /// [`StoreError`] when the connection cannot be made.
-    async fn listen(&self) -> Result<ChangeListener, StoreError>;
+    async fn listen(&self) -> Result<Box<dyn ChangeListener>, StoreError>;
 
     /// Tells all instances that these nodes are suspected. Nothing of it is kept.
     ///

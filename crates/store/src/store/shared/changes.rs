@@ -1,8 +1,11 @@
 //! What an instance reads of the changes of others: from one point in the order of commits to a later one.
 
+use std::fmt::Debug;
+
+use async_trait::async_trait;
 use hezar_core::{NodeId, Timestamp};
 
-use crate::{Change, UsageRow};
+use crate::{Change, StoreError, UsageRow};
 
 /// A point in the order of commits. It is worth something in one database alone, and after a failover in none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,4 +58,14 @@ pub enum Wake {
     Changed,
     /// Other instances suspect these nodes; whoever probes them looks at once.
     Suspected(Vec<NodeId>),
+}
+
+/// Hears of changes.
+#[async_trait]
+pub trait ChangeListener: Debug + Send {
+    /// Waits until something changes. Not for `select!`: what was half read when this is dropped is lost.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the connection is lost. A new one is to be made, and what has changed meanwhile to be looked for.
+    async fn next(&mut self) -> Result<Wake, StoreError>;
 }
