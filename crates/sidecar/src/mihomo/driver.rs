@@ -26,6 +26,7 @@ const TAKEN_IN: Duration = Duration::from_millis(20);
 const MOST_REFUSALS: usize = 200;
 /// How long new listeners may take to listen.
 const LISTEN: Duration = Duration::from_secs(5);
+
 /// Runs mihomo until nobody has used it for a while.
 pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &CancellationToken) {
     let start = &core.start;
@@ -34,8 +35,7 @@ pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &Cancellati
         CoreSupervisor::new(Arc::clone(&setup), start.launcher.clone(), Arc::clone(&home), start.memory_bytes)
             .counting(Arc::clone(&start.counters));
     let controller = MihomoSetup::controller(&home);
-    let mut driver =
-        Driver { core, start, setup: &setup, controller, listeners: Vec::new(), not_before: Instant::now() };
+    let mut driver = Driver::new(core, &setup, controller);
     let following = async {
         let state = supervisor.state();
         tokio::select! {
@@ -49,7 +49,8 @@ pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &Cancellati
 }
 
 /// Why a configuration could not be told.
-enum Failed {
+#[derive(Debug)]
+pub(super) enum Failed {
     /// The core has to be looked at again.
     Core(ControllerError),
     /// This machine has no port left.
@@ -57,18 +58,22 @@ enum Failed {
 }
 
 /// Tells one mihomo what its slots hold.
-struct Driver<'a> {
+pub(super) struct Driver<'a> {
     core: &'a Core,
     start: &'a CoreStart,
     setup: &'a MihomoSetup,
     controller: Controller,
     /// One for each block of slots that the core knows.
-    listeners: Vec<SocketAddr>,
+    pub(super) listeners: Vec<SocketAddr>,
     /// When the next configuration may be told.
     not_before: Instant,
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
+    pub(super) fn new(core: &'a Core, setup: &'a MihomoSetup, controller: Controller) -> Self {
+        Self { core, start: &core.start, setup, controller, listeners: Vec::new(), not_before: Instant::now() }
+    }
+
     /// Follows the core's state and the slots, for ever.
     async fn follow(&mut self, mut state: tokio::sync::watch::Receiver<CoreState>) {
         let mut has_served = false;
@@ -133,7 +138,7 @@ impl Driver<'_> {
     }
 
     /// Tells the core what its slots hold now. Nodes that it refuses are set aside.
-    async fn tell(&mut self) -> Result<(), Failed> {
+    pub(super) async fn tell(&mut self) -> Result<(), Failed> {
         let mut plan = self.core.slots.plan();
         let mut listeners = self.listeners.clone();
         while listeners.len() < plan.blocks.len() {

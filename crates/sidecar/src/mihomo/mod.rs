@@ -5,6 +5,8 @@
 
 mod config;
 mod driver;
+#[cfg(all(test, unix))]
+mod refusal_tests;
 mod setup;
 #[cfg(test)]
 mod tests;
