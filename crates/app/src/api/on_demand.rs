@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hezar_api::{ApiError, FetchReport, FetchRequest, FetchedDto, JobProgress, ProbeReport, ProbeRequest, ProbedDto};
-use hezar_core::{Code, NodeId};
+use hezar_core::{Code, NodeId, Role};
 use hezar_probe::{ProbeAnswer, ProbeNowError, ProbeResult};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{ApiBackend, listing::Filter};
 use crate::{
@@ -16,11 +16,15 @@ use crate::{
 
 /// How long work is followed that goes on after the answer.
 const LONGEST_JOB: Duration = Duration::from_secs(3600);
+/// The most nodes whose probers are asked to look at them, and how long telling them may take.
+const MOST_TOLD: usize = 200;
+const TELL_LIMIT: Duration = Duration::from_secs(1);
 
 impl ApiBackend {
     pub(crate) async fn probe_on_demand(&self, request: &ProbeRequest) -> Result<ProbeReport, ApiError> {
         let end = Instant::now() + request.patience();
         let ids = self.wanted(request).await?;
+        self.tell_probers(&ids).await;
         let mut answers = self.prober.get().probe_now(ids).map_err(|error| match error {
             ProbeNowError::NotRunning => ApiError::Unavailable,
             _ => ApiError::Busy("too many probes are asked for"),
@@ -50,6 +54,19 @@ impl ApiBackend {
         };
         tokio::spawn(named("job", following));
         Ok(report)
+    }
+
+    /// Asks the probers of these nodes to look at them, too, where this instance is none: what it finds itself is for whoever asks, and
+    /// not kept.
+    async fn tell_probers(&self, ids: &[NodeId]) {
+        let Some(shared) = self.membership.shared().filter(|_| !self.membership.roles().has(Role::Probe)) else {
+            return;
+        };
+        let told = ids.get(..ids.len().min(MOST_TOLD)).unwrap_or_default();
+        // Whoever asks does not wait for a database that is away.
+        if !matches!(timeout(TELL_LIMIT, shared.suspect(told)).await, Ok(Ok(()))) {
+            tracing::debug!("the probers of nodes that are probed on demand were not told");
+        }
     }
 
     /// The nodes that a request means.
