@@ -1,15 +1,20 @@
 //! What clients notice of a database that is away, killed, or replaced by its standby.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use hezar_lab::{Fault, cluster::Cluster};
 use tokio::time::sleep;
 
-use super::{Arena, Size, line, memory_mib, shots, tell_shots, until_healthy};
+use super::{Arena, Size, id, line, memory_mib, shots, tell_shots, until_healthy};
 
 /// How long the load goes on around what happens.
 const AROUND: Duration = Duration::from_secs(10);
+/// How long a verdict may take to be in the store.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The database is away for a while, and then killed.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,7 +36,7 @@ impl AwayRun {
     /// Something does not start, or what was measured meanwhile is lost.
     pub async fn run(self) -> anyhow::Result<()> {
         let mut arena = Arena::start(&self.size).await?;
-        let dead = dead(&arena.cluster)?;
+        let changed = arena.world.nodes().first().map(|node| id(&node.link)).context("no node")??;
         let load = arena.load(self.rate, Duration::from_secs(self.seconds) + 4 * AROUND);
         sleep(AROUND).await;
         let before = memory(&arena);
@@ -40,11 +45,11 @@ impl AwayRun {
         sleep(Duration::from_secs(self.seconds)).await;
         let after = memory(&arena);
         arena.cluster.server.start()?;
-        until_dead(&arena.cluster, dead + 1).await?;
+        until_stored(&arena.cluster, &changed, "dead").await?;
         arena.cluster.server.kill()?;
         arena.set_faults([0], Fault::Healthy).await?;
         arena.cluster.server.start()?;
-        until_dead(&arena.cluster, dead).await?;
+        until_stored(&arena.cluster, &changed, "healthy").await?;
         let shots = shots(load).await?;
         tell_shots(&format!("the database away for {} s, then killed", self.seconds), &shots);
         line("memory of all members before and after, MiB", format_args!("{before} and {after}"));
@@ -91,21 +96,14 @@ impl FailoverRun {
     }
 }
 
-/// How many dead nodes the store has.
-fn dead(cluster: &Cluster) -> anyhow::Result<u64> {
-    let count = cluster.sql("SELECT count(*) FROM records WHERE state = 'dead'")?;
-    count.parse().context("not a number")
-}
-
-/// Waits until the store has so many dead nodes.
-async fn until_dead(cluster: &Cluster, count: u64) -> anyhow::Result<()> {
-    for _ in 0..600 {
-        if dead(cluster)? == count {
-            return Ok(());
-        }
+/// Waits until the store has a node in this state.
+async fn until_stored(cluster: &Cluster, id: &str, state: &str) -> anyhow::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while cluster.sql(&format!("SELECT state FROM records WHERE id = '{id}'"))? != state {
+        ensure!(Instant::now() < end, "the store never has the node as {state}");
         sleep(Duration::from_millis(100)).await;
     }
-    anyhow::bail!("the store has {} dead nodes and not {count}", dead(cluster)?)
+    Ok(())
 }
 
 fn memory(arena: &Arena) -> u64 {
