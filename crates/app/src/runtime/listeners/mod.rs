@@ -1,5 +1,6 @@
 //! The listeners of the gateway: opened, changed, moved and closed while the instance runs.
 
+mod at_core;
 mod handover;
 mod sockets;
 
@@ -29,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     certificates::Certificates, config::Config, convert, inherited_sockets::InheritedSockets, nodes::Nodes, supervise,
 };
+use sockets::ListeningSockets;
 pub(crate) use sockets::listen;
-use sockets::{ListeningSockets, free_address};
 
 /// A listener that is open.
 #[derive(Clone)]
@@ -147,11 +148,6 @@ impl Listeners {
         Self { serves, ..self }
     }
 
-    /// The same listeners where a Clash core opens them: their addresses are known here and no socket is opened.
-    pub(crate) fn at_core(self, are_at_core: bool) -> Self {
-        Self { are_at_core, ..self }
-    }
-
     /// The API listens here from now on; it counts with the next [`Listeners::carry_out`].
     pub(crate) fn set_api_address(&self, api: Option<SocketAddr>) {
         *self.api.write() = api;
@@ -235,11 +231,7 @@ impl Listeners {
         kept: &BTreeSet<SocketAddr>,
     ) -> anyhow::Result<()> {
         if self.are_at_core {
-            config.validate()?;
-            let place = Place::AtCore(self.address_at_core(&config, key)?);
-            // The core opens one port for each listener.
-            config.ports = None;
-            plan.next.push(Planned { config, filter: None, place, ports: Vec::new() });
+            plan.next.push(self.planned_at_core(config, key)?);
             return Ok(());
         }
         let known = self.open.read().iter().find(|open| open.config.name == config.name).cloned();
@@ -273,20 +265,6 @@ impl Listeners {
         }
         plan.next.push(Planned { config, filter, place, ports });
         Ok(())
-    }
-
-    /// Where a core is to listen for a listener. An address that no listener has yet is tried, so that one which another program uses is
-    /// told now; for port 0 the system chooses one.
-    fn address_at_core(&self, config: &GatewayConfig, key: &str) -> anyhow::Result<SocketAddr> {
-        let open = self.open.read();
-        let same = open.iter().find(|open| open.config.name == config.name && open.config.listen == config.listen);
-        if let Some(open) = same {
-            return Ok(open.address);
-        }
-        if open.iter().any(|open| open.address == config.listen) {
-            return Ok(config.listen);
-        }
-        free_address(config.listen, key)
     }
 
     /// Does what was planned: new addresses have been bound before old ones are closed, and what stays as it is, is not touched.
