@@ -75,7 +75,7 @@ fn a_client_reads_the_nodes_that_work_in_its_own_form() {
         "profile-title: base64:vgvszwzvbidbsq==",
         "content-disposition: attachment; filename*=utf-8''telefon%20%db%b1%2eyaml",
         "hezar-nodes: 5; left-out=1",
-        "hezar-left-out: 1;why=\"a protocol that the client does not speak\"",
+        "hezar-left-out: 1;why=\"a transport that the client does not have\"",
     ] {
         assert!(head.contains(header), "{header} is missing in {head}");
     }
