@@ -164,7 +164,8 @@ fn the_dead_are_found_and_the_pool_of_the_core_has_exactly_the_healthy_ones() {
     let status = cores.api("/api/v1/status");
     assert_eq!((&status["engine"]["name"], &status["engine"]["members"]), (&"clash".into(), &40.into()));
     eventually("the status tells what the core has moved", || {
-        (cores.api("/api/v1/status")["engine"]["down"].as_u64()? > 0).then_some(())
+        let status = cores.api("/api/v1/status");
+        (status["engine"]["down"].as_u64()? > 0 && status["traffic"]["down"].as_u64()? > 0).then_some(())
     });
 }
 

@@ -8,16 +8,7 @@ use super::ApiBackend;
 impl ApiBackend {
     pub(crate) fn traffic_so_far(&self) -> TrafficDto {
         let Traffic { ok, failed, refused, up, down, tunnels, connections } = self.metrics.traffic();
-        let served = self.clash.as_ref().map(|clash| clash.status()).unwrap_or_default();
-        TrafficDto {
-            ok,
-            failed,
-            refused,
-            up: up + served.up,
-            down: down + served.down,
-            tunnels: tunnels + served.connections,
-            connections: connections + served.connections,
-        }
+        TrafficDto { ok, failed, refused, up, down, tunnels, connections }
     }
 
     pub(crate) fn troubles(&self) -> Vec<TroubleDto> {

@@ -23,6 +23,7 @@ use anyhow::{Context, bail};
 use hezar_child::Launcher;
 use hezar_core::{Role, Secret};
 use hezar_engine::{Cause, Clock, Engine};
+use hezar_gateway::Metrics;
 use hezar_probe::{NodeCheck, ProbeConfig};
 use hezar_sidecar::{CoreHome, CoreName};
 use hezar_store::create_private_folder;
@@ -102,8 +103,8 @@ impl ClashEngine {
         self.gateway.reconfigure(plan).await;
     }
 
-    /// Keeps the cores running until `stop`. Open tunnels get `grace` to end.
-    pub(crate) async fn run(&self, stop: &CancellationToken, grace: Duration) {
+    /// Keeps the cores running until `stop`. Open tunnels get `grace` to end. What is served is counted in `metrics`.
+    pub(crate) async fn run(&self, stop: &CancellationToken, grace: Duration, metrics: &Metrics) {
         let (probes, serves) = self.roles;
         let probe = async {
             if probes {
@@ -112,7 +113,7 @@ impl ClashEngine {
         };
         let gateway = async {
             if serves {
-                self.gateway.run(stop, grace).await;
+                self.gateway.run(stop, grace, metrics).await;
             }
         };
         tokio::join!(probe, gateway);

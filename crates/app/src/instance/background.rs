@@ -183,8 +183,8 @@ pub(super) fn start_serving_tasks(tasks: &mut Supervisor, parts: &InstanceParts)
         let grace = parts.runtime.applied().config.proxy.grace;
         tasks.restarting(
             "clash cores",
-            every_time(&stop, Arc::clone(clash), move |clash, stop| async move {
-                clash.run(&stop, grace).await;
+            every_time(&stop, Arc::new((Arc::clone(clash), parts.metrics.clone())), move |parts, stop| async move {
+                parts.0.run(&stop, grace, &parts.1).await;
                 Ok(())
             }),
         );

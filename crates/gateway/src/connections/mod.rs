@@ -69,7 +69,8 @@ pub(crate) struct ByteCounters {
 }
 
 impl ByteCounters {
-    fn add(&self, up: u64, down: u64) {
+    /// Counts further bytes.
+    pub(crate) fn add(&self, up: u64, down: u64) {
         // Mostly it is one of them, and every core counts in the same place.
         if up > 0 {
             self.up.inc_by(up);

@@ -153,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn what_another_program_serves_counts_as_well() {
+        let metrics = Metrics::default();
+        metrics.note_served_elsewhere("one", (3, 5), 2);
+        metrics.note_served_elsewhere("one", (1, 0), 1);
+        assert_eq!(metrics.traffic(), Traffic { up: 4, down: 5, tunnels: 1, connections: 1, ..Traffic::default() });
+    }
+
+    #[test]
     fn a_listener_that_is_opened_again_goes_on_counting() {
         let metrics = Metrics::default();
         metrics.for_listener("one").byte_counters(None)[0].up.inc_by(1);

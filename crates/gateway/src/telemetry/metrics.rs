@@ -121,6 +121,17 @@ impl Metrics {
         traffic
     }
 
+    /// Counts what another program has served in the place of a listener: `up` and `down` further bytes, and so many connections that are
+    /// open now. Each of those is a tunnel here.
+    pub fn note_served_elsewhere(&self, listener: &str, (up, down): (u64, u64), connections: u64) {
+        let known = self.totals.listeners.lock().get(listener).cloned();
+        let volumes = known.unwrap_or_else(|| self.volumes(&listener.into()));
+        volumes.bytes.add(up, down);
+        let connections = i64::try_from(connections).unwrap_or(i64::MAX);
+        volumes.tunnels.set(connections);
+        volumes.connections.set(connections);
+    }
+
     /// Requests by code since the start; served ones have the code `ok`.
     #[must_use]
     pub fn requests_by_code(&self) -> BTreeMap<&'static str, u64> {
@@ -139,9 +150,8 @@ impl Metrics {
         self.totals.recent_errors.lock().iter().rev().cloned().collect()
     }
 
-    /// The counters of one listener.
-    pub(crate) fn for_listener(&self, name: &str) -> ListenerMetrics {
-        let listener: Arc<str> = name.into();
+    /// The volumes of one listener, which count in [`Metrics::traffic`].
+    fn volumes(&self, listener: &Arc<str>) -> Volumes {
         let label = ListenerLabels { listener: listener.clone() };
         let bytes =
             |direction| self.bytes.get_or_create(&DirectionLabels { direction, listener: listener.clone() }).clone();
@@ -151,6 +161,14 @@ impl Metrics {
             connections: self.connections.get_or_create(&label).clone(),
         };
         self.totals.listeners.lock().insert(listener.clone(), volumes.clone());
+        volumes
+    }
+
+    /// The counters of one listener.
+    pub(crate) fn for_listener(&self, name: &str) -> ListenerMetrics {
+        let listener: Arc<str> = name.into();
+        let label = ListenerLabels { listener: listener.clone() };
+        let volumes = self.volumes(&listener);
         ListenerMetrics {
             seconds: self.seconds.get_or_create(&label).clone(),
             associations: self.associations.get_or_create(&label).clone(),

@@ -13,6 +13,7 @@ use std::{
 };
 
 use hezar_child::Launcher;
+use hezar_gateway::Metrics;
 use hezar_pool::Watch;
 use hezar_sidecar::{Controller, ControllerAddress, CoreHome, CoreState, CoreSupervisor};
 use parking_lot::{Mutex, RwLock};
@@ -41,6 +42,8 @@ const RETRY: Duration = Duration::from_secs(2);
 const CHANGES: usize = 4096;
 /// How often the core is asked what it serves.
 const SAMPLE: Duration = Duration::from_secs(2);
+/// The name of the listener that `[proxy]` describes.
+const FIRST_LISTENER: &str = "proxy";
 /// How often it is looked whether tunnels are still open at the end.
 const DRAIN_LOOK: Duration = Duration::from_millis(200);
 
@@ -129,7 +132,8 @@ impl GatewayCore {
     }
 
     /// Keeps the core running and in step with the pool until `stop`; then open tunnels get `grace` to end.
-    pub(super) async fn run(&self, stop: &CancellationToken, grace: Duration) {
+    /// What it serves is counted in `metrics`, under the name of the first listener.
+    pub(super) async fn run(&self, stop: &CancellationToken, grace: Duration, metrics: &Metrics) {
         let ended = CancellationToken::new();
         // The core finds its members at its first start.
         self.collect_members();
@@ -138,20 +142,23 @@ impl GatewayCore {
             self.drain(grace).await;
             ended.cancel();
         };
-        tokio::join!(self.supervisor.run(&ended), following, ended.run_until_cancelled(self.sample()));
+        tokio::join!(self.supervisor.run(&ended), following, ended.run_until_cancelled(self.sample(metrics)));
     }
 
     /// Asks the core again and again what it serves.
-    async fn sample(&self) {
+    async fn sample(&self, metrics: &Metrics) {
         loop {
             sleep(SAMPLE).await;
-            match self.controller().connections().await {
-                Ok(open) => {
-                    let totals = (open.upload_total, open.download_total);
-                    self.served.lock().note(open.connections.len() as u64, totals);
+            let told = self.controller().connections().await.ok();
+            let mut served = self.served.lock();
+            let new = match told {
+                Some(told) => served.note(told.connections.len() as u64, (told.upload_total, told.download_total)),
+                None => {
+                    served.connections = 0;
+                    (0, 0)
                 }
-                Err(_) => self.served.lock().connections = 0,
-            }
+            };
+            metrics.note_served_elsewhere(FIRST_LISTENER, new, served.connections);
         }
     }
 

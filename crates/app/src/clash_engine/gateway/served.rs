@@ -14,12 +14,14 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Takes in what the core tells.
-    pub(super) fn note(&mut self, connections: u64, (up, down): (u64, u64)) {
+    /// Takes in what the core tells, and returns the bytes that are new in it.
+    pub(super) fn note(&mut self, connections: u64, (up, down): (u64, u64)) -> (u64, u64) {
         let (before_up, before_down) = if up < self.told.0 || down < self.told.1 { (0, 0) } else { self.told };
-        self.up += up - before_up;
-        self.down += down - before_down;
+        let new = (up - before_up, down - before_down);
+        self.up += new.0;
+        self.down += new.1;
         (self.connections, self.told) = (connections, (up, down));
+        new
     }
 }
 
@@ -30,9 +32,9 @@ mod tests {
     #[test]
     fn what_a_core_has_served_is_not_lost_when_it_is_started_again() {
         let mut served = Served::default();
-        served.note(3, (100, 1000));
-        served.note(2, (150, 1500));
-        served.note(1, (10, 20));
+        assert_eq!(served.note(3, (100, 1000)), (100, 1000));
+        assert_eq!(served.note(2, (150, 1500)), (50, 500));
+        assert_eq!(served.note(1, (10, 20)), (10, 20));
         assert_eq!((served.connections, served.up, served.down), (1, 160, 1520));
     }
 }
