@@ -212,7 +212,7 @@ fn text(table: Table, board: &BTreeMap<&'static str, Option<Column>>) -> String 
 const LEGEND: &str = "
 In brackets: the code of the failure with a wrong credential, then with a wrong certificate.
 1 the end of one direction cannot be told to the target; 2 the peer ends both directions together;
-3 the same, and the last bytes of an upload stay in the peer: 8 MiB up is left out
+3 the same, and an upload does not end well in the peer: 8 MiB up is left out
 udp: datagrams to several targets over one association, with answers from anywhere; udp*: only from these targets
 ";
 

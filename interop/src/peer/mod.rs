@@ -137,9 +137,10 @@ impl Peer {
         match (self, row.protocol) {
             // Hysteria's server leaves its loop as soon as one direction has ended.
             (Self::ShadowsocksLibev | Self::Hysteria, _) => AtEnd::ClosesBoth,
-            // What mihomo dials by these protocols ends as a whole when the client's direction does; so does TLS over mKCP at Xray.
+            // What mihomo dials by these protocols ends as a whole when the client's direction does.
             (_, Protocol::Core(_) | Protocol::Plugged(Plugged::Kcptun)) => AtEnd::ClosesBoth,
-            (_, Protocol::Trojan) if matches!(row.transport, Transport::Kcp { .. }) => AtEnd::ClosesBoth,
+            // Its own client shows the same against itself: an upload over mKCP is reset.
+            (_, Protocol::Trojan) if matches!(row.transport, Transport::Kcp { .. }) => AtEnd::HoldsBack,
             // sing-box's client shows the same against it.
             (Self::Mihomo, Protocol::Vmess { cipher, .. }) if cipher != "zero" => AtEnd::HoldsBack,
             // Its own client shows the same against it, and not against sing-box.
@@ -161,7 +162,7 @@ impl Peer {
             {
                 &[]
             }
-            (_, _) if matches!(row.transport, Transport::Kcp { .. }) => &[("", Relays::Cone)],
+            (Self::Xray, _) if matches!(row.transport, Transport::Kcp { .. }) => &[("", Relays::Cone)],
             // Answers from two targets at once end the whole program: "concurrent write to websocket connection" (4.34).
             (Self::V2ray, Protocol::Trojan) if row.transport.is_websocket() => &[],
             // v2ray keeps a path per target, and does not know XUDP.
