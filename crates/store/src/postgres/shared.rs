@@ -8,8 +8,8 @@ use hezar_core::{NodeId, Timestamp};
 
 use super::{Postgres, changes, listener::PostgresListener, members, sessions, transaction::Purpose};
 use crate::{
-    ChangePosition, ChangesSince, Claimed, MemberBeat, MemberRow, Members, SessionRow, SharedStore, SourceRow,
-    StoreError, StoreIdentity,
+    ChangeListener, ChangePosition, ChangesSince, Claimed, MemberBeat, MemberRow, Members, SessionRow, SharedStore,
+    SourceRow, StoreError, StoreIdentity,
 };
 
 #[async_trait]
