@@ -23,6 +23,6 @@ pub use controller::{
     CoreProxy, CoreTraffic, CoreVersion, JsonLines, RefusedProxy,
 };
 pub use error::CoreError;
-pub use process::{CoreCommand, CoreCounters, CoreEvent, CoreHome, CoreProcess, CoreSetup, CoreState, CoreSupervisor};
+pub use process::{CoreCommand, CoreCounters, CoreHome, CoreSetup, CoreState, CoreSupervisor};
 pub use settings::{CoreChoice, CoreName, SidecarSettings};
 pub use sidecar::{CoreStatus, Sidecar};

@@ -33,7 +33,7 @@ pub struct CoreCommand {
 
 /// What a core does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CoreEvent {
+pub(super) enum CoreEvent {
     /// It prints a line.
     Line(String),
     /// It has ended; the text says how.
@@ -42,7 +42,7 @@ pub enum CoreEvent {
 
 /// A core that this process has started. It is killed when this is dropped, and by the kernel when this process ends (on Linux).
 #[derive(Debug)]
-pub struct CoreProcess {
+pub(super) struct CoreProcess {
     child: Child,
     output: Option<Lines<BufReader<ChildStdout>>>,
     errors: Option<Lines<BufReader<ChildStderr>>>,
@@ -53,7 +53,7 @@ impl CoreProcess {
     ///
     /// # Errors
     /// [`CoreError::Spawn`].
-    pub async fn spawn(launcher: &Launcher, command: &CoreCommand, home: &Path) -> Result<Self, CoreError> {
+    pub(super) async fn spawn(launcher: &Launcher, command: &CoreCommand, home: &Path) -> Result<Self, CoreError> {
         let mut launched = launcher.command(&command.program);
         launched.args(&command.arguments).env_clear().current_dir(home).env("HOME", home);
         for name in ["PATH", "TMPDIR"] {
@@ -73,7 +73,7 @@ impl CoreProcess {
 
     /// Its process id; `None` when it has ended.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
+    pub(super) fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
@@ -84,7 +84,7 @@ impl CoreProcess {
     }
 
     /// Waits for the next line that it prints, or for its end. Cancel safe.
-    pub async fn next_event(&mut self) -> CoreEvent {
+    pub(super) async fn next_event(&mut self) -> CoreEvent {
         let Self { child, output, errors } = self;
         // Its last lines come before its end.
         while output.is_some() || errors.is_some() {
@@ -100,7 +100,7 @@ impl CoreProcess {
     }
 
     /// Asks it to end (SIGTERM), and kills it when that takes too long.
-    pub async fn end(self) {
+    pub(super) async fn end(self) {
         #[cfg(target_os = "linux")]
         if let Some(pid) = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
             // It may have ended at this moment.

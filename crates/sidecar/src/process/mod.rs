@@ -2,12 +2,14 @@
 
 mod child;
 mod home;
+mod log;
 mod proc;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 
-pub use child::{CoreCommand, CoreEvent, CoreProcess};
+pub use child::CoreCommand;
+use child::{CoreEvent, CoreProcess};
 pub use home::CoreHome;
 pub(crate) use proc::runs;
 pub use supervisor::{CoreCounters, CoreSetup, CoreState, CoreSupervisor};

@@ -9,14 +9,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hezar_child::{Launcher, LineLimit};
+use hezar_child::Launcher;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CoreCommand, CoreEvent, CoreHome, CoreProcess};
+use super::{CoreCommand, CoreHome, CoreProcess, log::CoreLog};
 use crate::CoreError;
 
 /// The pause before a core is started again; it doubles each time that the core ends without having served for a while.
@@ -273,40 +273,5 @@ impl Run {
             reason = format!("{reason}: {source}");
         }
         Self { reason, served: None }
-    }
-}
-
-/// Puts what a core prints into our log.
-struct CoreLog<'a> {
-    setup: &'a dyn CoreSetup,
-    limit: LineLimit,
-    /// The last line of trouble, to explain the end of the core.
-    last_trouble: Option<String>,
-}
-
-impl<'a> CoreLog<'a> {
-    fn new(setup: &'a dyn CoreSetup) -> Self {
-        Self { setup, limit: LineLimit::new(std::time::Instant::now()), last_trouble: None }
-    }
-
-    /// Writes a line, so many in a minute; `Some` says how the core has ended.
-    fn hear(&mut self, event: CoreEvent) -> Option<String> {
-        let line = match event {
-            CoreEvent::Line(line) => line,
-            CoreEvent::Ended(how) => return Some(format!("it has ended ({how})")),
-        };
-        let core = self.setup.name();
-        if self.setup.level(&line) > tracing::Level::WARN {
-            tracing::debug!(core, "{line}");
-            return None;
-        }
-        if let Some(left_out) = self.limit.admit(std::time::Instant::now()) {
-            if left_out > 0 {
-                tracing::warn!(core, lines = left_out, "lines of the core's log were left out");
-            }
-            tracing::warn!(core, "{line}");
-        }
-        self.last_trouble = Some(line);
-        None
     }
 }
