@@ -3,15 +3,22 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use hezar_core::{NodeSpec, Target};
-use hezar_engine::{Attempt, BoxStream, BuildError, DialError, NativeEngine, NativeEngineConfig};
-use hezar_pool::Rules;
+use hezar_core::{NodeSpec, Target, Timestamp};
+use hezar_engine::{
+    AddressPolicy, Attempt, BoxStream, BuildError, Clock, DialError, Dialer, Engine, NativeEngine, NativeEngineConfig,
+};
+use hezar_fetch::{Fetcher, Via};
+use hezar_pool::{PoolChange, Rules};
 use hezar_store::{Access, WriterConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-use super::*;
-use crate::config::{Config, Layers};
+use super::{pool_dialer::FetchRoutes, *};
+use crate::{
+    config::{Config, Layers},
+    convert,
+    nodes::Nodes,
+};
 
 /// Panics whenever it is used.
 #[derive(Debug, Default)]
