@@ -140,7 +140,7 @@ async fn only_the_owner_can_read_the_files() {
 
 #[tokio::test]
 async fn other_urls_are_refused_without_their_password() {
-    let error = open("postgres://user:hunter2@host/db", Path::new("."), Access::Exclusive).await.unwrap_err();
+    let error = open("mysql://user:hunter2@host/db", Path::new("."), Access::Exclusive).await.unwrap_err();
     assert_eq!(error.code(), "store-url");
     assert!(!error.to_string().contains("hunter2"));
     for url in ["", "sqlite", "sqlite:", "hezar.db"] {

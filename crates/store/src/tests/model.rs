@@ -351,7 +351,7 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
             Change::PutSiteBan(SiteBanRow { site, exit, since, until, reason: reason.into() })
         }),
         1 => site_and_exit().prop_map(|(site, exit)| Change::RemoveSiteBan { site, exit }),
-        1 => (number(), any::<u32>(), proptest::collection::vec("[^\\s]{1,4}", 0..3)).prop_map(|(n, changed, tags)| {
+        1 => (number(), any::<u32>(), proptest::collection::vec("[^\\s\0]{1,4}", 0..3)).prop_map(|(n, changed, tags)| {
             Change::PutAnnotation(AnnotationRow {
                 id: id(n),
                 uri: node(n).uri,

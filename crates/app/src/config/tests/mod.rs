@@ -180,7 +180,7 @@ fn problems_tell_no_secret() {
         "source = [{ name = \"a\", github = \"https://SECRET@github.com/a/b/c/d\" }]",
         "source = [{ name = \"a\", links = [], headers = \"SECRET\" }]",
         "source = [{ name = \"a\", github = \"a/b\", token = { x = \"SECRET\" } }]",
-        "store.url = \"postgres://u:SECRET@h/db\"",
+        "store.url = \"mysql://u:SECRET@h/db\"",
         "probe.control = [\"ftp://u:SECRET@h/\"]",
         "probe.url = \"u:SECRET@h\"",
         "[api]\ntoken = \"SECRET",
