@@ -56,8 +56,10 @@ fn owner_in(table: &str, listener: SocketAddr) -> Option<u32> {
     })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(target_os = "linux")]
+
     use super::*;
 
     #[tokio::test]

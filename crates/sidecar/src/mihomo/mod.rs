@@ -5,7 +5,7 @@
 
 mod config;
 mod driver;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod refusal_tests;
 mod setup;
 #[cfg(test)]

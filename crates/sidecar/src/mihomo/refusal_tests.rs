@@ -1,4 +1,5 @@
 //! Nodes that a core refuses are found and set aside, whether its message names them or not.
+#![cfg(unix)]
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
