@@ -255,7 +255,7 @@ export const fa: Messages = {
     owned: "بررسی‌ها",
     routable: "گره‌های سالم",
     lag: "تأخیر",
-    queue: "در صف نوشتن",
+    queue: "در صف",
     claims: "منبع در خواندن",
     cpu: "پردازنده",
     memory: "حافظه",
