@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{Label, NodeSpec};
 
 pub use crate::document::{
-    write::{LeftOut, Unwritable, Written},
+    write::{OmittedNode, Unwritable, Written},
     writers::xray::XrayDialect,
 };
 use crate::{document, to_link};

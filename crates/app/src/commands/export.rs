@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use hezar_core::{Label, NodeSpec};
 use hezar_formats::{
     parse_link,
-    write::{self, LeftOut, Written},
+    write::{self, OmittedNode, Written},
 };
 use hezar_store::{Access, NodeRow};
 
@@ -46,13 +46,13 @@ pub(super) async fn export(config: Config, args: ExportArgs) -> anyhow::Result<E
 }
 
 /// Names on standard error the nodes that are missing, each with its reason; of many only the first, and how many there are.
-fn list_left_out(left_out: &[LeftOut], nodes: &[(NodeSpec, Label)]) {
+fn list_left_out(left_out: &[OmittedNode], nodes: &[(NodeSpec, Label)]) {
     if left_out.is_empty() {
         return;
     }
     output::note(format!("left out: {} that a client would not take", output::count(left_out.len(), "node")));
     let mut table = output::table(["id", "scheme", "server", "name", "because of"]);
-    for (LeftOut { reason, .. }, (spec, label)) in
+    for (OmittedNode { reason, .. }, (spec, label)) in
         left_out.iter().filter_map(|left_out| Some((left_out, nodes.get(left_out.index)?))).take(MAX_LISTED)
     {
         let (id, server) = (spec.id().to_string(), spec.server.to_string());

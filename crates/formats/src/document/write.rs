@@ -63,7 +63,7 @@ impl Unwritable {
 
 /// A node that a client's configuration does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct OmittedNode {
     /// Its place among the given nodes, counted from 0.
     pub index: usize,
     /// Why.
@@ -76,7 +76,7 @@ pub struct Written {
     /// The whole text.
     pub text: String,
     /// The nodes that are missing, because the client would not take them.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<OmittedNode>,
 }
 
 impl Written {
@@ -107,7 +107,7 @@ pub(super) struct Chains {
     names: Names,
     entry: EntryWriter,
     hops: HashMap<NodeId, String>,
-    left_out: Vec<LeftOut>,
+    left_out: Vec<OmittedNode>,
 }
 
 impl Chains {
@@ -125,11 +125,11 @@ impl Chains {
     /// not take one of them; then the node is left out.
     pub(super) fn entries(&mut self, index: usize, spec: &NodeSpec, label: &Label) -> Option<Vec<Named>> {
         let entries = self.named(spec, label);
-        entries.map_err(|reason| self.left_out.push(LeftOut { index, reason })).ok()
+        entries.map_err(|reason| self.left_out.push(OmittedNode { index, reason })).ok()
     }
 
     /// The nodes that were left out.
-    pub(super) fn into_left_out(self) -> Vec<LeftOut> {
+    pub(super) fn into_left_out(self) -> Vec<OmittedNode> {
         self.left_out
     }
 

@@ -1,6 +1,6 @@
 //! A whole configuration of sing-box around its outbounds: groups, a route, and what a phone's client needs besides.
 
-use super::super::write::{FASTEST_GROUP, LeftOut, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Written};
+use super::super::write::{FASTEST_GROUP, OmittedNode, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Written};
 use crate::tree::MapBuilder;
 
 /// The route of everything to the group.
@@ -23,7 +23,7 @@ pub(super) struct Entries {
     /// The tags of the nodes.
     pub(super) tags: Vec<Box<str>>,
     /// The nodes that sing-box would not take.
-    pub(super) left_out: Vec<LeftOut>,
+    pub(super) left_out: Vec<OmittedNode>,
 }
 
 impl Entries {

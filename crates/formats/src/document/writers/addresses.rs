@@ -2,7 +2,7 @@
 
 use hezar_core::{Host, Label, NodeSpec, Outbound};
 
-use super::super::write::{LeftOut, Unwritable, Written};
+use super::super::write::{OmittedNode, Unwritable, Written};
 
 /// What a bare address cannot say.
 const NOT_BARE: Unwritable = Unwritable("more than a bare address of an HTTP or SOCKS proxy");
@@ -17,7 +17,7 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
                 written.text.push_str(&line);
                 written.text.push('\n');
             }
-            None => written.left_out.push(LeftOut { index, reason: NOT_BARE }),
+            None => written.left_out.push(OmittedNode { index, reason: NOT_BARE }),
         }
     }
     written

@@ -8,7 +8,7 @@ use hezar_core::{
 use super::super::{
     accepted::method_ok,
     surge,
-    write::{LeftOut, Names, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written, portable},
+    write::{Names, OmittedNode, SELECT_GROUP, TEST_INTERVAL, TEST_URL, Unwritable, Written, portable},
 };
 use crate::Parsed;
 
@@ -24,7 +24,7 @@ pub(crate) fn document<'a>(nodes: impl Iterator<Item = (&'a NodeSpec, &'a Label)
         let spec = portable(spec);
         let Some(row) = row(&spec) else {
             let reason = if spec.via().is_some() { Unwritable::CHAIN } else { Unwritable::UNFAITHFUL };
-            written.left_out.push(LeftOut { index, reason });
+            written.left_out.push(OmittedNode { index, reason });
             continue;
         };
         // Nothing can be quoted in a name.
