@@ -78,9 +78,7 @@ impl ClashEngine {
         if config.engine.kind != EngineKind::Clash {
             return Ok(None);
         }
-        check(config)?;
-        let program = program(config)?;
-        mihomo::check_version(&program).await?;
+        let program = examine(config).await?;
         let settings = config.engine.clone();
         let cores = Cores::new(config, program)?;
         let probe = Arc::new(cores.probe(&settings)?);
@@ -132,11 +130,17 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     if problems.is_empty() { Ok(()) } else { bail!("engine = \"clash\": {}", problems.join("; ")) }
 }
 
-/// The program of the cores.
-fn program(config: &Config) -> anyhow::Result<PathBuf> {
-    config.sidecar.mihomo.find(CoreName::Mihomo).context(
+/// The program of the cores, when Clash cores can serve this configuration.
+///
+/// # Errors
+/// No mihomo is installed, or only one that may send requests directly; or as [`check`].
+pub(crate) async fn examine(config: &Config) -> anyhow::Result<PathBuf> {
+    check(config)?;
+    let program = config.sidecar.mihomo.find(CoreName::Mihomo).context(
         "engine = \"clash\" needs mihomo (MetaCubeX/mihomo, 1.19.27 or newer): install it, or name its path as sidecar.mihomo",
-    )
+    )?;
+    mihomo::check_version(&program).await?;
+    Ok(program)
 }
 
 /// What both cores are started with.

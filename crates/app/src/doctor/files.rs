@@ -12,7 +12,8 @@ use hezar_store::{Access, StoreError};
 
 use super::{Finding, listen_addresses};
 use crate::{
-    config::{Config, SourceOrigin, TorCircuits, TorClient},
+    clash_engine,
+    config::{Config, EngineKind, SourceOrigin, TorCircuits, TorClient},
     cores::advice,
     exposure,
     token::TOKEN_FILE,
@@ -29,6 +30,7 @@ pub(super) async fn findings(config: &Config, runs: bool) -> Vec<Finding> {
     found.push(store(config, runs).await);
     found.extend(tor(config));
     found.extend([CoreName::Mihomo, CoreName::Xray].map(|name| core(config, name)));
+    found.extend(engine(config).await);
     found.extend(listen_addresses(config).into_iter().map(|(name, address)| port(&name, address, runs)));
     found
 }
@@ -166,6 +168,19 @@ fn core(config: &Config, name: CoreName) -> Finding {
             Finding::fail(CHECK, format!("{} is no program", path.display()), advice(name))
         }
     }
+}
+
+/// Whether Clash cores can serve, where they are to.
+async fn engine(config: &Config) -> Option<Finding> {
+    const CHECK: &str = "engine";
+    if config.engine.kind != EngineKind::Clash {
+        return None;
+    }
+    let advice = "docs/cores.md says what Clash cores need and what they cannot do";
+    Some(match clash_engine::examine(config).await {
+        Ok(program) => Finding::ok(CHECK, format!("clash: {} can serve", program.display())),
+        Err(error) => Finding::fail(CHECK, error.to_string(), advice),
+    })
 }
 
 /// Whether an address can be listened at.
