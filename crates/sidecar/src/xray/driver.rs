@@ -182,3 +182,58 @@ impl Driver<'_> {
         (wanted, refused)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hezar_child::Launcher;
+    use hezar_engine::{AddressPolicy, NativeEngine, NativeEngineConfig};
+    use hezar_formats::parse_link;
+    use tokio::sync::RwLock;
+
+    use super::*;
+    use crate::slots::{CoreNode, SlotTable};
+
+    const ID: &str = "7d4f4b57-6d0a-4e0f-9a43-1f0d4cf0a5b1";
+
+    fn core() -> Core {
+        let launcher = Launcher::new("launcher".into(), []);
+        let start = CoreStart {
+            program: "xray".into(),
+            launcher,
+            folder: "folder".into(),
+            memory_bytes: 1,
+            most_slots: 2,
+            counters: Arc::default(),
+            known: Mutex::default(),
+        };
+        let base = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
+        Core { slots: SlotTable::new(2, 2, super::super::render), gate: RwLock::default(), base, start }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_ends_xray_twice_is_not_tried_a_third_time() {
+        let core = core();
+        let node = |port: u16| {
+            let (spec, _) = parse_link(&format!("vless://{ID}@192.0.2.1:{port}?encryption=none&type=kcp")).unwrap();
+            CoreNode::new(spec, AddressPolicy::Any)
+        };
+        let addresses = || vec!["192.0.2.1".parse().unwrap()].into();
+        let _leases = [1, 2].map(|port| core.slots.lease(&node(port), &addresses()).unwrap());
+        let setup = XraySetup::new("xray".into(), core.start.launcher.clone(), Arc::clone(&core.slots));
+        let api = XrayApi::new(core.start.launcher.clone(), "xray".into(), "socket".into());
+        let driver = Driver { core: &core, start: &core.start, setup: &setup, api, suspect: Mutex::default() };
+        let plan = core.slots.plan();
+        let (wanted, _) = driver.wanted(&plan, &Known::new());
+        let lost = |tag: &str| XrayApiError::Failed { adding: Some(tag.to_owned()), reason: "gone".to_owned() };
+        let refused = || core.slots.refused().len();
+        // Another one each time: it may have been an accident.
+        for tag in ["s00000", "s00001", "s00000"] {
+            driver.suspect(&lost(tag), &plan, &wanted);
+            driver.suspect(&XrayApiError::Late, &plan, &wanted);
+            assert_eq!(refused(), 0, "{tag}");
+        }
+        driver.suspect(&lost("s00000"), &plan, &wanted);
+        assert_eq!(refused(), 1);
+        assert!(core.slots.refused()[0].1.contains("gone"), "{:?}", core.slots.refused());
+    }
+}
