@@ -49,6 +49,19 @@ impl Circuit {
         let _ = self.0.fetch_update(Relaxed, Relaxed, update);
     }
 
+    /// What dials it cannot be used: it rests for the shortest time, however often that happens.
+    pub(crate) fn rest(&self, now: Timestamp) {
+        let update = |word: u64| {
+            if word & TIME > now.0 && word & TRYING == 0 {
+                return None;
+            }
+            let failures = (word >> COUNT).max(1);
+            Some((failures << COUNT) | (now.after(FIRST).0 & TIME))
+        };
+        // Declined when it rests already.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, update);
+    }
+
     /// Whether it should be left alone now.
     pub(crate) fn resting(&self, now: Timestamp) -> bool {
         self.0.load(Relaxed) & TIME > now.0

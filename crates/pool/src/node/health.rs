@@ -134,9 +134,9 @@ impl<D> Node<D> {
         self.circuit.resting(now)
     }
 
-    /// Opens its circuit: it rests for seconds.
-    pub(crate) fn trip(&self, now: Timestamp) {
-        self.circuit.trip(now);
+    /// Leaves it alone for a moment.
+    pub(crate) fn rest(&self, now: Timestamp) {
+        self.circuit.rest(now);
     }
 
     /// Asks its circuit for permission: after a rest only one may try it.

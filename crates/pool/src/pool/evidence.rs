@@ -36,11 +36,11 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         self.watchers.notify(&[ChangedNode { id, kind }]);
     }
 
-    /// Leaves a node alone for a moment that cannot be dialled by no fault of its own: it is not picked for seconds, and nothing counts
+    /// Leaves a node alone for a moment that cannot be dialled by no fault of its own: it is not picked for a second, and nothing counts
     /// against it.
     pub fn rest(&self, id: NodeId, now: Timestamp) {
         if let Some(node) = self.node(id) {
-            node.trip(now);
+            node.rest(now);
         }
     }
 

@@ -31,6 +31,9 @@ fn a_node_rests_without_anything_counting_against_it() {
     pool.rest(id(7), at_ms(0));
     assert_eq!(picks(&pool, at_ms(999)), [100, 0]);
     assert_eq!(picks(&pool, at_ms(1000)), [99, 1], "one trial");
+    pool.rest(id(1), at_ms(1100));
+    assert_eq!(picks(&pool, at_ms(2099)), [100, 0]);
+    assert_eq!(picks(&pool, at_ms(2100)), [99, 1], "the rest is no longer than the first one");
     assert_eq!(pool.node(id(1)).unwrap().record(), before);
 }
 

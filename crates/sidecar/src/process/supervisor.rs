@@ -24,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause after a core that has not served at all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause after a core that has served.
-const LONGEST_PAUSE_AFTER_SERVICE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE_AFTER_SERVICE: Duration = Duration::from_secs(1);
 /// How long a core has to serve for the pauses to begin anew.
 const PROVEN: Duration = Duration::from_secs(10);
 /// How long a core may take until it serves.
