@@ -199,6 +199,7 @@ mod tests {
         let launcher = Launcher::new("launcher".into(), []);
         let start = CoreStart {
             program: "xray".into(),
+            modified: None,
             launcher,
             folder: "folder".into(),
             memory_bytes: 1,
