@@ -226,11 +226,12 @@ impl Follower {
         progress.deferred.retain(|id, _| !nodes.removed.contains(id));
         progress.deferred.extend(nodes.rows.drain());
         nodes.rows = progress.deferred.extract_if(|id, _| !self.node_sync.is_changing(*id)).collect();
-        self.apply_nodes(nodes, now).await;
+        let is_applied = self.apply_nodes(nodes, now).await;
         self.rows.apply(changes);
         self.adopt_usage(usage, now).await;
         progress.control |= control;
-        progress.position = Some(next);
+        // What a panic has left half done is read anew.
+        progress.position = is_applied.then_some(next);
         count
     }
 
@@ -244,10 +245,10 @@ impl Follower {
         }
     }
 
-    async fn apply_nodes(&self, nodes: NodeChanges, now: Timestamp) {
+    /// Takes nodes over; false after a panic, which its hook logs.
+    async fn apply_nodes(&self, nodes: NodeChanges, now: Timestamp) -> bool {
         let (target, ownership) = (self.nodes.clone(), self.ownership.borrow().clone());
-        // A panic in there is logged by its hook; the next reading goes on behind it.
-        let _ = spawn_blocking(move || target.apply(nodes, &ownership, now)).await;
+        spawn_blocking(move || target.apply(nodes, &ownership, now)).await.is_ok()
     }
 
     async fn adopt_usage(&self, mut usage: Vec<UsageRow>, now: Timestamp) {
