@@ -1,5 +1,6 @@
 //! This instance among several that share a store: who the others are, and which part of the work is its own.
 
+mod beat;
 mod database_clock;
 mod follow_start;
 mod membership;
