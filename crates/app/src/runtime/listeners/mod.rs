@@ -3,6 +3,7 @@
 mod at_core;
 mod handover;
 mod sockets;
+mod status;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +13,6 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use hezar_api::ListenerStatusDto;
 use hezar_engine::NativeEngine;
 use hezar_gateway::{Gateway, GatewayConfig, PortRange};
 use hezar_pool::{Filter, FilterId};
@@ -151,32 +151,6 @@ impl Listeners {
     /// The API listens here from now on; it counts with the next [`Listeners::carry_out`].
     pub(crate) fn set_api_address(&self, api: Option<SocketAddr>) {
         *self.api.write() = api;
-    }
-
-    /// The settings of all listeners, the first one in front.
-    pub(crate) fn configs(&self) -> Vec<GatewayConfig> {
-        self.open.read().iter().map(|open| open.config.clone()).collect()
-    }
-
-    /// Where a listener listens; `None` when there is none with this name.
-    pub(crate) fn address(&self, name: &str) -> Option<SocketAddr> {
-        self.open.read().iter().find(|open| *open.config.name == *name).map(|open| open.address)
-    }
-
-    /// Where the listeners listen, the first one in front.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.open.read().iter().map(|open| open.address).collect()
-    }
-
-    /// What the API says of the listeners, the first one in front.
-    pub(crate) fn status(&self) -> Vec<ListenerStatusDto> {
-        let status = |open: &Open| ListenerStatusDto {
-            name: open.config.name.to_string(),
-            address: open.address.to_string(),
-            ports: open.config.ports.map(|ports| ports.to_string()),
-            tls: open.config.server_tls.is_some(),
-        };
-        self.open.read().iter().map(status).collect()
     }
 
     /// Binds and makes what a configuration needs. Sockets and filters that are not used any more stay until
