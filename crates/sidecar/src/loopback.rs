@@ -58,10 +58,9 @@ fn owner_in(table: &str, listener: SocketAddr) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    #![cfg(target_os = "linux")]
-
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_listener_of_this_user_is_known_from_one_of_another() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
