@@ -21,18 +21,19 @@ pub struct CoreHome(PathBuf);
 
 impl CoreHome {
     /// Makes an empty folder for the core `name` under `parent`, or under the system's folder of temporary files where paths under `parent`
-    /// are too long for sockets. What processes that have ended left under `parent` is removed.
+    /// are too long for sockets. What processes that have ended left there is removed.
     ///
     /// # Errors
     /// [`CoreError::File`].
     pub fn create(parent: &Path, name: &str) -> Result<Self, CoreError> {
         // The core runs in its home: a relative path would name another folder there.
         let parent = &std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned());
-        remove_left_over(parent);
+        remove_left_over(parent, &format!("{name}-"));
         let own = format!("{name}-{}-{}", std::process::id(), Uuid::new_v4().simple());
         let mut folder = parent.join(&own);
         if folder.as_os_str().len() + LONGEST_NAME >= LONGEST_SOCKET_PATH {
             folder = std::env::temp_dir().join(format!("hezar-{own}"));
+            remove_left_over(&std::env::temp_dir(), &format!("hezar-{name}-"));
         }
         let failed = |source| CoreError::File { path: folder.clone(), source };
         if let Some(above) = folder.parent() {
@@ -88,11 +89,11 @@ impl Drop for CoreHome {
     }
 }
 
-/// Removes the home folders of processes that have ended, such as by `kill -9`.
-fn remove_left_over(parent: &Path) {
+/// Removes the home folders of processes that have ended, such as by `kill -9`; their names have this beginning.
+fn remove_left_over(parent: &Path, beginning: &str) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(owner_of);
+        let owner = name.to_str().and_then(|name| owner_of(name.strip_prefix(beginning)?));
         if owner.is_some_and(|pid| !is_alive(pid)) {
             // Another process may be removing it as well.
             let _ = fs::remove_dir_all(entry.path());
@@ -100,10 +101,9 @@ fn remove_left_over(parent: &Path) {
     }
 }
 
-/// The process in the name `core-PID-RANDOM` of a home folder.
-fn owner_of(name: &str) -> Option<u32> {
-    let (rest, random) = name.rsplit_once('-')?;
-    let (_, pid) = rest.rsplit_once('-')?;
+/// The process in the end `PID-RANDOM` of the name of a home folder.
+fn owner_of(end: &str) -> Option<u32> {
+    let (pid, random) = end.split_once('-')?;
     (random.len() == 32).then(|| pid.parse().ok())?
 }
 
