@@ -1,15 +1,20 @@
-//! The database can be read and takes no changes, as a standby or a full disk: everybody serves on, and nothing that was measured is lost.
+//! The database takes no changes, as a standby or a full disk, or answers nothing at all: everybody serves on, and nothing that was
+//! measured is lost.
+
+use std::{fs, process::Command, thread::sleep, time::Duration};
 
 use hezar_interop::harness::eventually;
 use hezar_lab::Fault;
 
 use crate::{
-    load::{Load, failures},
+    load::{Load, failures, request},
     stage::{Stage, id, know_healthy},
 };
 
 const NODES: usize = 6;
 const RATE: u32 = 20;
+/// How long the database stands still.
+const FROZEN: Duration = Duration::from_secs(8);
 
 #[test]
 fn a_database_that_takes_no_changes_costs_nobody_a_request() {
@@ -41,4 +46,48 @@ fn a_database_that_takes_no_changes_costs_nobody_a_request() {
     let failed = failures(&requests);
     println!("cluster: {} requests while the database took no changes, {} failed", requests.len(), failed.len());
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn a_database_that_stands_still_costs_nobody_a_request() {
+    let Some((stage, [])) = Stage::open("cluster: frozen", NODES, []) else { return };
+    let cluster = &stage.cluster;
+    let _fetcher = cluster.member("fetcher", "fetch").unwrap();
+    let prober = cluster.member("prober", "probe,api").unwrap();
+    let gateways = cluster.gateways(2).unwrap();
+    know_healthy(gateways.iter().chain([&prober]), NODES);
+    let load = Load::start(gateways.iter().map(|gateway| gateway.proxy).collect(), RATE);
+    let server = cluster.server.pid().unwrap();
+    let frozen = processes_of(server);
+    signal("STOP", &frozen);
+    stage.set_fault(0, Fault::Refused);
+    // Sessions that begin meanwhile ask the database, and go on without its answer.
+    let exits: Vec<u64> =
+        (0..4).map(|n| request(gateways[0].proxy, Some(&format!("alice-session-f{n}"))).unwrap()).collect();
+    sleep(FROZEN);
+    for (n, exit) in exits.iter().enumerate() {
+        assert_eq!(request(gateways[0].proxy, Some(&format!("alice-session-f{n}"))).unwrap(), *exit);
+    }
+    signal("CONT", &frozen);
+    let dead = id(&stage.world.nodes()[0].link);
+    for gateway in &gateways {
+        eventually("the verdict of that time", || (gateway.state(&dead)? == "dead").then_some(()));
+    }
+    let requests = load.end();
+    let failed = failures(&requests);
+    println!("cluster: {} requests while the database stood still, {} failed", requests.len(), failed.len());
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A server with the processes that it has started.
+fn processes_of(server: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    std::iter::once(server).chain(children).collect()
+}
+
+fn signal(name: &str, processes: &[u32]) {
+    let pids: Vec<String> = processes.iter().map(ToString::to_string).collect();
+    // One that has ended meanwhile hears nothing.
+    let _ = Command::new("kill").args(["-s", name]).args(pids).status();
 }
