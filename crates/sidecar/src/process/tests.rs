@@ -53,9 +53,14 @@ fn launcher(folder: &Path) -> Launcher {
 }
 
 fn supervisor(folder: &Path, script: &str) -> Arc<CoreSupervisor<Script>> {
+    limited(folder, script, 1 << 40)
+}
+
+/// A supervisor whose core may use so many bytes.
+fn limited(folder: &Path, script: &str, memory: u64) -> Arc<CoreSupervisor<Script>> {
     let setup = Arc::new(Script(program(folder, "core", script)));
     let home = Arc::new(CoreHome::create(&folder.join("cores"), "script").unwrap());
-    Arc::new(CoreSupervisor::new(setup, launcher(folder), home, 1 << 40))
+    Arc::new(CoreSupervisor::new(setup, launcher(folder), home, memory))
 }
 
 /// Waits for a start of this number that serves, and gives its process.
@@ -104,6 +109,24 @@ async fn a_core_that_never_serves_is_told_with_its_last_words() {
     let state = timeout(Duration::from_secs(60), down).await.unwrap().unwrap().clone();
     let CoreState::Down { reason } = state else { panic!("{state:?}") };
     assert!(reason.contains("exit status: 3") && reason.contains("no such setting"), "{reason}");
+    stop.cancel();
+    timeout(Duration::from_secs(60), task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_core_that_uses_more_memory_than_it_may_is_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let supervisor = limited(folder.path(), "#!/bin/sh\ntouch ready\nexec sleep 600\n", 4096);
+    let (running, stop) = (Arc::clone(&supervisor), CancellationToken::new());
+    let stopped = stop.clone();
+    let task = tokio::spawn(async move { running.run(&stopped).await });
+    let pid = up(&supervisor, 1).await;
+    let mut state = supervisor.state();
+    let down = state.wait_for(|state| matches!(state, CoreState::Down { .. }));
+    let state = timeout(Duration::from_secs(60), down).await.unwrap().unwrap().clone();
+    let CoreState::Down { reason } = state else { panic!("{state:?}") };
+    assert!(reason.contains("more than it may"), "{reason}");
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
     stop.cancel();
     timeout(Duration::from_secs(60), task).await.unwrap().unwrap();
 }
