@@ -1836,7 +1836,7 @@ export interface components {
             refused: number;
             /** @description How often it was started. */
             starts: number;
-            /** @description `starting`, `up`, `down`, or `elsewhere` for a core on another machine. */
+            /** @description `starting`, `up` or `down`; for a core on another machine `elsewhere`, or `unreachable` when it was not there last. */
             state: string;
         };
         /** @description Clash cores as the engine, and what they tell. */
