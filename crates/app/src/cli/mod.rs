@@ -223,7 +223,7 @@ pub(crate) use nodes::{
 };
 pub(crate) use service::{InstallServiceArgs, ScopeArgs, UninstallServiceArgs};
 pub(crate) use site_bans::{AddSiteBanArgs, LiftSiteBansArgs, SiteBanCommand, SiteBansArgs};
-pub(crate) use store::{CopyStoreArgs, StoreCommand};
+pub(crate) use store::{BackupArgs, CopyStoreArgs, RestoreArgs, StoreCommand};
 pub(crate) use up::UpArgs;
 
 #[derive(Debug, Default, Args)]
@@ -322,33 +322,6 @@ pub(crate) struct ManArgs {
     /// The folder; it is made where it is missing
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BackupArgs {
-    /// The file to write; a name that ends with .zst gets a compressed copy. With --keep a folder
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Replace the file if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Write a compressed file named by the time into the folder FILE, and keep the newest N there
-    #[arg(long, value_name = "N", conflicts_with = "force", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) keep: Option<u16>,
-    #[command(flatten)]
-    pub(crate) output: JsonArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RestoreArgs {
-    /// What `hezar backup` has written, or a snapshot of a store in memory
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Only check the file and say what it holds
-    #[arg(long)]
-    pub(crate) check: bool,
-    #[command(flatten)]
-    pub(crate) output: JsonArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,6 @@
-//! What can be said about the store as a whole.
+//! What can be said about the store as a whole: copies of it, and what it is.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use hezar_core::Secret;
@@ -34,6 +34,33 @@ pub(crate) struct CopyStoreArgs {
     /// Give up what the target holds; a file is kept under another name
     #[arg(long)]
     pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The file to write; a name that ends with .zst gets a compressed copy. With --keep a folder
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Write a compressed file named by the time into the folder FILE, and keep the newest N there
+    #[arg(long, value_name = "N", conflicts_with = "force", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) keep: Option<u16>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// What `hezar backup` has written, or a snapshot of a store in memory
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Only check the file and say what it holds
+    #[arg(long)]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) output: JsonArgs,
 }
