@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -32,6 +33,8 @@ struct Cores {
     gateway: SocketAddr,
     folder: TempDir,
     hezar: Running,
+    /// A PROBE core that is no child of Hezar.
+    elsewhere: Option<Running>,
     world: World,
     runtime: tokio::runtime::Runtime,
 }
@@ -39,6 +42,11 @@ struct Cores {
 impl Cores {
     /// Starts all of it; `None`, with a line that says so, when a program is not there and need not be.
     fn start(faults: &[Fault], dead_after: u32, more: &str) -> Option<Self> {
+        Self::start_with(faults, dead_after, more, false)
+    }
+
+    /// The same, with a PROBE core elsewhere if `is_elsewhere`.
+    fn start_with(faults: &[Fault], dead_after: u32, more: &str, is_elsewhere: bool) -> Option<Self> {
         let (program, [mihomo]) = programs("cores", ["mihomo"])?;
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let upstreams = faults.iter().zip(KINDS.iter().cycle()).map(|(fault, kind)| UpstreamConfig {
@@ -52,9 +60,15 @@ impl Cores {
         let folder = tempfile::tempdir().unwrap();
         let [proxy, api, probe, gateway] = free_addresses(4)[..] else { panic!() };
         fs::write(folder.path().join("list.txt"), world.links()).unwrap();
+        let elsewhere = is_elsewhere.then(|| core_elsewhere(&mihomo, folder.path(), probe));
+        let probe_core = if is_elsewhere {
+            format!("probe_controller = \"http://{probe}\"\nprobe_secret = \"secret-of-the-cores\"\n")
+        } else {
+            format!("expose_controller = \"{probe}\"\n")
+        };
         let config = format!(
             "[proxy]\nlisten = \"{proxy}\"\ndrain = \"1s\"\n[api]\nlisten = \"{api}\"\ntoken = \"token-for-the-api\"\n\
-             [engine]\nkind = \"clash\"\nupdate_pause = \"100ms\"\nexpose_controller = \"{probe}\"\n\
+             [engine]\nkind = \"clash\"\nupdate_pause = \"100ms\"\n{probe_core}\
              expose_gateway_controller = \"{gateway}\"\ncontroller_secret = \"secret-of-the-cores\"\n\
              [sidecar]\nmihomo = \"{}\"\n\
              [probe]\nurl = \"http://{DEMO_HOST}/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\n\
@@ -68,7 +82,7 @@ impl Cores {
         hezar.accepts(gateway);
         hezar.accepts(probe);
         hezar.accepts(proxy);
-        Some(Self { proxy, api, probe, gateway, folder, hezar, world, runtime })
+        Some(Self { proxy, api, probe, gateway, folder, hezar, elsewhere, world, runtime })
     }
 
     fn api(&self, path: &str) -> Value {
@@ -117,6 +131,17 @@ impl Cores {
             self.runtime.block_on(self.world.set_fault(node.index, fault)).unwrap();
         }
     }
+}
+
+/// A core with nothing but a controller, as somebody runs it on another machine.
+fn core_elsewhere(mihomo: &Path, folder: &Path, controller: SocketAddr) -> Running {
+    let home = folder.join("elsewhere");
+    fs::create_dir(&home).unwrap();
+    let config = format!(
+        "external-controller: {controller}\nsecret: secret-of-the-cores\nmixed-port: 0\nrules: ['MATCH,REJECT']\n"
+    );
+    fs::write(home.join("config.yaml"), config).unwrap();
+    Running::start(mihomo, &["-d", "."], &home)
 }
 
 fn json(answer: &Answer) -> Value {
@@ -308,4 +333,23 @@ fn listeners_have_their_nodes_and_users_also_after_a_reload() {
     let answer = ask(cores.api, "POST", "/api/v1/reload", TOKEN, "");
     assert!(answer.status >= 400 && answer.body.contains("proxy_protocol"), "{answer:?}");
     assert_eq!(with("bob"), 200);
+}
+
+#[test]
+fn a_core_elsewhere_checks_the_nodes_and_its_absence_blames_none() {
+    let faults: Vec<Fault> =
+        (0..12).map(|index| if index % 2 == 0 { Fault::Healthy } else { Fault::Refused }).collect();
+    let Some(mut cores) = Cores::start_with(&faults, 1, "", true) else { return };
+    eventually("6 nodes are healthy and 6 dead", || {
+        (cores.count("healthy") == 6 && cores.count("dead") == 6).then_some(())
+    });
+    let healthy = cores.ids("healthy");
+    eventually("POOL has exactly the healthy nodes", || (cores.members("POOL") == healthy).then_some(()));
+    assert_eq!(cores.api("/api/v1/status")["engine"]["cores"][0]["state"], "elsewhere");
+    cores.elsewhere = None;
+    eventually("the status says that the core is away", || {
+        (cores.api("/api/v1/status")["engine"]["cores"][0]["state"] == "unreachable").then_some(())
+    });
+    assert_eq!((cores.count("healthy"), cores.count("dead")), (6, 6));
+    assert_eq!(cores.get(&format!("http://{DEMO_HOST}/")).status, 200);
 }
