@@ -5,7 +5,8 @@
 
 mod board;
 mod certificate;
-mod core_rows;
+mod core_protocol;
+mod core_servers;
 mod cores;
 mod datagrams;
 mod debian_root;

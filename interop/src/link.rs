@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     certificate::Certificate,
-    core_rows,
+    core_servers,
     peer::Part,
     row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
@@ -61,7 +61,7 @@ pub(crate) fn link(part: Part, certificate: &Certificate, access: Access) -> Str
             format!("hezar-chain://{hop}.{hop}")
         }
         Protocol::Core(protocol) => {
-            core_rows::link(protocol, part, &quic_security(row, certificate, access).join("&"), access)
+            core_servers::link(protocol, server, &quic_security(row, certificate, access).join("&"), access)
         }
         Protocol::AnyTls => format!("anytls://{password}@{server}?{}", security(row, certificate, access).join("&")),
         Protocol::Vmess { cipher, alter } => {
@@ -135,7 +135,7 @@ fn transport(row: Row, download: SocketAddr, access: Access) -> Vec<String> {
         Transport::XhttpHttp1 => {
             ["type=xhttp", &format!("path={PATH}"), "mode=packet-up", "alpn=http%2F1.1"].map(str::to_owned).to_vec()
         }
-        Transport::Kcp { header, seed } => core_rows::kcp_words(header, seed),
+        Transport::Kcp { header, seed } => core_servers::kcp_words(header, seed),
         Transport::XhttpPlaced => xhttp("packet-up", EXTRA),
         Transport::XhttpGet => xhttp("packet-up", r#"{"uplinkHTTPMethod":"GET"}"#),
         Transport::XhttpApart(mode) => xhttp(mode, &apart(row, download, access).to_string()),

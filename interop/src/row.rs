@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::core_rows::CoreProtocol;
+use crate::core_protocol::CoreProtocol;
 
 /// The method of Shadowsocks behind a plugin.
 pub(crate) const PLUGGED_METHOD: &str = "chacha20-ietf-poly1305";

@@ -3,7 +3,8 @@
 use std::env;
 
 use crate::{
-    Peer, core_rows,
+    Peer,
+    core_protocol::CoreProtocol,
     row::{Plugged, Protocol, Row, Transport, Trust},
 };
 
@@ -76,7 +77,7 @@ impl Table {
         let part = env::var("HEZAR_INTEROP_ROWS").unwrap_or_default();
         let all = match self {
             Self::Native => all(),
-            Self::Cores => core_rows::all(),
+            Self::Cores => of_cores(),
         };
         all.into_iter().filter(|row| row.to_string().contains(&part)).collect()
     }
@@ -184,5 +185,37 @@ fn all() -> Vec<Row> {
     rows.push(tuic("cubic", false, Trust::Verify));
     rows.push(tuic("new_reno", false, Trust::Pin));
     rows.push(tuic("bbr", true, Trust::Skip));
+    rows
+}
+
+/// Those that only a core dials.
+fn of_cores() -> Vec<Row> {
+    let core = |protocol| Row::plain(Protocol::Core(protocol));
+    let ssr = |protocol, obfs| core(CoreProtocol::ShadowsocksR { protocol, obfs });
+    let mut rows = vec![
+        ssr("auth_aes128_md5", "tls1.2_ticket_auth"),
+        ssr("auth_aes128_sha1", "http_simple"),
+        ssr("auth_aes128_md5", "random_head"),
+    ];
+    for obfs in [false, true] {
+        let row = core(CoreProtocol::Hysteria { obfs });
+        rows.push(Row { tls: Some(if obfs { Trust::Skip } else { Trust::Pin }), ..row });
+    }
+    rows.extend([(4, false), (5, false), (5, true)].map(|(version, obfs)| core(CoreProtocol::Snell { version, obfs })));
+    rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..core(CoreProtocol::TuicToken) }));
+    rows.push(core(CoreProtocol::Mieru { udp: false }));
+    rows.extend([core(CoreProtocol::Sudoku), core(CoreProtocol::ShadowQuic)]);
+    let trusttunnel = |quic| Row { tls: Some(Trust::Skip), ..core(CoreProtocol::TrustTunnel { quic }) };
+    rows.extend([false, true].map(trusttunnel));
+    rows.push(Row::plain(Protocol::Plugged(Plugged::Kcptun)));
+    let kcp = |protocol, header, seed| Row { transport: Transport::Kcp { header, seed }, ..Row::plain(protocol) };
+    for (header, seed) in
+        [("", false), ("srtp", true), ("utp", false), ("wechat-video", true), ("dtls", false), ("wireguard", true)]
+    {
+        rows.push(kcp(Protocol::Vless, header, seed));
+    }
+    rows.push(kcp(Protocol::Vless, "dns", true));
+    rows.push(kcp(Protocol::Vmess { cipher: "auto", alter: 0 }, "", true));
+    rows.push(Row { tls: Some(Trust::Pin), ..kcp(Protocol::Trojan, "srtp", false) });
     rows
 }

@@ -11,12 +11,18 @@ use hezar_child::Launcher;
 use hezar_core::NodeSpec;
 use hezar_engine::{Attempt, BuildError, DialError, Engine};
 use parking_lot::Mutex;
-use tokio::sync::{RwLock, watch};
+use tokio::{
+    sync::{RwLock, watch},
+    time::{Instant, sleep, sleep_until},
+};
 
 use crate::{
     CoreCounters, CoreName,
     slots::{Addresses, CoreNode, Render, SlotTable},
 };
+
+/// A core that nobody has used for so long is ended.
+const IDLE: Duration = Duration::from_secs(600);
 
 /// A core that is configured: it runs, or is started when a node wants it.
 #[derive(Debug)]
@@ -85,6 +91,17 @@ impl Core {
         let Some(network) = direct.local_network() else { return Ok(Addresses::default()) };
         let found = network.candidates(node.spec.first_server(), attempt).await?;
         Ok(found.iter().map(SocketAddr::ip).collect())
+    }
+
+    /// Waits until no slot has been used for a while: the core is to be ended then.
+    pub(crate) async fn idle(&self) {
+        loop {
+            match self.slots.unused_since().map(|since| since + IDLE) {
+                Some(end) if end <= Instant::now() => return,
+                Some(end) => sleep_until(end).await,
+                None => sleep(IDLE).await,
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -11,8 +11,6 @@ use crate::{
     mihomo, xray,
 };
 
-/// A core that nobody has used for so long is ended.
-const IDLE: Duration = Duration::from_secs(600);
 /// The pause after a failure to make a home folder.
 const NO_HOME: Duration = Duration::from_secs(30);
 
@@ -57,16 +55,4 @@ async fn run(name: CoreName, core: &Core, stop: &CancellationToken) {
         }
         core.slots.set_idle();
     }
-}
-
-/// Waits until no slot of a core has been used for a while.
-pub(crate) async fn idle(name: CoreName, core: &Core) {
-    loop {
-        match core.slots.unused_since().map(|since| since + IDLE) {
-            Some(end) if end <= Instant::now() => break,
-            Some(end) => sleep_until(end).await,
-            None => sleep(IDLE).await,
-        }
-    }
-    tracing::info!(core = name.as_str(), "the core is ended: no node has needed it for a while");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
-    core_rows,
+    core_servers,
     process::ReadyTunnel,
     row::{PLUGGED_METHOD, Plugged, Protocol, Row, Transport, Trust},
     secrets::{
@@ -25,7 +25,7 @@ pub(super) fn plays(row: Row) -> bool {
         Protocol::Chain => false,
         Protocol::WireGuard => false,
         Protocol::Plugged(plugin) => !matches!(plugin, Plugged::V2ray { .. }),
-        Protocol::Core(protocol) => core_rows::mihomo_listener(protocol).is_some(),
+        Protocol::Core(protocol) => core_servers::mihomo_listener(protocol).is_some(),
         Protocol::Hysteria2 { disguise, .. } => disguise != Some("gecko"),
         _ => true,
     };
@@ -83,10 +83,10 @@ fn listener(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
             listener["shadow-tls"] = json!({ "enable": true, "version": 3, "users": users, "handshake": handshake });
             listener
         }
-        Protocol::Core(protocol) => core_rows::mihomo_listener(protocol).unwrap_or_default(),
+        Protocol::Core(protocol) => core_servers::mihomo_listener(protocol).unwrap_or_default(),
         Protocol::Plugged(Plugged::Kcptun) => {
             let mut listener = shadowsocks(PLUGGED_METHOD);
-            listener["kcp-tun"] = core_rows::mihomo_kcptun();
+            listener["kcp-tun"] = core_servers::mihomo_kcptun();
             listener
         }
         Protocol::Plugged(plugin) => {

@@ -4,16 +4,21 @@ use serde_json::Value;
 
 use super::Part;
 use crate::{
-    core_rows,
+    core_protocol::CoreProtocol,
+    core_servers::shadowsocksr_server,
     row::{Protocol, Row},
 };
 
 /// ShadowsocksR alone.
 pub(super) const fn plays(row: Row) -> bool {
-    matches!(row.protocol, Protocol::Core(core_rows::CoreProtocol::ShadowsocksR { .. }))
+    matches!(row.protocol, Protocol::Core(CoreProtocol::ShadowsocksR { .. }))
 }
 
 /// The configuration of all servers.
 pub(super) fn render(parts: &[Part]) -> Value {
-    parts.iter().filter_map(core_rows::shadowsocksr_server).collect()
+    let server = |part: &Part| match part.row.protocol {
+        Protocol::Core(protocol) => shadowsocksr_server(protocol, part.address),
+        _ => None,
+    };
+    parts.iter().filter_map(server).collect()
 }

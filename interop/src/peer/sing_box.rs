@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
-    core_rows,
+    core_servers,
     row::{Plugged, Protocol, Row, Transport, Trust},
     secrets::{
         ECH_KEYS, ID, MBPS, OBFS_PASSWORD, PASSWORD, PATH, SERVICE, TUNNEL, TUNNEL_SERVER, TUNNEL_SHARED, USER,
@@ -34,7 +34,7 @@ pub(super) fn plays(row: Row) -> bool {
         }
         Protocol::Plugged(plugin) => matches!(plugin, Plugged::ShadowTls { .. }),
         Protocol::Encrypted { .. } => false,
-        Protocol::Core(protocol) => core_rows::sing_box_inbound(protocol).is_some(),
+        Protocol::Core(protocol) => core_servers::sing_box_inbound(protocol).is_some(),
         _ => true,
     }
 }
@@ -104,7 +104,7 @@ fn inbound(part: &Part, certificate: &Certificate, site: SocketAddr) -> Value {
             "handshake": { "server": site.ip(), "server_port": site.port() }, "detour": format!("behind {row}"),
         }),
         Protocol::Encrypted { .. } | Protocol::WireGuard => Value::Null,
-        Protocol::Core(protocol) => core_rows::sing_box_inbound(protocol).unwrap_or_default(),
+        Protocol::Core(protocol) => core_servers::sing_box_inbound(protocol).unwrap_or_default(),
         Protocol::AnyTls => json!({ "type": "anytls", "users": [{ "name": USER, "password": PASSWORD }] }),
         Protocol::Vmess { alter, .. } => {
             json!({ "type": "vmess", "users": [{ "name": USER, "uuid": ID, "alterId": alter }] })

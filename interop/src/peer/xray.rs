@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Part;
 use crate::{
     certificate::Certificate,
-    core_rows,
+    core_servers,
     row::{Protocol, Row, Transport, Trust},
     secrets::{
         ECH_KEYS, EXTRA, ID, ML_DSA_SEED, PASSWORD, PATH, REALITY_KEY, SERVER_NAME, SERVICE, SERVICE_PATH, SHORT_ID,
@@ -156,7 +156,7 @@ fn carrier(transport: Transport, dialect: Dialect) -> Value {
             let settings = json!({ "path": PATH, "mode": "packet-up", "extra": extra });
             json!({ "network": "xhttp", "xhttpSettings": settings })
         }
-        Transport::Kcp { header, seed } => core_rows::kcp_settings(header, seed, dialect == Dialect::Xray),
+        Transport::Kcp { header, seed } => core_servers::kcp_settings(header, seed, dialect == Dialect::Xray),
         Transport::Http2 => {
             json!({ "network": "http", "httpSettings": { "path": PATH, "host": ["disguise.interop.test"] } })
         }

@@ -7,10 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{config, setup::MihomoSetup};
 use crate::{
-    Controller, ControllerError, CoreError, CoreHome, CoreName, CoreState, CoreSupervisor, RefusedProxy,
+    Controller, ControllerError, CoreError, CoreHome, CoreState, CoreSupervisor, RefusedProxy,
     current::{Core, CoreStart},
     loopback::{accept, are_own, free_address},
-    run::idle,
     slots::SlotPlan,
 };
 
@@ -41,7 +40,7 @@ pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &Cancellati
         tokio::select! {
             () = stop.cancelled() => {}
             () = driver.follow(state) => {}
-            () = idle(CoreName::Mihomo, core) => {}
+            () = core.idle() => tracing::info!(core = "mihomo", "the core is ended: no node has needed it for a while"),
         }
         stop.cancel();
     };

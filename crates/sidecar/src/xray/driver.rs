@@ -15,9 +15,8 @@ use super::{
     setup::XraySetup,
 };
 use crate::{
-    CoreHome, CoreName, CoreState, CoreSupervisor,
+    CoreHome, CoreState, CoreSupervisor,
     current::{Core, CoreStart},
-    run::idle,
     slots::{SlotPlan, slot_name},
 };
 
@@ -39,7 +38,7 @@ pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &Cancellati
         tokio::select! {
             () = stop.cancelled() => {}
             () = driver.follow(supervisor.state()) => {}
-            () = idle(CoreName::Xray, core) => {}
+            () = core.idle() => tracing::info!(core = "xray", "the core is ended: no node has needed it for a while"),
         }
         stop.cancel();
     };

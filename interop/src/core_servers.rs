@@ -1,114 +1,22 @@
-//! Rows that only a core dials: their protocols, the servers of them that there are, and their links.
+//! The servers that there are of protocols that only a core dials, and the links to them.
 
-use std::fmt;
+use std::net::SocketAddr;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
-    peer::Part,
-    row::{Plugged, Protocol, Row, Transport, Trust},
+    core_protocol::CoreProtocol,
     secrets::{Access, MBPS, OBFS_PASSWORD, PASSWORD, SERVER_NAME, USER},
 };
 
 /// The method of ShadowsocksR: one that the system's OpenSSL still has.
 const METHOD: &str = "aes-256-cfb";
 
-/// A protocol that only a core dials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CoreProtocol {
-    ShadowsocksR {
-        protocol: &'static str,
-        obfs: &'static str,
-    },
-    /// Hysteria 1, obfuscated or not.
-    Hysteria {
-        obfs: bool,
-    },
-    /// Over HTTP when `obfs`.
-    Snell {
-        version: u8,
-        obfs: bool,
-    },
-    /// TUIC 4, whose clients have a token.
-    TuicToken,
-    /// Over UDP or TCP.
-    Mieru {
-        udp: bool,
-    },
-    Sudoku,
-    /// Over QUIC or TLS.
-    TrustTunnel {
-        quic: bool,
-    },
-    ShadowQuic,
-}
-
-impl CoreProtocol {
-    /// Whether the server listens on a UDP port.
-    pub(crate) const fn over_udp(self) -> bool {
-        matches!(
-            self,
-            Self::Hysteria { .. }
-                | Self::TuicToken
-                | Self::Mieru { udp: true }
-                | Self::TrustTunnel { quic: true }
-                | Self::ShadowQuic
-        )
-    }
-}
-
-impl fmt::Display for CoreProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ShadowsocksR { protocol, obfs } => write!(f, "ssr {protocol} {obfs}"),
-            Self::Hysteria { obfs } => write!(f, "hysteria 1{}", if *obfs { " obfs" } else { "" }),
-            Self::Snell { version, obfs } => write!(f, "snell {version}{}", if *obfs { " http" } else { "" }),
-            Self::TuicToken => write!(f, "tuic 4"),
-            Self::Mieru { udp } => write!(f, "mieru {}", if *udp { "udp" } else { "tcp" }),
-            Self::Sudoku => write!(f, "sudoku"),
-            Self::TrustTunnel { quic } => write!(f, "trusttunnel{}", if *quic { " quic" } else { "" }),
-            Self::ShadowQuic => write!(f, "shadowquic"),
-        }
-    }
-}
-
-/// All of them.
-pub(crate) fn all() -> Vec<Row> {
-    let core = |protocol| Row::plain(Protocol::Core(protocol));
-    let ssr = |protocol, obfs| core(CoreProtocol::ShadowsocksR { protocol, obfs });
-    let mut rows = vec![
-        ssr("auth_aes128_md5", "tls1.2_ticket_auth"),
-        ssr("auth_aes128_sha1", "http_simple"),
-        ssr("auth_aes128_md5", "random_head"),
-    ];
-    for obfs in [false, true] {
-        let row = core(CoreProtocol::Hysteria { obfs });
-        rows.push(Row { tls: Some(if obfs { Trust::Skip } else { Trust::Pin }), ..row });
-    }
-    rows.extend([(4, false), (5, false), (5, true)].map(|(version, obfs)| core(CoreProtocol::Snell { version, obfs })));
-    rows.extend([Trust::Pin, Trust::Skip].map(|trust| Row { tls: Some(trust), ..core(CoreProtocol::TuicToken) }));
-    rows.push(core(CoreProtocol::Mieru { udp: false }));
-    rows.extend([core(CoreProtocol::Sudoku), core(CoreProtocol::ShadowQuic)]);
-    let trusttunnel = |quic| Row { tls: Some(Trust::Skip), ..core(CoreProtocol::TrustTunnel { quic }) };
-    rows.extend([false, true].map(trusttunnel));
-    rows.push(Row::plain(Protocol::Plugged(Plugged::Kcptun)));
-    let kcp = |protocol, header, seed| Row { transport: Transport::Kcp { header, seed }, ..Row::plain(protocol) };
-    for (header, seed) in
-        [("", false), ("srtp", true), ("utp", false), ("wechat-video", true), ("dtls", false), ("wireguard", true)]
-    {
-        rows.push(kcp(Protocol::Vless, header, seed));
-    }
-    rows.push(kcp(Protocol::Vless, "dns", true));
-    rows.push(kcp(Protocol::Vmess { cipher: "auto", alter: 0 }, "", true));
-    rows.push(Row { tls: Some(Trust::Pin), ..kcp(Protocol::Trojan, "srtp", false) });
-    rows
-}
-
-/// The server of a row as an entry of the list that interop/shadowsocksr reads.
-pub(crate) fn shadowsocksr_server(part: &Part) -> Option<Value> {
-    let Protocol::Core(CoreProtocol::ShadowsocksR { protocol, obfs }) = part.row.protocol else { return None };
-    let (port, method) = (part.address.port(), METHOD);
+/// The server as an entry of the list that interop/shadowsocksr reads; nothing of other protocols.
+pub(crate) fn shadowsocksr_server(protocol: CoreProtocol, server: SocketAddr) -> Option<Value> {
+    let CoreProtocol::ShadowsocksR { protocol, obfs } = protocol else { return None };
+    let (port, method) = (server.port(), METHOD);
     Some(json!({ "server_port": port, "password": PASSWORD, "method": method, "protocol": protocol, "obfs": obfs }))
 }
 
@@ -152,8 +60,8 @@ pub(crate) fn sing_box_inbound(protocol: CoreProtocol) -> Option<Value> {
 }
 
 /// The link of a protocol; `tls` are the words of its security.
-pub(crate) fn link(protocol: CoreProtocol, part: Part, tls: &str, access: Access) -> String {
-    let (server, password) = (part.address, access.password());
+pub(crate) fn link(protocol: CoreProtocol, server: SocketAddr, tls: &str, access: Access) -> String {
+    let password = access.password();
     match protocol {
         CoreProtocol::ShadowsocksR { protocol, obfs } => {
             let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
@@ -174,25 +82,25 @@ pub(crate) fn link(protocol: CoreProtocol, part: Part, tls: &str, access: Access
             let (host, port, transport) = (server.ip(), server.port(), if udp { "UDP" } else { "TCP" });
             format!("mierus://{USER}:{password}@{host}?port={port}&protocol={transport}")
         }
-        CoreProtocol::Sudoku => clash_link("sudoku", part, &json!({ "key": password, "table-type": "prefer_ascii" })),
+        CoreProtocol::Sudoku => clash_link("sudoku", server, &json!({ "key": password, "table-type": "prefer_ascii" })),
         CoreProtocol::TrustTunnel { quic } => {
             let alpn = if quic { json!(["h3"]) } else { Value::Null };
             let settings = json!({
                 "username": USER, "password": password, "sni": SERVER_NAME, "skip-cert-verify": true, "quic": quic, "alpn": alpn,
             });
-            clash_link("trusttunnel", part, &settings)
+            clash_link("trusttunnel", server, &settings)
         }
         CoreProtocol::ShadowQuic => {
             let settings = json!({ "username": USER, "password": password, "sni": SERVER_NAME });
-            clash_link("shadowquic", part, &settings)
+            clash_link("shadowquic", server, &settings)
         }
     }
 }
 
 /// The link of a protocol that has none of its own.
-fn clash_link(kind: &str, part: Part, settings: &Value) -> String {
+fn clash_link(kind: &str, server: SocketAddr, settings: &Value) -> String {
     let settings = URL_SAFE_NO_PAD.encode(settings.to_string());
-    format!("hezar-clash://{kind}@{}?settings={settings}", part.address)
+    format!("hezar-clash://{kind}@{server}?settings={settings}")
 }
 
 /// The words of a link for mKCP.
