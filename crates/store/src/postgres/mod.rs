@@ -83,6 +83,8 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(LONGEST_CONNECT)
+            // Whoever waits in vain is told so; the log needs no line for each who had to wait.
+            .acquire_slow_threshold(LONGEST_CONNECT)
             .idle_timeout(Duration::from_secs(300))
             // A balancer or a fail-over behind the address takes effect for all connections in the end.
             .max_lifetime(Duration::from_secs(1800))
