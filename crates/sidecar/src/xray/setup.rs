@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     CoreCommand, CoreError, CoreHome, CoreSetup,
-    loopback::{accept, free_address},
+    loopback::{accept, are_own, free_address},
     slots::{SlotTable, slot_name},
 };
 
@@ -29,6 +29,8 @@ struct Started {
     listen: SocketAddr,
     dialect: XrayDialect,
     version: Option<String>,
+    /// Whether it was seen that Xray, and nobody else, listens there.
+    is_checked: bool,
 }
 
 /// Starts Xray with a user for each slot and without outbounds, which [`XrayApi`] adds.
@@ -94,7 +96,7 @@ impl CoreSetup for XraySetup {
         let users: Vec<_> = self.slots.plan().users().map(|(index, user)| (slot_name(index), user)).collect();
         let text = config::render(&users, listen, &home.file(API_SOCKET)).to_string();
         let file = home.write("config.json", text.as_bytes())?;
-        *self.started.lock() = Some(Started { listen, dialect, version });
+        *self.started.lock() = Some(Started { listen, dialect, version, is_checked: false });
         // Looking at the slots has taken note of what is in them.
         self.slots.plan_again();
         let arguments = vec!["run".into(), "-config".into(), file.into_os_string()];
@@ -103,7 +105,14 @@ impl CoreSetup for XraySetup {
 
     async fn is_ready(&self, home: &CoreHome) -> bool {
         let Some(listen) = self.listen() else { return false };
-        UnixStream::connect(home.file(API_SOCKET)).await.is_ok() && accept(&[listen]).await
+        if UnixStream::connect(home.file(API_SOCKET)).await.is_err() || !accept(&[listen]).await {
+            return false;
+        }
+        // Xray ends when somebody else has taken the port meanwhile; until then nobody may be taken for it.
+        let mut started = self.started.lock();
+        let Some(started) = &mut *started else { return false };
+        started.is_checked = started.is_checked || are_own(&[listen]);
+        started.is_checked
     }
 
     fn level(&self, line: &str) -> tracing::Level {
