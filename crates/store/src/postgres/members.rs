@@ -13,7 +13,8 @@ use crate::{
 
 /// The kind of claims on sources.
 const SOURCE: &str = "source";
-/// A process may beat under a name that nobody beats under: one that is new, that was handed over, or whose process is gone.
+/// A process may beat under a name that nobody beats under: one that is new, that was handed over, or whose process is gone. Draining ends
+/// with a process that is gone, and not with one that hands over.
 const BEAT: &str = "INSERT INTO members (name, incarnation, roles, region, host, pid, version, proxy, api, started, tunnels, routable, \
      owned, queue, claims, lag_ms, cpu_percent, memory_bytes, joined_at, beat_at, draining) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, clock_timestamp(), clock_timestamp(), false) \
@@ -22,6 +23,7 @@ const BEAT: &str = "INSERT INTO members (name, incarnation, roles, region, host,
      started = excluded.started, tunnels = excluded.tunnels, routable = excluded.routable, owned = excluded.owned, \
      queue = excluded.queue, claims = excluded.claims, lag_ms = excluded.lag_ms, cpu_percent = excluded.cpu_percent, \
      memory_bytes = excluded.memory_bytes, beat_at = excluded.beat_at, \
+     draining = members.draining AND members.incarnation IN (0, excluded.incarnation), \
      joined_at = CASE WHEN members.beat_at < clock_timestamp() - $20 * interval '1 millisecond' THEN excluded.joined_at \
                  ELSE members.joined_at END \
      WHERE members.incarnation IN (0, excluded.incarnation) OR $19 \

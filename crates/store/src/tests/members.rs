@@ -85,15 +85,18 @@ async fn a_name_belongs_to_one_living_process() {
     old.hand_over_member("a", 1).await.unwrap();
     assert_eq!(old.members().await.unwrap()[0].beat.incarnation, 0);
     assert!(accepted(&old, 1, false).await);
+    old.set_draining("a", true).await.unwrap();
     old.hand_over_member("a", 1).await.unwrap();
     assert!(accepted(&new, 2, false).await);
     assert!(!accepted(&old, 1, false).await);
+    assert!(old.members().await.unwrap()[0].draining, "a takeover changes nothing about draining");
     old.hand_over_member("a", 1).await.unwrap();
     old.leave("a", 1).await.unwrap();
     assert!(accepted(&new, 2, false).await, "what the old process does late changes nothing");
     // The process is dead: by its silence, or because whoever comes has looked for long enough.
     change(&place, "UPDATE members SET beat_at = beat_at - interval '11 seconds'").await;
     assert!(accepted(&old, 3, false).await);
+    assert!(!old.members().await.unwrap()[0].draining, "the process that was drained is dead");
     assert!(!accepted(&new, 4, false).await);
     assert!(accepted(&new, 4, true).await);
 }
