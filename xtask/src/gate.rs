@@ -29,7 +29,12 @@ fn all(root: &Path, require_peers: bool, steps: &mut Steps) -> anyhow::Result<()
     let page = page::build(root, require_peers, steps)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     steps.command("clippy", &mut cargo(&clippy))?;
-    steps.tests("tests", cargo(&["test", "--no-fail-fast"]).args(program::PACKAGES))?;
+    steps.inside("databases", || peers::install_databases(root, require_peers).map(drop))?;
+    let mut tests = cargo(&["test", "--no-fail-fast"]);
+    if require_peers {
+        tests.env("HEZAR_REQUIRE_PEERS", "1");
+    }
+    steps.tests("tests", tests.args(program::PACKAGES))?;
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
     steps.command("docs", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     steps.inside("deny", || deny::run(root, require_peers))?;

@@ -69,11 +69,23 @@ impl Peer {
 /// # Errors
 /// A peer that cannot be installed, when `require` is set; otherwise it is a line that says so.
 pub(crate) fn install(root: &Path, require: bool) -> anyhow::Result<PathBuf> {
+    install_those(root, require, |_| true)
+}
+
+/// Installs PostgreSQL and its pooler, which the tests of the crates use, too.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_databases(root: &Path, require: bool) -> anyhow::Result<PathBuf> {
+    install_those(root, require, |name| ["postgresql", "pgbouncer"].contains(&name))
+}
+
+fn install_those(root: &Path, require: bool, wanted: impl Fn(&str) -> bool) -> anyhow::Result<PathBuf> {
     let folder = folder()?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let list = fs::read_to_string(root.join("interop/peers.toml"))?;
     let peers: BTreeMap<String, Peer> = toml::from_str(&list).context("interop/peers.toml")?;
-    for (name, peer) in &peers {
+    for (name, peer) in peers.iter().filter(|(name, _)| wanted(name)) {
         match one(root, &folder, name, peer) {
             Ok(state) => println!("peer {name}: {state}"),
             Err(error) if require => return Err(error.context(format!("peer {name} is required"))),
