@@ -41,7 +41,7 @@ impl CoreSetup for Plain {
 
     async fn is_ready(&self, home: &CoreHome) -> bool {
         // The controller answers before the providers are loaded.
-        controller(home).provider_nodes("pool").await.is_ok()
+        controller(home).provider_nodes("pool").await.is_ok_and(|nodes| nodes == ["none"])
     }
 
     fn level(&self, _: &str) -> tracing::Level {

@@ -98,7 +98,7 @@ impl World {
         fs::write(home.join("native.txt"), links).unwrap();
         let config = format!(
             "data = \"data\"\n[proxy]\nlisten = \"{proxy}\"\n[api]\nlisten = \"{api}\"\ntoken = \"token-for-the-api\"\n\
-             [probe]\nurl = \"http://{origin}/204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\ninterval = \"5s\"\n\
+             [probe]\nurl = \"http://{origin}/204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\ninterval = \"30s\"\ntimeout = \"20s\"\n\
              [sidecar]\nmihomo = \"{}\"\nxray = \"off\"\n\
              [[source]]\nname = \"core\"\nfile = \"core.yaml\"\nallow_private = true\n\
              [[source]]\nname = \"native\"\nfile = \"native.txt\"\nallow_private = true\n\

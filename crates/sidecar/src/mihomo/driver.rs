@@ -17,7 +17,9 @@ use crate::{
 const GATHER: Duration = Duration::from_millis(50);
 /// The shortest pause between two configurations: after each of them every QUIC connection to a node is made anew.
 const SHORTEST_GAP: Duration = Duration::from_secs(2);
-/// The pause is at least so many times what the last configuration took.
+/// The longest of these pauses: probes do not wait for ever.
+const LONGEST_GAP: Duration = Duration::from_secs(5);
+/// The pause is so many times what the last configuration took.
 const GAP_FACTOR: u32 = 5;
 /// How long connections that were just opened have to be taken in: the core closes new ones for a moment while it takes over a configuration.
 const TAKEN_IN: Duration = Duration::from_millis(20);
@@ -132,7 +134,7 @@ impl<'a> Driver<'a> {
                     Failed::Machine(error) => tracing::error!("mihomo was not told its nodes: {error}"),
                 }
             }
-            self.not_before = Instant::now() + (began.elapsed() * GAP_FACTOR).max(SHORTEST_GAP);
+            self.not_before = Instant::now() + (began.elapsed() * GAP_FACTOR).clamp(SHORTEST_GAP, LONGEST_GAP);
         }
     }
 
