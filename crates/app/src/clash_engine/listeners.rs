@@ -10,7 +10,7 @@ use hezar_gateway::{GatewayConfig, User};
 use hezar_pool::Filter;
 use serde_json::{Map, Value, json};
 
-use super::rules::rules;
+use super::rules::{AdmittedClients, rules};
 use crate::{
     config::{Config, EngineKind, EngineSettings},
     convert,
@@ -84,7 +84,7 @@ impl CoreListener {
         entry.insert("type".into(), "mixed".into());
         entry.insert("listen".into(), self.address.ip().to_string().into());
         entry.insert("port".into(), self.address.port().into());
-        entry.insert("udp".into(), true.into());
+        entry.insert("udp".into(), self.users.is_none().into());
         entry.insert("rule".into(), self.group().into());
         entry.insert("users".into(), users.into());
         Value::Object(entry)
@@ -134,8 +134,12 @@ fn listener(
         let users = config.users.iter().filter(may_use);
         users.filter_map(|user| Some((user.name.clone(), user.password.as_ref()?.expose().into()))).collect()
     });
-    let open_to = (users.is_none() && is_public(address)).then_some(&config.open_to);
-    let rules = rules(&config.rules, address, open_to, &group);
+    let admission = match &users {
+        Some(_) => AdmittedClients::Users,
+        None if is_public(address) => AdmittedClients::Networks(&config.open_to),
+        None => AdmittedClients::Everybody,
+    };
+    let rules = rules(&config.rules, address, admission, &group);
     CoreListener { group, is_first: false, address, users, rules, filter }
 }
 
@@ -169,7 +173,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
     }
     let mut warnings = vec![
         "engine = \"clash\": options and sessions in user names, failover within a request, quotas, the access log and traces are \
-         the native engine's; the Clash cores do without"
+         the native engine's; the Clash cores do without, and carry datagrams at listeners without users alone"
             .to_owned(),
     ];
     for (place, listener) in places(config) {

@@ -45,11 +45,37 @@ const ALL_HOSTS: &str = "*";
 /// What a rule with a list may not hold: Clash separates its parts by these.
 const SEPARATORS: [char; 3] = [',', '(', ')'];
 
-/// The rules of a listener, which end in the one that leads everything else to `group`. A listener without users lets clients of
-/// `open_to` and of this machine in; `None` = everybody who reaches it.
-pub(super) fn rules(access: &AccessRules, listen: SocketAddr, open_to: Option<&Networks>, group: &str) -> Vec<String> {
+/// Who may use a listener, as far as the rules decide it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AdmittedClients<'a> {
+    /// Everybody who reaches it.
+    Everybody,
+    /// Clients on this machine and in these networks.
+    Networks(&'a Networks),
+    /// Who logs in.
+    Users,
+}
+
+impl AdmittedClients<'_> {
+    fn rule(self) -> Option<String> {
+        match self {
+            Self::Everybody => None,
+            Self::Networks(networks) => Some(only_clients_of(networks)),
+            // A core asks datagrams (SOCKS5 UDP ASSOCIATE) for no password: whoever reaches the port could send them.
+            Self::Users => Some("NETWORK,udp,REJECT".to_owned()),
+        }
+    }
+}
+
+/// The rules of a listener, which end in the one that leads everything else to `group`.
+pub(super) fn rules(
+    access: &AccessRules,
+    listen: SocketAddr,
+    admission: AdmittedClients<'_>,
+    group: &str,
+) -> Vec<String> {
     let is_public = is_public(listen);
-    let mut rules: Vec<String> = open_to.map(only_clients_of).into_iter().collect();
+    let mut rules: Vec<String> = admission.rule().into_iter().collect();
     match &access.deny_ports {
         Some(ports) => rules.extend(ports_of(ports.write()).map(|ports| format!("DST-PORT,{ports},REJECT"))),
         None if is_public => rules.push(format!("DST-PORT,{MAIL_PORTS},REJECT")),
@@ -169,14 +195,20 @@ mod tests {
 
     #[test]
     fn a_loopback_listener_leads_everything_to_the_group() {
-        let rules = rules(&AccessRules::default(), "127.0.0.1:8000".parse().unwrap(), None, "POOL");
+        let rules =
+            rules(&AccessRules::default(), "127.0.0.1:8000".parse().unwrap(), AdmittedClients::Everybody, "POOL");
         assert_eq!(rules, ["MATCH,POOL"]);
     }
 
     #[test]
     fn a_listener_for_others_has_the_usual_denials_and_ends_in_the_group() {
         let networks = Networks::parse(&given(&["192.168.1.0/24", "10.1.2.3"]), &()).unwrap();
-        let rules = rules(&AccessRules::default(), "0.0.0.0:8000".parse().unwrap(), Some(&networks), "POOL");
+        let rules = rules(
+            &AccessRules::default(),
+            "0.0.0.0:8000".parse().unwrap(),
+            AdmittedClients::Networks(&networks),
+            "POOL",
+        );
         assert_eq!(
             rules[0],
             "AND,((NOT,((SRC-IP-CIDR,127.0.0.0/8))),(NOT,((SRC-IP-CIDR,::1/128))),(NOT,((SRC-IP-CIDR,192.168.1.0/24))),\
@@ -188,6 +220,12 @@ mod tests {
     }
 
     #[test]
+    fn datagrams_that_nobody_asks_for_a_password_are_rejected() {
+        let rules = rules(&AccessRules::default(), "127.0.0.1:1".parse().unwrap(), AdmittedClients::Users, "POOL");
+        assert_eq!(rules, ["NETWORK,udp,REJECT", "MATCH,POOL"]);
+    }
+
+    #[test]
     fn ports_and_hosts_become_rules_in_order() {
         let access = AccessRules {
             deny_ports: PortSet::parse(&given(&["25", "6000-6010"]), &()),
@@ -196,7 +234,7 @@ mod tests {
             allow_hosts: HostPatterns::read([".good.test", "198.51.100.7"]),
             allow_private_targets: Some(true),
         };
-        let rules = rules(&access, "0.0.0.0:1".parse().unwrap(), None, "POOL");
+        let rules = rules(&access, "0.0.0.0:1".parse().unwrap(), AdmittedClients::Everybody, "POOL");
         assert_eq!(
             rules,
             [

@@ -112,7 +112,9 @@ mod tests {
         let listener = &config["listeners"][0];
         assert_eq!((&listener["listen"], &listener["port"]), (&json!("::1"), &json!(8001)));
         assert_eq!(listener["rule"], "POOL-de");
-        assert_eq!(config["sub-rules"]["POOL-de"], json!(["MATCH,POOL-de"]));
+        assert_eq!(listener["udp"], false);
+        assert_eq!(config["sub-rules"]["POOL-de"], json!(["NETWORK,udp,REJECT", "MATCH,POOL-de"]));
+        assert_eq!(config["rules"][0], "NETWORK,udp,REJECT", "a core asks datagrams for no password");
         assert_eq!(config["proxy-groups"][1]["use"], json!(["pool-1"]));
         let users = listener["users"].as_array().unwrap();
         assert_eq!(users.len(), 1, "an empty list would let everybody in");
