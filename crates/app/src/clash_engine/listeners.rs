@@ -190,6 +190,11 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
             "engine.expose_controller is not applied: the controller of a core on another machine is exposed there";
         warnings.push(warning.to_owned());
     }
+    for address in exposed(&config.engine).filter(|address| is_public(*address)) {
+        warnings.push(format!(
+            "the controller of a Clash core on {address} can be reached from other machines in plain HTTP: its secret can be read on the way"
+        ));
+    }
     if config.probe.expect_body.is_some() {
         warnings.push("engine = \"clash\": probe.expect_body is not applied: a core reads no bodies".to_owned());
     }
@@ -285,6 +290,14 @@ mod tests {
         assert!(text.contains("of [[listener]] \"x\" is not applied: exit_headers"), "{text}");
         assert!(text.contains("of the user \"a\" is not applied: quota"), "{text}");
         assert_eq!(text.matches("attempts").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_controller_that_others_reach_is_told() {
+        let told = |address: &str| {
+            warnings(&read(&format!("[engine]\nkind = \"clash\"\nexpose_controller = \"{address}\""))).len()
+        };
+        assert_eq!(told("0.0.0.0:9091"), told("127.0.0.1:9091") + 1);
     }
 
     #[test]
