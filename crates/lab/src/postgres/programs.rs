@@ -12,8 +12,9 @@ use std::{
 /// Where Debian puts the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// Ends a program when the standard input ends, however this process ends; a line before that keeps the folder.
-const GUARD: &str = r#"folder=$1; signal=$2; shift 2; "$@" & pid=$!; read -r keep; kill -$signal $pid 2>/dev/null; wait $pid; [ -n "$keep" ] || rm -rf "$folder""#;
+/// Ends a program when the standard input ends, however this process ends, or when all of them are told to end; a line before that keeps
+/// the folder.
+const GUARD: &str = r#"trap : TERM INT HUP; folder=$1; signal=$2; shift 2; "$@" & pid=$!; read -r keep; kill -$signal $pid 2>/dev/null; wait $pid; [ -n "$keep" ] || rm -rf "$folder""#;
 
 /// The folder of `initdb` and `postgres`: that of the newest version; `None` when they are not installed.
 pub(super) fn folder() -> Option<PathBuf> {
