@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use futures_util::future::join_all;
 use hezar_engine::{Engine, NativeEngine, NativeEngineConfig};
 use hezar_lab::{Kind, World, WorldConfig};
 use parking_lot::Mutex;
@@ -127,13 +128,14 @@ async fn restart(stage: &Stage, fleet: &mut Fleet, rows: &[Row], column: &mut Co
     for process in &mut fleet.processes {
         process.restart(DOWN).await?;
     }
-    for (row, route) in routes {
-        let works_again = match route {
-            Ok(route) => suite::works_again(&route, stage, row).await,
-            Err(error) => Err(error),
-        };
+    // A client of QUIC takes its server for alive for up to a minute, so all rows wait at the same time.
+    let outcomes = join_all(routes.into_iter().map(async |(row, route)| match route {
+        Ok(route) => (row, suite::works_again(&route, stage, row).await),
+        Err(error) => (row, Err(error)),
+    }));
+    for (row, outcome) in outcomes.await {
         let place = rows.iter().position(|known| *known == row);
-        if let (Err(error), Some(Some(report))) = (works_again, place.and_then(|place| column.get_mut(place))) {
+        if let (Err(error), Some(Some(report))) = (outcome, place.and_then(|place| column.get_mut(place))) {
             report.failures.push(format!("after a restart of the server: {error:#}"));
         }
     }
