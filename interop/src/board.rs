@@ -129,9 +129,11 @@ async fn restart(stage: &Stage, fleet: &mut Fleet, rows: &[Row], column: &mut Co
         process.restart(DOWN).await?;
     }
     // A client of QUIC takes its server for alive for up to a minute, so all rows wait at the same time.
-    let outcomes = join_all(routes.into_iter().map(async |(row, route)| match route {
-        Ok(route) => (row, suite::works_again(&route, stage, row).await),
-        Err(error) => (row, Err(error)),
+    let outcomes = join_all(routes.into_iter().map(|(row, route)| async move {
+        match route {
+            Ok(route) => (row, suite::works_again(&route, stage, row).await),
+            Err(error) => (row, Err(error)),
+        }
     }));
     for (row, outcome) in outcomes.await {
         let place = rows.iter().position(|known| *known == row);
