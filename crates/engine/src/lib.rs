@@ -6,6 +6,7 @@
 
 mod attempt;
 mod budget;
+mod build_error;
 mod chain;
 mod clock;
 mod datagram;
@@ -32,11 +33,12 @@ mod testing;
 mod tests;
 
 pub use attempt::Attempt;
+pub use build_error::BuildError;
 pub use clock::Clock;
 pub use datagram::{BoxDatagram, Datagram};
 pub use dialer::{Dialer, LocalNetwork, Prepared, RequestForm, Tunnelled};
 pub use engine::{Engine, EngineList};
-pub use error::{BuildError, Cause, DialError};
+pub use error::{Cause, DialError};
 pub use hand_over::HandedOver;
 pub use io::prefixed::Prefixed;
 pub use native::{NativeEngine, NativeEngineConfig, build};
