@@ -28,12 +28,25 @@ name = "stays"
 listen = "127.0.0.1:0"
 "#;
 const RESTART: &str = "needs a restart, and says so";
+const PROGRAM: &str = "needs a restart, and says so: who holds a token may not choose a program";
 const TLS: &str = "lets the port speak TLS: the tests of TLS change it";
 /// Settings that some way does not change here, with the reason.
-const EXCEPTIONS: [(&str, &str); 14] = [
+const EXCEPTIONS: [(&str, &str); 31] = [
     ("api.enabled", "off by the command line and the file; on again by the file alone, since nobody answers"),
     ("api.tls", TLS),
     ("api.listen", "a flag of this test's instance says it: refused with this place"),
+    ("cluster.name", RESTART),
+    ("cluster.region", RESTART),
+    ("cluster.roles", RESTART),
+    ("engine.batch", RESTART),
+    ("engine.controller_secret", RESTART),
+    ("engine.expose_controller", RESTART),
+    ("engine.expose_gateway_controller", RESTART),
+    ("engine.kind", RESTART),
+    ("engine.probe_controller", RESTART),
+    ("engine.probe_secret", RESTART),
+    ("engine.strategy", RESTART),
+    ("engine.update_pause", RESTART),
     ("log.format", "a variable of this test's instance says it: refused with this place"),
     (
         "probe.control",
@@ -41,13 +54,18 @@ const EXCEPTIONS: [(&str, &str); 14] = [
     ),
     ("proxy.listen", "a flag of this test's instance says it: refused with this place"),
     ("proxy.tls", TLS),
+    ("sidecar.mihomo", PROGRAM),
+    ("sidecar.xray", PROGRAM),
+    ("store.connections", RESTART),
+    ("store.listen_url", RESTART),
     ("store.memory", RESTART),
     ("store.memory_folder", RESTART),
+    ("store.prepared_statements", RESTART),
     ("store.snapshot_every", RESTART),
     ("store.snapshots", RESTART),
     ("store.url", RESTART),
-    ("tor.binary", "needs a restart, and says so: who holds a token may not choose a program"),
-    ("tor.options", "needs a restart, and says so: who holds a token may not choose a program"),
+    ("tor.binary", PROGRAM),
+    ("tor.options", PROGRAM),
 ];
 /// A page that no node brings, which does no harm: nobody is blamed for what all lack.
 const CANARY: &str = "http://demo.hezar/known.txt";
