@@ -1,7 +1,7 @@
 //! What the API and the commands do to a running instance, and what strangers cannot do to it.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     process::Command,
     time::{Duration, Instant},
@@ -136,6 +136,18 @@ fn a_hangup_ends_nothing() {
     assert!(log.iter().any(|line| line.contains("SIGHUP")), "{log:#?}");
 }
 
+/// Asks /healthz over sixteen connections that are all open before the first is answered.
+fn sixteen_at_once(address: SocketAddr) -> std::io::Result<()> {
+    let open = |_| {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        Ok(stream)
+    };
+    let streams = (0..16).map(open).collect::<std::io::Result<Vec<_>>>()?;
+    streams.into_iter().try_for_each(|mut stream| stream.read_exact(&mut [0; 12]))
+}
+
 /// Scrapers without a token, sockets that never read, and large lists: a client of the proxy is served all the while.
 #[test]
 fn strangers_at_the_api_do_not_stop_the_proxy() {
@@ -172,6 +184,8 @@ fn strangers_at_the_api_do_not_stop_the_proxy() {
     let during = served("while sockets do not read");
     drop(silent);
     let address = instance.api;
+    // The places of connections that have ended are free when the program has seen that.
+    eventually("room at the API", || sixteen_at_once(address).ok());
     let scraping: Vec<_> = (0..8)
         .map(|_| {
             std::thread::spawn(move || {
