@@ -20,7 +20,7 @@ impl BuildError {
     pub const CODES: &'static [CodeDoc] = &[
         CodeDoc::new(
             "node-unsupported",
-            "The node's protocol, transport or security is not implemented; it is kept and never dialled.",
+            "The node's protocol, transport or security is not implemented, and no installed core dials it (docs/cores.md); it is kept and not dialled.",
         ),
         CodeDoc::new("node-invalid", "A setting of the node has a value that its protocol does not allow."),
     ];
