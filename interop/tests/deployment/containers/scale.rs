@@ -78,15 +78,15 @@ fn compose_scale_serves_while_a_container_of_each_role_is_killed() {
     assert!(project.answers("http://127.0.0.1:9090/healthz"), "the API over HAProxy");
 
     for killed in ["gateway-1", "prober-1", "fetcher"] {
-        engine.must(&["kill", &format!("hz_{killed}_1")]);
+        kill(&engine, killed);
         project.serves("http://127.0.0.1:8000", 30);
     }
     reached("a container of each role was killed");
     project.up(&MEMBERS, &[]);
-    engine.must(&["kill", "hz_gateway-2_1"]);
+    kill(&engine, "gateway-2");
     project.serves("http://127.0.0.1:8000", 30);
     project.up(&["gateway-2"], &[]);
-    engine.must(&["kill", "hz_postgres_1"]);
+    kill(&engine, "postgres");
     project.serves("http://127.0.0.1:8000", 30);
     project.up(&["postgres"], &[]);
     project.healthy(&MEMBERS);
@@ -94,6 +94,15 @@ fn compose_scale_serves_while_a_container_of_each_role_is_killed() {
     reached("the database was killed, too");
     project.compose(&["down", "--volumes"]);
     assert_eq!(engine.must(&["ps", "--all", "--quiet"]), "");
+}
+
+/// Kills the container of a service. On a busy machine docker may give up waiting for the end that it has caused.
+fn kill(engine: &Engine, service: &str) {
+    let container = format!("hz_{service}_1");
+    engine.run(&["kill", &container]);
+    eventually(&format!("the end of {service}"), || {
+        (engine.must(&["inspect", "--format", "{{.State.Running}}", &container]) == "false").then_some(())
+    });
 }
 
 /// The newest of Debian's versions of PostgreSQL.
