@@ -143,7 +143,7 @@ impl Schedule {
     }
 
     /// The same for a node that another prober has probed before: a new one is due when it was due there. Of those whose time
-    /// has passed, all are due within [`OVERDUE_SPREAD`].
+    /// has passed, all are due within two seconds.
     pub fn take_over(&mut self, id: NodeId, health: NodeHealth, now: Timestamp, random: u64) {
         if self.contains(id) {
             return self.upsert(id, health, now, random);
