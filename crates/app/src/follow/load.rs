@@ -28,7 +28,9 @@ impl Follower {
         loaded?;
         let usage = self.shared.usage_totals().await?;
         let (seen, count) = taken;
-        let gone: Vec<NodeId> = before.into_iter().filter(|id| !seen.contains(id)).collect();
+        // What this process has not handed over yet is in no store, and not gone.
+        let is_gone = |id: &NodeId| !seen.contains(id) && !self.node_sync.is_changing(*id);
+        let gone: Vec<NodeId> = before.into_iter().filter(is_gone).collect();
         let pool = Arc::clone(&self.nodes.pool);
         let _ = spawn_blocking(move || pool.adopt_removals(&gone)).await;
         self.adopt_usage(usage, self.clock.now()).await;

@@ -223,7 +223,11 @@ impl Follower {
         self.rows.apply_sources(&mut changes, now);
         let mut nodes = NodeChanges::take_from(&mut changes);
         self.note_arrivals(&nodes);
-        progress.deferred.retain(|id, _| !nodes.removed.contains(id));
+        for id in &nodes.removed {
+            progress.deferred.remove(id);
+        }
+        // A node that this process lists again is not gone: it is written again.
+        nodes.removed.retain(|id| !self.node_sync.is_changing(*id));
         progress.deferred.extend(nodes.rows.drain());
         nodes.rows = progress.deferred.extract_if(|id, _| !self.node_sync.is_changing(*id)).collect();
         let is_applied = self.apply_nodes(nodes, now).await;
