@@ -221,6 +221,7 @@ impl Follower {
         let ChangedRows { mut changes, control, usage, next, now: _ } = rows;
         let (count, now) = (changes.len() + usage.len(), self.clock.now());
         self.rows.apply_sources(&mut changes, now);
+        self.rows.apply_lifts(&mut changes);
         let mut nodes = NodeChanges::take_from(&mut changes);
         self.note_arrivals(&nodes);
         for id in &nodes.removed {

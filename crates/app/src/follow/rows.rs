@@ -39,6 +39,17 @@ impl RowTarget {
         });
     }
 
+    /// Takes over which bans were lifted. Nodes come after them: a banned one is not taken over.
+    pub(super) fn apply_lifts(&self, changes: &mut Vec<Change>) {
+        changes.retain(|change| match change {
+            Change::RemoveBan(id) => {
+                self.bans.adopt_lift(*id, &self.pool);
+                false
+            }
+            _ => true,
+        });
+    }
+
     fn put_source(&self, mut row: SourceRow, now: Timestamp) {
         let known = self.table.row(&row.name);
         if self.reads_sources {
