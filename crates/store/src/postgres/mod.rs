@@ -45,6 +45,8 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 const LONGEST_CLOSE: Duration = Duration::from_secs(5);
 /// Transactions that PostgreSQL took back because they met another one are tried so often at once.
 const TRIES: u32 = 3;
+/// A change of more rows than this may take longer than others: it cannot be cut.
+const LONG_CHANGE: usize = 20_000;
 
 /// A store in a database of PostgreSQL. It is a handle: its clones are the same store.
 #[derive(Clone, Debug)]
@@ -130,12 +132,12 @@ impl Postgres {
             }
             self.try_to_write(work).await
         };
-        self.limited(Purpose::Write, tries).await
+        self.limited(work.purpose(), tries).await
     }
 
     async fn try_to_write(&self, work: Work<'_>) -> Result<(), StoreError> {
         let identity = self.identity();
-        let mut transaction = self.begin(Purpose::Write).await?;
+        let mut transaction = self.begin(work.purpose()).await?;
         let written = match work {
             Work::Changes(changes) => apply::batch(&mut transaction, &identity, changes).await,
             Work::Control(changes) => control::write(&mut transaction, changes).await,
@@ -167,6 +169,20 @@ enum Work<'a> {
     Control(&'a [ControlChange]),
     Usage(&'a [UsageRow]),
     Fold(UtcDay),
+}
+
+impl Work<'_> {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Changes(changes) if changes.iter().any(may_be_long) => Purpose::LongWrite,
+            _ => Purpose::Write,
+        }
+    }
+}
+
+fn may_be_long(change: &Change) -> bool {
+    // How many nodes a source lists that is gone only the database knows.
+    matches!(change, Change::RemoveSource(_)) || change.weight() > LONG_CHANGE
 }
 
 /// Connects once, so that what is wrong is said as it is, and looks after the schema.
@@ -287,5 +303,26 @@ impl Store for Postgres {
     async fn close(&self) {
         // A server that does not answer must not keep the program from ending.
         let _ = timeout(LONGEST_CLOSE, self.pool.close()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hezar_core::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_cut_has_more_time() {
+        let list = |nodes: usize| Change::SetListing {
+            source: "a".into(),
+            ids: vec![NodeId::from_bytes([1; 16]); nodes],
+            complete: true,
+        };
+        let purpose = |changes: &[Change]| Work::Changes(changes).purpose();
+        assert_eq!(purpose(&[list(3), list(LONG_CHANGE)]), Purpose::Write);
+        assert_eq!(purpose(&[list(3), list(LONG_CHANGE + 1)]), Purpose::LongWrite);
+        assert_eq!(purpose(&[Change::RemoveSource("a".into())]), Purpose::LongWrite);
+        assert_eq!(Work::Fold(UtcDay(1)).purpose(), Purpose::Write);
     }
 }

@@ -21,6 +21,8 @@ pub(super) enum Purpose {
     /// Reading everything, as of one moment.
     Load,
     Write,
+    /// Writing a long list, which goes as a whole.
+    LongWrite,
     /// Writing everything anew.
     Fill,
 }
@@ -40,6 +42,10 @@ impl Purpose {
                 "BEGIN; SET LOCAL statement_timeout = '20s'; SET LOCAL lock_timeout = '10s'; \
                  SET LOCAL idle_in_transaction_session_timeout = '10s'"
             }
+            Self::LongWrite => {
+                "BEGIN; SET LOCAL statement_timeout = '150s'; SET LOCAL lock_timeout = '10s'; \
+                 SET LOCAL idle_in_transaction_session_timeout = '10s'"
+            }
             Self::Fill => {
                 "BEGIN; SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '10s'; \
                  SET LOCAL idle_in_transaction_session_timeout = '5min'"
@@ -55,6 +61,7 @@ impl Purpose {
             Self::Load => Duration::from_secs(30 * 60),
             Self::Fill => Duration::from_secs(4 * 3600),
             Self::Write => Duration::from_secs(60),
+            Self::LongWrite => Duration::from_secs(6 * 60),
         }
     }
 }
