@@ -8,6 +8,7 @@
 //!   the next reading brings             what 91, 93 and all from 94 on have written, if they have committed by then
 //! ```
 
+use futures_util::TryStreamExt;
 use hezar_core::{NodeId, Timestamp};
 use sqlx::{Row, postgres::PgRow};
 
@@ -125,14 +126,14 @@ pub(super) async fn since(
         }
     }
     if nodes > 0 {
-        let query = transaction.query(SELECT_NODES).bind(seen).bind(region);
-        for row in query.fetch_all(&mut **transaction).await? {
+        let mut rows = transaction.query(SELECT_NODES).bind(seen).bind(region).fetch(&mut **transaction);
+        while let Some(row) = rows.try_next().await? {
             changes.extend(node(&row)?.into_iter().flatten());
         }
     }
     if overview.try_get(3)? {
-        let query = transaction.query(SELECT_RECORDS).bind(seen).bind(region);
-        for row in query.fetch_all(&mut **transaction).await? {
+        let mut rows = transaction.query(SELECT_RECORDS).bind(seen).bind(region).fetch(&mut **transaction);
+        while let Some(row) = rows.try_next().await? {
             changes.extend(load::node(&row)?.map(|node| Change::PutRecord(node.id, node.record)));
         }
     }

@@ -120,11 +120,11 @@ impl SharedStore for Postgres {
     async fn changes_since(&self, since: &ChangePosition) -> Result<ChangesSince, StoreError> {
         let region = self.identity().region;
         let work = async {
-            let mut transaction = self.begin(Purpose::Read).await?;
+            let mut transaction = self.begin(Purpose::Follow).await?;
             let done = changes::since(&mut transaction, &region, since).await;
             transaction.finish(done).await
         };
-        self.limited(Purpose::Read, work).await
+        self.limited(Purpose::Follow, work).await
     }
 
     async fn listen(&self) -> Result<Box<dyn ChangeListener>, StoreError> {

@@ -18,6 +18,8 @@ use crate::StoreError;
 pub(super) enum Purpose {
     /// Reading a few rows, all of them as of one moment.
     Read,
+    /// Reading what has changed: as much as all rows, after a while away.
+    Follow,
     /// Reading everything, as of one moment.
     Load,
     Write,
@@ -33,6 +35,11 @@ impl Purpose {
             Self::Read => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '20s'; \
                  SET LOCAL idle_in_transaction_session_timeout = '10s'"
+            }
+            // A plan that is kept for all positions reads whole tables.
+            Self::Follow => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '150s'; \
+                 SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL plan_cache_mode = force_custom_plan"
             }
             Self::Load => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30min'; \
@@ -58,6 +65,7 @@ impl Purpose {
     pub(super) const fn limit(self) -> Duration {
         match self {
             Self::Read => Duration::from_secs(30),
+            Self::Follow => Duration::from_secs(3 * 60),
             Self::Load => Duration::from_secs(30 * 60),
             Self::Fill => Duration::from_secs(4 * 3600),
             Self::Write => Duration::from_secs(60),
