@@ -41,8 +41,13 @@ pub enum Change {
     },
     /// A session is new or has changed.
     PutSession(SessionRow),
-    /// A session is over.
-    RemoveSession(SessionName),
+    /// A session is over. A store that is shared keeps one that ends later: it was renewed or begun anew by another instance.
+    RemoveSession {
+        /// Its name.
+        name: SessionName,
+        /// When it ends, as far as is known; [`Change::WHENEVER`] for one that must go in any case.
+        ends: Timestamp,
+    },
     /// A node must not come back.
     PutBan(BanRow),
     /// A ban is lifted.
@@ -80,6 +85,9 @@ pub enum Change {
 }
 
 impl Change {
+    /// For the end of a session, whenever it would have ended.
+    pub const WHENEVER: Timestamp = Timestamp(u64::MAX);
+
     /// What it is about, for the log: the kind and the name, no link and no password.
     #[must_use]
     pub fn subject(&self) -> String {
@@ -92,7 +100,7 @@ impl Change {
             Self::SetListing { source, .. } => format!("list of source {source:?}"),
             Self::ListNode { id, .. } => format!("sources of node {id}"),
             Self::PutSession(row) => format!("session {:?} of user {:?}", row.name.session, row.name.user),
-            Self::RemoveSession(name) => format!("end of session {:?} of user {:?}", name.session, name.user),
+            Self::RemoveSession { name, .. } => format!("end of session {:?} of user {:?}", name.session, name.user),
             Self::PutBan(row) => format!("ban of node {}", row.id),
             Self::RemoveBan(id) => format!("end of the ban of node {id}"),
             Self::PutSiteBan(row) => format!("ban of exit {} for site {:?}", row.exit, row.site),

@@ -55,7 +55,8 @@ impl ApiBackend {
         let (id, now) = (read_session(id)?, self.clock.now());
         let Some(session) = self.sessions.end(id) else { return Ok(None) };
         self.pool.end_session(session.pool_key());
-        let gone = hezar_store::Change::RemoveSession(sessions::name(&session));
+        let gone =
+            hezar_store::Change::RemoveSession { name: sessions::name(&session), ends: hezar_store::Change::WHENEVER };
         let stored = self.table.save(vec![gone]).await?;
         // One that had run out before was no session any more.
         Ok((session.ends > now).then_some(Saved { done: EndReport { ended: true }, stored }))

@@ -66,7 +66,7 @@ impl RowTarget {
         for change in changes {
             match change {
                 Change::PutSession(row) => self.sessions.adopt(row),
-                Change::RemoveSession(name) => self.sessions.adopt_end(&name),
+                Change::RemoveSession { name, .. } => self.sessions.adopt_end(&name),
                 Change::PutBan(row) => self.bans.adopt(row, &self.pool),
                 Change::RemoveBan(id) => self.bans.adopt_lift(id, &self.pool),
                 Change::PutSiteBan(row) => self.pool.adopt_exit_ban(site_ban(row)),
@@ -90,7 +90,8 @@ impl RowTarget {
         let names = sources.iter().map(|row| Arc::clone(&row.name));
         changes.extend(gone(self.table.names(), names).map(Change::RemoveSource));
         let names = sessions.iter().map(|row| row.name.clone());
-        changes.extend(gone(self.sessions.names(), names).map(Change::RemoveSession));
+        let end = |name| Change::RemoveSession { name, ends: Change::WHENEVER };
+        changes.extend(gone(self.sessions.names(), names).map(end));
         changes.extend(gone(self.bans.ids(), bans.iter().map(|row| row.id)).map(Change::RemoveBan));
         let here = self.pool.exit_bans(now).into_iter().map(|ban| (ban.site, ban.exit));
         let there = site_bans.iter().map(|row| (row.site.clone(), row.exit));

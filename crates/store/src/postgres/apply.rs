@@ -51,7 +51,7 @@ pub(super) async fn batch(
             Some(Change::RemoveNode(_)) => nodes::remove_nodes(transaction, run).await?,
             Some(Change::ListNode { .. }) => nodes::list_nodes(transaction, run).await?,
             Some(Change::PutSession(_)) => sessions::put(transaction, run).await?,
-            Some(Change::RemoveSession(_)) => sessions::remove(transaction, run).await?,
+            Some(Change::RemoveSession { .. }) => sessions::remove(transaction, run).await?,
             _ => one_by_one(transaction, identity, run).await?,
         }
     }
@@ -112,7 +112,7 @@ async fn one_by_one(
             | Change::RemoveNode(_)
             | Change::ListNode { .. }
             | Change::PutSession(_)
-            | Change::RemoveSession(_) => {}
+            | Change::RemoveSession { .. } => {}
         }
     }
     Ok(())

@@ -196,11 +196,11 @@ fn removal(row: &PgRow) -> Result<Option<Change>, sqlx::Error> {
         ("bans", [node]) => id(node).map(Change::RemoveBan),
         ("annotations", [node]) => id(node).map(Change::RemoveAnnotation),
         ("sources", [name]) => Some(Change::RemoveSource(name.as_str().into())),
-        ("sessions", [listener, user, session]) => Some(Change::RemoveSession(SessionName {
-            listener: listener.as_str().into(),
-            user: user.as_str().into(),
-            session: session.as_str().into(),
-        })),
+        ("sessions", [listener, user, session]) => {
+            let (listener, user) = (listener.as_str().into(), user.as_str().into());
+            let name = SessionName { listener, user, session: session.as_str().into() };
+            Some(Change::RemoveSession { name, ends: Change::WHENEVER })
+        }
         ("site_bans", [site, exit]) => {
             exit.parse().ok().map(|exit| Change::RemoveSiteBan { site: site.as_str().into(), exit })
         }

@@ -25,8 +25,10 @@ const ENTER: &str = "INSERT INTO sessions (listener, username, session, country,
      version = DEFAULT WHERE sessions.ends <= excluded.began";
 const SELECT_ONE: &str = "SELECT listener, username, session, country, began, ends, lasts_ms, exit_ip, proxy FROM sessions \
      WHERE listener = $1 AND username = $2 AND session = $3";
-const DELETE: &str = "DELETE FROM sessions USING unnest($1::text[], $2::text[], $3::text[]) AS gone (listener, username, session) \
-     WHERE sessions.listener = gone.listener AND sessions.username = gone.username AND sessions.session = gone.session";
+/// One that another instance has renewed or begun anew meanwhile stays.
+const DELETE: &str = "DELETE FROM sessions USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) \
+     AS gone (listener, username, session, ends) WHERE sessions.listener = gone.listener AND sessions.username = gone.username \
+     AND sessions.session = gone.session AND sessions.ends <= gone.ends";
 
 /// The names, column by column.
 #[derive(Default)]
@@ -72,11 +74,13 @@ pub(super) async fn put(transaction: &mut Transaction, run: &[Change]) -> Result
 
 /// Writes a run of [`Change::RemoveSession`].
 pub(super) async fn remove(transaction: &mut Transaction, run: &[Change]) -> Result<(), sqlx::Error> {
-    let names = NameColumns::of(run.iter().filter_map(|change| match change {
-        Change::RemoveSession(name) => Some(name),
+    let gone = run.iter().filter_map(|change| match change {
+        Change::RemoveSession { name, ends } => Some((name, from_time(*ends))),
         _ => None,
-    }));
-    let query = transaction.query(DELETE).bind(names.listeners).bind(names.users).bind(names.sessions);
+    });
+    let (names, ends): (Vec<&SessionName>, Vec<i64>) = gone.unzip();
+    let names = NameColumns::of(names.into_iter());
+    let query = transaction.query(DELETE).bind(names.listeners).bind(names.users).bind(names.sessions).bind(ends);
     query.execute(&mut **transaction).await?;
     Ok(())
 }

@@ -97,7 +97,7 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
                 set_listing(connection, source, ids, *complete).await?;
             }
             Change::PutSession(row) => put_session(connection, row).await?,
-            Change::RemoveSession(name) => {
+            Change::RemoveSession { name, ends: _ } => {
                 let query = sqlx::query(queries::DELETE_SESSION).bind(&*name.listener).bind(&*name.user);
                 query.bind(&*name.session).execute(&mut *connection).await?;
             }

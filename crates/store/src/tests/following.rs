@@ -125,7 +125,7 @@ async fn every_kind_of_row_is_followed() {
     let removed = [
         Change::RemoveNode(id(2)),
         Change::SetListing { source: "a".into(), ids: Vec::new(), complete: true },
-        Change::RemoveSession(session.name),
+        Change::RemoveSession { name: session.name, ends: Change::WHENEVER },
         Change::RemoveDashboard(dashboard.kind, dashboard.key),
     ];
     writer.write(&removed).await;
@@ -241,4 +241,10 @@ async fn of_two_that_begin_a_session_the_first_wins_until_it_ends() {
     let later = SessionRow { node: Some(id(3)), ..session("s", 6_000, 9_000) };
     assert_eq!(two.shared.enter_session(&later).await.unwrap(), later, "the old one has ended");
     assert_eq!(one.shared.enter_session(&first).await.unwrap(), later);
+    // The other one learns late that the first session is over, and the new one stays.
+    let end = |ends| Change::RemoveSession { name: first.name.clone(), ends };
+    one.write(&[end(first.ends)]).await;
+    assert_eq!(one.store.load().await.unwrap().sessions, std::slice::from_ref(&later));
+    one.write(&[end(later.ends)]).await;
+    assert_eq!(one.store.load().await.unwrap().sessions, []);
 }

@@ -92,7 +92,7 @@ impl Model {
             Change::PutSession(row) => {
                 self.sessions.insert(row.name.clone(), row);
             }
-            Change::RemoveSession(name) => {
+            Change::RemoveSession { name, .. } => {
                 self.sessions.remove(&name);
             }
             Change::PutBan(row) => {
@@ -376,7 +376,7 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
         1 => (proptest::sample::select(HistoryStep::ALL.to_vec()), 0..12_u64).prop_map(|(step, minute)| {
             Change::PruneHistory { step, before: Timestamp(minute * 60_000) }
         }),
-        1 => (0..4_u8).prop_map(|n| Change::RemoveSession(session_name(n))),
+        1 => (0..4_u8).prop_map(|n| Change::RemoveSession { name: session_name(n), ends: Change::WHENEVER }),
         3 => (0..4_u8, proptest::collection::vec(number(), 0..8), any::<bool>()).prop_map(|(n, ids, complete)| {
             Change::SetListing { source: source_name(n), ids: ids.into_iter().map(id).collect(), complete }
         }),

@@ -23,8 +23,7 @@ pub(crate) struct Pending {
     listings: BTreeMap<Arc<str>, ListingNews>,
     /// Newer than `listings`.
     listed: BTreeMap<NodeId, Vec<Arc<str>>>,
-    /// `None` = removed.
-    sessions: BTreeMap<SessionName, Option<SessionRow>>,
+    sessions: BTreeMap<SessionName, SessionNews>,
     /// `None` = lifted.
     bans: BTreeMap<NodeId, Option<BanRow>>,
     /// `None` = ended.
@@ -51,6 +50,12 @@ struct NodeNews {
 enum Put {
     Row(NodeRow),
     Record(Record),
+}
+
+#[derive(Debug)]
+enum SessionNews {
+    Put(SessionRow),
+    Removed { ends: Timestamp },
 }
 
 #[derive(Debug, Default)]
@@ -101,10 +106,10 @@ impl Pending {
                 self.listed.insert(id, sources);
             }
             Change::PutSession(row) => {
-                self.sessions.insert(row.name.clone(), Some(row));
+                self.sessions.insert(row.name.clone(), SessionNews::Put(row));
             }
-            Change::RemoveSession(name) => {
-                self.sessions.insert(name, None);
+            Change::RemoveSession { name, ends } => {
+                self.sessions.insert(name, SessionNews::Removed { ends });
             }
             Change::PutBan(row) => {
                 self.bans.insert(row.id, Some(row));
@@ -221,7 +226,10 @@ impl Pending {
         let listed = std::mem::take(&mut self.listed).into_iter();
         changes.extend(listed.map(|(id, sources)| Change::ListNode { id, sources }));
         let sessions = std::mem::take(&mut self.sessions).into_iter();
-        changes.extend(sessions.map(|(name, row)| row.map_or(Change::RemoveSession(name), Change::PutSession)));
+        changes.extend(sessions.map(|(name, news)| match news {
+            SessionNews::Put(row) => Change::PutSession(row),
+            SessionNews::Removed { ends } => Change::RemoveSession { name, ends },
+        }));
         let bans = std::mem::take(&mut self.bans).into_iter();
         changes.extend(bans.map(|(id, row)| row.map_or(Change::RemoveBan(id), Change::PutBan)));
         let site_bans = std::mem::take(&mut self.site_bans).into_iter();

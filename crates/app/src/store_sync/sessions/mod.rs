@@ -102,7 +102,7 @@ impl SessionSync {
         written.retain(|name, stored| {
             let stays = running.contains(name) || (!stored.is_running && stored.row.ends > now);
             if !stays {
-                changes.push(Change::RemoveSession(name.clone()));
+                changes.push(Change::RemoveSession { name: name.clone(), ends: stored.row.ends });
             }
             stays
         });
