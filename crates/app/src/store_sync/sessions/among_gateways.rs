@@ -7,12 +7,15 @@ use hezar_engine::Clock;
 use hezar_gateway::{Session, Sessions, SharedSession, SharedSessions};
 use hezar_pool::{ExitKey, Pinned};
 use hezar_store::{SessionName, SessionRow, SharedStore, StoreError};
+use tokio::sync::Semaphore;
 
 use super::{Stored, Written, name, pinned, restore, row, session};
 use crate::nodes::Nodes;
 
 /// Sessions that are entered late at a time: those whose first request did not wait for the store.
 const MOST_LATE: usize = 200;
+/// Sessions that are entered at a time; while the store is slow, more are entered late.
+const MOST_AT_ONCE: usize = 64;
 
 /// The sessions of all gateways.
 pub(crate) struct SessionsAmongGateways {
@@ -21,6 +24,7 @@ pub(crate) struct SessionsAmongGateways {
     pool: Arc<Nodes>,
     clock: Clock,
     written: Written,
+    places: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for SessionsAmongGateways {
@@ -37,7 +41,7 @@ impl SessionsAmongGateways {
         clock: Clock,
         written: Written,
     ) -> Self {
-        Self { shared, sessions, pool, clock, written }
+        Self { shared, sessions, pool, clock, written, places: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
     }
 
     /// Enters the sessions that run here and are not in the store. One that another gateway has begun meanwhile takes the place of the
@@ -103,12 +107,21 @@ impl SessionsAmongGateways {
         }
     }
 
-    async fn enter_row(&self, own: &SessionRow) -> Result<SharedSession, StoreError> {
-        let entered = self.shared.enter_session(own).await?;
+    /// Enters a session; `None` when too many are being entered.
+    async fn enter_row(&self, own: SessionRow) -> Result<Option<SharedSession>, StoreError> {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Ok(None) };
+        let shared = Arc::clone(&self.shared);
+        // A request that waits no longer must not cut the transaction: that would cost its connection, while the store is slow.
+        let entering = tokio::spawn(async move {
+            let _place = place;
+            shared.enter_session(&own).await
+        });
+        let Ok(entered) = entering.await else { return Ok(None) };
+        let entered = entered?;
         let now = self.clock.now();
         let shared = SharedSession { session: session(&entered, now), pinned: pinned(&self.pool, &entered) };
         self.written.lock().insert(entered.name.clone(), Stored { row: entered, is_running: false });
-        Ok(shared)
+        Ok(Some(shared))
     }
 }
 
@@ -116,7 +129,7 @@ impl SessionsAmongGateways {
 impl SharedSessions for SessionsAmongGateways {
     async fn enter(&self, session: &Session, pinned: Pinned) -> Option<SharedSession> {
         let own = self.row_of(session, pinned);
-        let entered = self.enter_row(&own).await;
-        entered.inspect_err(|error| tracing::debug!(%error, "a session is not shared with other gateways")).ok()
+        let entered = self.enter_row(own).await;
+        entered.inspect_err(|error| tracing::debug!(%error, "a session is not shared with other gateways")).ok()?
     }
 }
