@@ -166,6 +166,8 @@ async fn what_a_prober_finds_reaches_a_gateway_and_what_a_gateway_finds_stays_wi
     let failure = Outcome::failure(Origin::Traffic, Fault::Node, Stage::Connect, "refused");
     gateway.pool.report(id(2), &failure, NOW.after(Duration::from_secs(4)));
     assert_eq!(gateway.state(2), Some(State::Suspect));
+    // Nor does it write what it thinks of the node with the lists that it reads.
+    gateway.lists("b", [2]);
     gateway.writes().await;
     prober.follows().await;
     assert_eq!(prober.state(2), Some(State::Healthy), "a verdict of its own traffic is the gateway's alone");

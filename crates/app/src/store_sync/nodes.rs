@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use futures_util::future::join;
-use hezar_core::{Label, NodeId};
+use hezar_core::{Label, NodeId, Record};
 use hezar_formats::to_link;
 use hezar_pool::{ChangeKind, ChangedNode, Node, OwnList, Watch};
 use hezar_probe::Ownership;
@@ -186,10 +186,17 @@ impl NodeSync {
             }
             Change::ListNode { .. } => Vec::new(),
             Change::PutRecord(id, _) if !is_owned(id) => Vec::new(),
+            // What is known here of it was measured by another process, in another region perhaps, or by requests.
+            Change::PutNode(row) if !is_owned(row.id) => vec![Change::PutNode(without_measurements(row))],
             change => vec![change],
         };
         changes(&self.pool, changed).into_iter().flat_map(shared).collect()
     }
+}
+
+fn without_measurements(row: NodeRow) -> NodeRow {
+    let Record { first_seen, unlisted_since, .. } = row.record;
+    NodeRow { record: Record { first_seen, unlisted_since, ..Record::default() }, ..row }
 }
 
 fn set_listing(list: OwnList) -> Change {
