@@ -15,8 +15,6 @@ use tokio::time::Instant;
 
 /// A smaller difference is that of a reading.
 const NOISE_MS: i64 = 100;
-/// A reading that took longer says too little.
-const LONGEST_READING: Duration = Duration::from_secs(1);
 
 /// What the system's clock lacks to the database's. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -43,12 +41,11 @@ impl DatabaseClock {
 
     /// Takes in that the database's clock said `read` at some moment of the last `took`; `wall` is what the corrected clock says now.
     fn note(&self, read: Timestamp, took: Duration, wall: Timestamp) {
-        if took > LONGEST_READING {
-            return;
-        }
         let half = took / 2;
         let missing = signed(read.after(half)) - signed(wall);
-        if missing.abs() < NOISE_MS {
+        // The database may have answered at the beginning of that time or at its end.
+        let noise = i64::try_from(half.as_millis()).unwrap_or(i64::MAX).max(NOISE_MS);
+        if missing.abs() <= noise {
             return;
         }
         let correction = self.correction_ms.fetch_add(missing, Relaxed) + missing;
@@ -78,8 +75,15 @@ mod tests {
         assert!(corrected >= expected && corrected.since(expected) < Duration::from_secs(60), "{corrected:?}");
         let correction = database.correction_ms.load(Relaxed);
         database.note(expected.after(Duration::from_millis(50)), Duration::ZERO, expected);
-        database.note(now, Duration::from_secs(5), expected);
-        assert_eq!(database.correction_ms.load(Relaxed), correction, "noise, and a reading that took too long");
+        database.note(expected, Duration::from_secs(5), expected);
+        assert_eq!(database.correction_ms.load(Relaxed), correction, "noise, and a reading that took long");
+        let slow = DatabaseClock::default();
+        slow.note(now.after(ahead), Duration::from_secs(5), now);
+        assert_eq!(
+            slow.correction_ms.load(Relaxed),
+            302_500,
+            "what is more than that counts, however slow the database is"
+        );
         database.note(now, Duration::ZERO, expected);
         assert_eq!(database.correction_ms.load(Relaxed), 0, "it may go back as well");
     }
