@@ -109,8 +109,17 @@ struct Progress {
     deferred: HashMap<NodeId, ListedRow>,
     /// Whether objects or tokens have changed and are not in force yet.
     control: bool,
+    /// When they are to be put into force.
+    control_due: Instant,
     /// Whether it was said that objects cannot be put into force.
     control_failed: bool,
+}
+
+impl Progress {
+    /// Objects or tokens have changed.
+    fn note_control(&mut self) {
+        (self.control, self.control_due) = (true, Instant::now());
+    }
 }
 
 impl Follower {
@@ -147,6 +156,7 @@ impl Follower {
                 position,
                 deferred: HashMap::new(),
                 control: false,
+                control_due: Instant::now(),
                 control_failed: false,
             }),
         }
@@ -204,11 +214,11 @@ impl Follower {
                 let (position, count) = self.load_anew().await?;
                 progress.position = Some(position);
                 progress.deferred.clear();
-                progress.control = true;
+                progress.note_control();
                 count
             }
         };
-        if progress.control {
+        if progress.control && Instant::now() >= progress.control_due {
             self.apply_control(progress).await?;
         }
         if let Some(failed) = self.status.note_read(began, count) {
@@ -234,7 +244,9 @@ impl Follower {
         let is_applied = self.apply_nodes(nodes, now).await;
         self.rows.apply(changes);
         self.adopt_usage(usage, now).await;
-        progress.control |= control;
+        if control {
+            progress.note_control();
+        }
         // What a panic has left half done is read anew.
         progress.position = is_applied.then_some(next);
         count
@@ -264,8 +276,9 @@ impl Follower {
         }
     }
 
-    /// Puts the objects and tokens of the store into force. What cannot be done here is tried again with every reading.
+    /// Puts the objects and tokens of the store into force. What cannot be done here is tried again every few seconds.
     async fn apply_control(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        progress.control_due = Instant::now() + POLL;
         self.tokens.adopt().await?;
         match self.runtime.adopt_objects().await {
             Ok(difference) => {
