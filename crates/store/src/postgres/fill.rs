@@ -17,6 +17,8 @@ use crate::{StoreError, StoreIdentity, transfer::Batch};
 /// Whether any instance is connected.
 const OTHERS: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
      AND application_name LIKE 'hezar%')";
+/// A transaction sees the sessions of when it first looked, unless it forgets them (PostgreSQL 15, §28.2.2).
+const LOOK_ANEW: &str = "SELECT pg_stat_clear_snapshot()";
 /// How often others are looked for: the server notices a moment later that a connection has ended.
 const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -74,6 +76,7 @@ impl Postgres {
 
 async fn is_in_use(transaction: &mut Transaction) -> Result<bool, sqlx::Error> {
     for _ in 0..LOOKS {
+        transaction.execute(LOOK_ANEW).await?;
         let query = sqlx::query_scalar(OTHERS).persistent(false);
         let others: bool = query.fetch_one(&mut **transaction).await?;
         if !others {

@@ -86,6 +86,23 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(|error| failed(&error.to_string()))?;
     // Poolers refuse start parameters that they do not know, and numbers come in binary anyway.
     let options = options.extra_float_digits(None).disable_statement_logging();
-    let name = options.get_application_name().unwrap_or("hezar").to_owned();
+    // By this a copy finds out that instances use its target.
+    let name = match options.get_application_name() {
+        None => "hezar".to_owned(),
+        Some(name) if name.starts_with("hezar") => name.to_owned(),
+        Some(name) => format!("hezar {name}"),
+    };
     Ok(options.application_name(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_can_be_told_to_be_of_an_instance() {
+        let name = |url: &str| options(url).unwrap().get_application_name().unwrap().to_owned();
+        assert_eq!(name("postgres://u@h/d?application_name=gate-1"), "hezar gate-1");
+        assert_eq!(name("postgres://u@h/d?application_name=hezar-1"), "hezar-1");
+    }
 }

@@ -156,6 +156,21 @@ async fn everything_moves_to_postgresql_and_back() {
 }
 
 #[tokio::test]
+async fn an_instance_that_ends_just_now_is_waited_for() {
+    let Some(place) = Place::postgres("an_instance_that_ends_just_now_is_waited_for") else { return };
+    let source = Place::sqlite();
+    source.open().await.close().await;
+    let instance = place.open().await;
+    let ending = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        instance.close().await;
+    };
+    let (from, to) = (at(&source, source.url()), at(&place, place.url()));
+    let (copied, ()) = tokio::join!(copy(&from, &to, true), ending);
+    copied.unwrap();
+}
+
+#[tokio::test]
 async fn a_target_that_holds_something_or_is_in_use_is_refused() {
     let places = Place::all("a_target_that_holds_something_or_is_in_use_is_refused");
     let source = Place::sqlite();
