@@ -29,9 +29,12 @@ pub(super) fn translate(server: &Server, error: sqlx::Error) -> StoreError {
     let detail = error.as_database_error().map(|database| database.message().to_owned()).unwrap_or_default();
     // PostgreSQL 15, appendix A: error codes.
     match (code.get(..2).unwrap_or_default(), code.as_str()) {
-        // The last one: a newer version has changed a table, and the connection knows the one before.
-        (_, "40P01" | "40001" | "0A000") => StoreError::Conflict { server: name(), detail: detail.into() },
-        (_, "57014" | "55P03" | "25P03" | "53400") => StoreError::Slow { server: name(), detail: detail.into() },
+        // Class 40: the transaction was taken back. The other one: a newer version has changed a table, and the connection knows the one
+        // before.
+        ("40", _) | (_, "0A000") => StoreError::Conflict { server: name(), detail: detail.into() },
+        (_, "57014" | "55P03" | "25P03" | "25P04" | "53400") => {
+            StoreError::Slow { server: name(), detail: detail.into() }
+        }
         (_, "26000" | "42P05") => StoreError::Pooler { server: name(), detail: detail.into() },
         (_, "25006") => StoreError::Standby { server: name() },
         (_, "3D000") => {
