@@ -80,8 +80,12 @@ impl UsageSync {
         // While nothing is being written, what is written and what is not is certain.
         let unwritten = self.unwritten.lock().await;
         for UsageRow { user, day, up, down } in rows {
-            let waiting = unwritten.growth.get(&(day, user.clone())).copied().unwrap_or_default();
-            self.usage.adopt(UserDay { user, day, bytes: UsedBytes { up, down } }, waiting);
+            let waiting = unwritten.growth.get(&(day, user.clone())).copied();
+            // A write that failed may have been committed, and what waits would count twice. When it is written the row is read again.
+            if unwritten.failing && waiting.is_some() {
+                continue;
+            }
+            self.usage.adopt(UserDay { user, day, bytes: UsedBytes { up, down } }, waiting.unwrap_or_default());
         }
     }
 

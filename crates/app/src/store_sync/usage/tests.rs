@@ -54,3 +54,17 @@ async fn what_cannot_be_written_waits_and_is_written_once() {
     let totals = again.usage_totals().await.unwrap();
     assert_eq!((totals.len(), totals[0].up, totals[0].down), (1, 3, 6));
 }
+
+#[tokio::test]
+async fn what_may_have_been_written_by_a_failed_write_does_not_count_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (usage, store, sync) = open(&folder.path().join("hezar.db")).await;
+    let day = UtcDay::containing(NOON);
+    let row = |user: &str, up| UsageRow { user: user.into(), day, up, down: 0 };
+    store.close().await;
+    moved(&usage, 5);
+    sync.write().await;
+    sync.adopt(vec![row("alice", 5), row("bob", 7)]).await;
+    assert_eq!(usage.summary("alice", NOON).today.up, 5);
+    assert_eq!(usage.summary("bob", NOON).today.up, 7, "nothing of this one's waits here");
+}
