@@ -12,6 +12,7 @@ mod load;
 mod members;
 mod nodes;
 mod records;
+mod restored;
 mod schema;
 mod server;
 mod sessions;
@@ -191,7 +192,10 @@ async fn prepare(server: &Server, access: Access) -> Result<(), StoreError> {
     let late = |_| StoreError::Unreachable { server: server.name.clone(), detail: "no answer in time".into() };
     let mut connection = connected.map_err(late)?.map_err(|error| error::translate(server, error))?;
     match access {
-        Access::Exclusive => schema::upgrade(&mut connection, server).await?,
+        Access::Exclusive => {
+            schema::upgrade(&mut connection, server).await?;
+            restored::renumber(&mut connection, server).await?;
+        }
         Access::ReadOnly => schema::check(&mut connection, server).await?,
     }
     // Whatever closing says, the work is done.

@@ -30,10 +30,10 @@ const IS_MIGRATED: &str = "SELECT to_regclass('hezar_migrations') IS NOT NULL";
 const HAS_TABLES: &str = "SELECT to_regclass('proxies') IS NOT NULL OR to_regclass('sources') IS NOT NULL";
 const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM hezar_migrations WHERE success";
 /// `HEZR` in ASCII: one instance upgrades, the others wait.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(1212504658)";
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(1212504658)";
 const FORGET_STATEMENTS: &str = "DEALLOCATE ALL";
 /// One transaction for all: of an upgrade that fails nothing stays. It may wait for other instances that upgrade.
-const BEGIN: &str =
+pub(super) const BEGIN: &str =
     "BEGIN; SET LOCAL statement_timeout = '30min'; SET LOCAL idle_in_transaction_session_timeout = '1min'";
 
 /// Brings the database to this program's schema. Any number of instances may do so at once.
@@ -96,7 +96,8 @@ async fn compare(connection: &mut PgConnection, server: &Server) -> Result<Order
     }
 }
 
-async fn flag(connection: &mut PgConnection, sql: &'static str) -> Result<bool, sqlx::Error> {
+/// The answer of a statement that says yes or no.
+pub(super) async fn flag(connection: &mut PgConnection, sql: &'static str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(sql).persistent(false).fetch_one(connection).await
 }
 

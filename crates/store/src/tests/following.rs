@@ -197,6 +197,30 @@ async fn a_position_of_another_database_or_of_long_ago_is_refused() {
     assert!(anew(instance.shared.changes_since(&now).await.unwrap()), "nobody knows what was there");
 }
 
+/// As a dump of a server that has made more transactions leaves them.
+#[tokio::test]
+async fn rows_of_another_server_are_no_changes_for_ever() {
+    let Some(place) = Place::postgres("rows_of_another_server_are_no_changes_for_ever") else { return };
+    let before = Instance::of(&place, "").await;
+    before.write(&[Change::PutNode(node(1)), Change::PutNode(node(2)), Change::RemoveNode(id(2))]).await;
+    let mut position = before.shared.position().await.unwrap();
+    let mut connection = PgConnection::connect(place.url()).await.unwrap();
+    for table in ["proxies", "tombstones", "tombstones_cleared"] {
+        let dumped = format!("UPDATE {table} SET version = '9000000000000'");
+        connection.execute(AssertSqlSafe(dumped)).await.unwrap();
+    }
+    let outcome = before.shared.changes_since(&position).await.unwrap();
+    assert!(matches!(outcome, ChangesSince::LoadAnew), "the numbers say nothing");
+    let after = Instance::of(&place, "").await;
+    let outcome = after.shared.changes_since(&position).await.unwrap();
+    assert!(matches!(outcome, ChangesSince::LoadAnew), "it is another database now");
+    position = after.shared.position().await.unwrap();
+    assert_eq!(after.since(&mut position).await.changes, []);
+    after.write(&[Change::PutNode(node(3))]).await;
+    assert!(after.since(&mut position).await.changes.contains(&Change::PutNode(node(3))));
+    assert_eq!(after.store.load().await.unwrap().nodes.len(), 2);
+}
+
 #[tokio::test]
 async fn a_change_and_a_suspicion_wake_those_who_listen() {
     let Some(place) = Place::postgres("a_change_and_a_suspicion_wake_those_who_listen") else { return };
