@@ -14,7 +14,7 @@ use hezar_gateway::{Session, Sessions};
 use hezar_pool::{ExitKey, Pinned};
 use hezar_store::{Change, SessionName, SessionRow, SharedStore, Writer};
 use parking_lot::Mutex;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::nodes::Nodes;
@@ -33,6 +33,9 @@ struct Stored {
 
 /// How often changes are looked for; what is younger may be lost when the program is killed.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// How long sessions that are not in the store may take to be entered at the end.
+const LAST: Duration = Duration::from_secs(3);
 
 /// The table of sessions, and what of it is in the store.
 pub(crate) struct SessionSync {
@@ -71,7 +74,12 @@ impl SessionSync {
                 () = sleep(EVERY) => false,
             };
             if let Some(among) = &self.among {
-                among.enter_new().await;
+                // A store that does not answer must not keep the program from ending.
+                let _ = if stopped {
+                    timeout(LAST, among.enter_new()).await.ok()
+                } else {
+                    stop.run_until_cancelled(among.enter_new()).await
+                };
             }
             let changes = self.changes(self.clock.now());
             if (!changes.is_empty() && writer.put(changes).await.is_err()) || stopped {
