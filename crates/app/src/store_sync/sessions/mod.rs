@@ -4,6 +4,7 @@ mod among_gateways;
 
 use std::{
     collections::{HashMap, HashSet},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -145,15 +146,16 @@ pub(crate) fn row(pool: &Nodes, session: &Session, old: Option<&SessionRow>) -> 
     let pinned = pool.pinned(session.pool_key());
     let node = pinned.and_then(|pinned| pool.node(pinned.node));
     let known = node.and_then(|node| node.record().exit_ip);
-    let exit = known.or(old.and_then(|old| old.exit_ip));
+    let is_pinned = |ip: &IpAddr| pinned.is_some_and(|pinned| pinned.exit == ExitKey::from_ip(*ip));
     SessionRow {
         name: name(session),
         country: *country,
         began: *began,
         ends: *ends,
         lasts: *lasts,
-        // A node that is gone no longer says where it came out; what was written before does.
-        exit_ip: exit.filter(|ip| pinned.is_some_and(|pinned| pinned.exit == ExitKey::from_ip(*ip))),
+        // A node that is gone no longer says where it came out, and here it may come out elsewhere than where the session began; what was
+        // written before does.
+        exit_ip: known.filter(is_pinned).or_else(|| old.and_then(|old| old.exit_ip).filter(is_pinned)),
         node: pinned.map(|pinned| pinned.node),
     }
 }

@@ -94,3 +94,23 @@ async fn sessions_keep_their_exits_through_deaths_and_a_restart() {
     store.write(&session_sync.changes(now)).await.unwrap();
     assert_eq!(store.load().await.unwrap().sessions.len(), 999);
 }
+
+/// Else two gateways in two regions would write the row in turn for ever.
+#[test]
+fn a_node_that_comes_out_elsewhere_here_does_not_change_the_row_of_another_gateway() {
+    let (pool, ids) = pool(0..1);
+    let elsewhere = IpAddr::from([9, 9, 9, 9]);
+    let stored = SessionRow {
+        name: SessionName { listener: "proxy".into(), user: "u".into(), session: "s".into() },
+        country: None,
+        began: Timestamp(10),
+        ends: Timestamp(1_000),
+        lasts: Duration::from_millis(990),
+        exit_ip: Some(elsewhere),
+        node: Some(ids[0]),
+    };
+    let sessions = Sessions::new(10);
+    restore(&sessions, &pool, &stored, Timestamp(20));
+    let [running] = &sessions.list(Timestamp(20))[..] else { panic!() };
+    assert_eq!(row(&pool, running, Some(&stored)), stored);
+}
