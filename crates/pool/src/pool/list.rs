@@ -133,7 +133,9 @@ impl<D: Clone + Send + Sync + 'static> Pool<D> {
         let listing = Arc::clone(&source.listing);
         let slots = ids.iter().filter_map(|id| Some(self.node(*id)?.slot()));
         let slots: Vec<u32> = slots.filter(|slot| source.members.remove(slot)).collect();
-        self.unlist(&mut table, name, &slots, Some(&listing), now)
+        let unlisted = self.unlist(&mut table, name, &slots, Some(&listing), now);
+        self.note_own_list(name, &table.source(name).members, true, !slots.is_empty());
+        unlisted
     }
 
     /// Notes what a list has changed, for a store that others write to as well.

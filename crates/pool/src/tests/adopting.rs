@@ -142,6 +142,11 @@ fn what_this_process_merges_is_told_by_source_and_what_it_takes_over_is_not() {
     pool.apply(more(&[7]), at(6));
     pool.apply(more(&[8]), at(6));
     assert_eq!(taken(), [OwnList { complete: false, ..whole("u", &[7, 8]) }], "added to what others have listed");
+    pool.apply(more(&[9]), at(6));
+    pool.unlist_nodes(&"u".into(), &[id(7), id(0)], at(6));
+    assert_eq!(taken(), [whole("u", &[8, 9])], "what was taken off a list leaves a whole one");
+    pool.unlist_nodes(&"u".into(), &[id(7)], at(6));
+    assert!(taken().is_empty(), "it was not on the list any more");
     pool.apply(listing("t", [0, 6]), at(7));
     let _ = pool.take_own_lists();
     pool.apply(listing("t", [6]), at(7));
