@@ -71,8 +71,7 @@ impl NodeFeed {
         let Some(current) = following.as_mut() else { return };
         if current.asked.elapsed() >= IDLE {
             *following = None;
-        } else if !current.watch.is_empty() {
-            current.take_changes();
+        } else if current.take_changes() {
             self.changes.send_modify(|number| *number += 1);
         }
     }
@@ -126,8 +125,14 @@ impl NodeFeed {
             asked: Instant::now(),
         });
         current.asked = Instant::now();
-        current.take_changes();
-        question(&current.journal)
+        let is_news = current.take_changes();
+        let answer = question(&current.journal);
+        drop(following);
+        if is_news {
+            // Others may wait for what this question has found.
+            self.changes.send_modify(|number| *number += 1);
+        }
+        answer
     }
 
     /// What is told of a node that has changed.
@@ -158,8 +163,12 @@ impl NodeFeed {
 }
 
 impl Following {
-    fn take_changes(&mut self) {
-        self.journal.push(self.watch.take(usize::MAX).into_iter().map(|changed| changed.id));
+    /// Takes what has changed into the journal; says whether that was anything.
+    fn take_changes(&mut self) -> bool {
+        let changed = self.watch.take(usize::MAX);
+        let is_news = !changed.is_empty();
+        self.journal.push(changed.into_iter().map(|changed| changed.id));
+        is_news
     }
 }
 

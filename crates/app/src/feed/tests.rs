@@ -96,3 +96,20 @@ async fn who_waits_hears_of_a_change_and_of_none() {
     stop.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_hears_also_of_what_another_reader_has_found() {
+    let world = World::new();
+    world.list("own", &[1]);
+    let (head, _) = world.ask(None);
+    let (feed, pool, now) = (Arc::new(world.feed), world.pool, world.now);
+    let (began, wait) = (Instant::now(), Duration::from_secs(20));
+    let waiting = tokio::spawn({
+        let feed = Arc::clone(&feed);
+        async move { feed.changed(Some(&head.cursor), wait).await }
+    });
+    tokio::task::yield_now().await;
+    pool.report(id(1), &Outcome::success(Origin::Probe, Duration::from_millis(1)), now);
+    assert!(feed.changed(Some("f-1"), wait).await, "another reader asks first");
+    assert!(waiting.await.unwrap() && began.elapsed() < wait);
+}
