@@ -121,7 +121,7 @@ impl Reader {
         self.pool.disbelieve(&unlisted);
         let said: Vec<(NodeId, Hearsay)> = content.told.iter().map(|told| (told.id, told.hearsay)).collect();
         let believed = self.pool.believe(&said, now);
-        upstream.note(content, now);
+        upstream.note(content, now, |id| self.pool.node(id).is_some_and(|node| node.listed_by(name)));
         let listed = self.pool.sources().into_iter().find(|(source, ..)| source == name);
         FeedMerged {
             added: applied.added,

@@ -13,7 +13,7 @@ use hezar_store::{Access, WriterConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-use super::{pool_dialer::FetchRoutes, *};
+use super::{pool_dialer::FetchRoutes, upstream::FeedContent, *};
 use crate::{
     config::{Config, Layers},
     convert,
@@ -264,6 +264,36 @@ async fn a_source_that_moves_to_another_url_leaves_its_old_nodes_behind_at_once(
     drop((collector, table));
     stop.cancel();
     writing.await.unwrap();
+}
+
+/// As one that is ending does, and one that means us ill.
+#[tokio::test]
+async fn a_feed_that_never_waits_is_asked_once_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let (writer, _behind) = Writer::new(store, WriterConfig::default());
+    let hasty = Site::new("HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"changed\":false}");
+    let text = "[[source]]\nname = \"first\"\nhezar = \"http://first.test/\"\ntoken = \"hz_x\"\nvia = \"direct\"\n";
+    let config = Config::read(text, None, &Layers::default()).unwrap();
+    let own_name = "0".repeat(32);
+    let factory = ReaderFactory {
+        pool: Arc::new(Nodes::new(Rules::default())),
+        engine: Arc::new(SitesByHost([("first.test".to_owned(), Arc::clone(&hasty))].into())),
+        tls: NativeEngine::new(&NativeEngineConfig::default()).tls().clone(),
+        clock: Clock::start(),
+        metrics: FetchMetrics::default(),
+        table: SourceTable::new(Vec::new(), writer),
+        provided: ProvidedLists::default(),
+        upstreams: Upstreams::new(own_name.as_str().into()),
+    };
+    let collector = Arc::new(Collector::with(factory.readers(&config, &[], true), factory));
+    let head = format!("{{\"instance\":\"{}\",\"cursor\":\"a-7\",\"whole\":true}}\n", "1".repeat(32));
+    let content = FeedContent::read(head.as_bytes(), &own_name, Timestamp(1)).unwrap();
+    collector.upstreams().get("first").unwrap().note(&content, Timestamp(1), |_| true);
+    tokio::time::pause();
+    let (stop, ten_seconds) = (CancellationToken::new(), std::time::Duration::from_secs(10));
+    assert!(tokio::time::timeout(ten_seconds, collector.follow_feeds(&stop)).await.is_err());
+    assert!((5..=11).contains(&hasty.asked()), "{}", hasty.asked());
 }
 
 /// As a file of a repository does when the host answers with a page about an error.

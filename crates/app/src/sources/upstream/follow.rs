@@ -102,7 +102,8 @@ async fn wait_and_read(collector: &Collector, reader: &Reader) -> anyhow::Result
     let route = reader.routes.in_order().into_iter().next();
     let Some(dialer) = route else { anyhow::bail!("there is no way to it") };
     if !await_change(&*dialer, &reader.tls, url, token, &cursor).await? {
-        return Ok(Duration::ZERO);
+        // One that is ending, or means us ill, does not wait before it says so.
+        return Ok(LEAST_PAUSE);
     }
     let (_, mut readings) = collector
         .fetch_now(std::slice::from_ref(&reader.source.name))

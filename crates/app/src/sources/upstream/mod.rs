@@ -81,8 +81,9 @@ impl Upstream {
         Secret::new(url.as_str())
     }
 
-    /// Notes what an answer said, after the pool has taken it in.
-    pub(super) fn note(&self, content: &FeedContent, now: Timestamp) {
+    /// Notes what an answer said, after the pool has taken it in. Nodes that the pool has left out are not remembered: the other
+    /// instance may name new ones without end.
+    pub(super) fn note(&self, content: &FeedContent, now: Timestamp, is_listed: impl Fn(NodeId) -> bool) {
         let mut known = self.known.lock();
         if content.whole {
             known.nodes.clear();
@@ -92,7 +93,8 @@ impl Upstream {
         for id in &content.gone {
             known.nodes.remove(id);
         }
-        known.nodes.extend(content.told.iter().map(|told| (told.id, Arc::clone(&told.via))));
+        let told = content.told.iter().filter(|told| is_listed(told.id));
+        known.nodes.extend(told.map(|told| (told.id, Arc::clone(&told.via))));
         known.cursor = Some(content.cursor.clone());
     }
 

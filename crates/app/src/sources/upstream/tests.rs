@@ -38,7 +38,7 @@ fn a_feed_is_read_with_what_is_known_of_its_nodes() {
     assert_eq!((told.hearsay.last_ok, told.hearsay.latency), (Timestamp(995_000), Some(Duration::from_millis(80))));
     assert_eq!(told.hearsay.exit.unwrap().country, Some(*b"NL"));
     let upstream = Upstream::new(US.into());
-    upstream.note(&content, NOW);
+    upstream.note(&content, NOW, |_| true);
     let via = |number| upstream.via(id(number)).map(|via| via.iter().map(ToString::to_string).collect::<Vec<_>>());
     assert_eq!(via(1), Some(vec![THEY.to_owned()]));
     assert_eq!(via(2), Some(vec![THEY.to_owned(), THIRD.to_owned()]));
@@ -89,17 +89,20 @@ fn a_change_is_asked_for_until_it_is_time_to_ask_for_everything() {
     let question = |now| upstream.question(&base, hour, now).expose().to_owned();
     let whole = format!("https://other.example/behind/api/v1/feed?reader={US}");
     assert_eq!(question(NOW), whole);
-    upstream.note(&read(&(head(true) + &node(1, "") + &node(2, ""))), NOW);
+    upstream.note(&read(&(head(true) + &node(1, "") + &node(2, ""))), NOW, |_| true);
     assert_eq!(question(NOW.after(hour / 2)), format!("{whole}&after=a-7"));
     // Changes are no whole: the time goes on.
     let change = read(&(head(false) + &format!("{{\"id\":\"{}\"}}\n", id(1))));
     assert_eq!(upstream.left_by(&change), vec![id(1)]);
-    upstream.note(&change, NOW.after(hour / 2));
+    upstream.note(&change, NOW.after(hour / 2), |_| true);
     assert_eq!((upstream.len(), upstream.via(id(1))), (1, None));
     assert_eq!(question(NOW.after(hour)), whole);
     // A whole answer leaves out what is gone.
     let rest = read(&(head(true) + &node(3, "")));
     assert_eq!(upstream.left_by(&rest), vec![id(2)]);
-    upstream.note(&rest, NOW.after(hour));
+    upstream.note(&rest, NOW.after(hour), |_| true);
     assert_eq!(upstream.len(), 1);
+    // What the pool has no room for is not remembered.
+    upstream.note(&read(&(head(false) + &node(4, "") + &node(5, ""))), NOW.after(hour), |told| told == id(5));
+    assert_eq!((upstream.len(), upstream.via(id(4))), (2, None));
 }
