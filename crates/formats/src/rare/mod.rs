@@ -48,8 +48,8 @@ pub(crate) struct SshText<'a> {
 impl SshText<'_> {
     /// SSH with at least one way to log in. The path of a key on the publisher's machine is none.
     pub(crate) fn outbound(self) -> Result<Outbound, RejectCode> {
-        let private_key =
-            field::secret(self.private_key.trim()).filter(|key| key.expose().contains("PRIVATE KEY-----"));
+        let is_pem = |key: &Secret| key.expose().starts_with("-----BEGIN") && key.expose().contains("PRIVATE KEY-----");
+        let private_key = field::secret(self.private_key.trim()).filter(is_pem);
         let password = field::secret(self.password);
         if password.is_none() && private_key.is_none() {
             return Err(RejectCode::BadCredential);
@@ -67,9 +67,13 @@ impl SshText<'_> {
     }
 }
 
-/// A host's key as `type base64`, without a comment; the blob begins with the type (RFC 4253, section 6.6).
+/// A host's key as `type base64`, without a comment; the blob begins with the type (RFC 4253, section 6.6), which is printable and has no
+/// comma (RFC 4251, section 6).
 fn host_key(text: &str) -> Option<Box<str>> {
     let (kind, rest) = text.trim().split_once(char::is_whitespace)?;
+    if !kind.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',') {
+        return None;
+    }
     let blob = rest.split_whitespace().next()?;
     let bytes = field::base64_bytes(blob)?;
     let (length, body) = bytes.split_first_chunk::<4>()?;

@@ -1,5 +1,6 @@
 //! Snell, SSH and mieru as links and documents have them.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{MieruTransport, NodeSpec, Outbound, SnellObfs};
 
 use crate::{RejectCode, parse, parse_link, to_link, write::clash_proxies};
@@ -66,6 +67,16 @@ fn ssh_needs_a_login_and_checks_the_keys_that_are_pinned() {
     ] {
         assert_eq!(refused(text), code, "{text}");
     }
+    // A list of a stranger names what no link could hold.
+    let blob = [&[0, 0, 0, 3][..], b"a,b", &[0, 0, 0, 1, 0]].concat();
+    let entry = |more: String| {
+        let text = format!("proxies:\n- {{name: a, type: ssh, server: 192.0.2.1, port: 22, username: u, {more}}}\n");
+        parse(text.as_bytes()).rejects[0].code
+    };
+    let comma = format!("password: p, host-key: [\"a,b {}\"]", STANDARD.encode(blob));
+    assert_eq!(entry(comma), RejectCode::BadPin);
+    let no_key = "private-key: \"b3BlbnNzaC1rZXktdjEPRIVATE KEY-----\"";
+    assert_eq!(entry(no_key.to_owned()), RejectCode::BadCredential);
     let with_key = node("ssh://root@192.0.2.1?pk=b3BlbnNzaC1rZXktdjEAAAAA&passphrase=x");
     let Outbound::Ssh(ssh) = &with_key.outbound else { panic!("{with_key:?}") };
     assert!(ssh.private_key.as_ref().unwrap().expose().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"));
