@@ -68,14 +68,24 @@ pub(crate) fn settings(kind: ClashKind, entry: &Tree) -> Result<Secret, RejectCo
 /// Whether it is known without a trial that a core takes the settings: none of them is a key, a certificate or a table that it parses.
 pub(crate) fn is_certain(node: &ClashOnly) -> bool {
     let tree = members(node).into_tree();
+    let brings_keys =
+        || ["certificate", "private-key", "ech-opts", "fingerprint"].iter().any(|name| !tree.get(name).is_null());
     match node.kind {
-        // Keys were read as those of WireGuard, and the core's own bounds of the MTU are those of IPv6.
+        // Keys are read back as those of WireGuard, and the core's own bounds of the MTU are those of IPv6.
         ClashKind::AmneziaWg => tree.number::<u16>(&["mtu"]).is_none_or(|mtu| mtu >= 1280),
-        ClashKind::GostRelay | ClashKind::ShadowQuic | ClashKind::TrustTunnel => {
-            ["certificate", "private-key", "ech-opts", "fingerprint"].iter().all(|name| tree.get(name).is_null())
+        ClashKind::GostRelay | ClashKind::ShadowQuic => !brings_keys(),
+        ClashKind::TrustTunnel => {
+            let (needed, alpn) = (if tree.flag(&["quic"]) { "h3" } else { "h2" }, tree.get("alpn").texts());
+            !brings_keys() && (alpn.is_empty() || alpn.iter().any(|name| **name == *needed))
         }
         ClashKind::Masque | ClashKind::OpenVpn | ClashKind::Sudoku => false,
     }
+}
+
+/// The addresses of AmneziaWG's tunnel.
+pub(crate) fn addresses(node: &ClashOnly) -> Vec<Box<str>> {
+    let tree = members(node).into_tree();
+    ["ip", "ipv6"].into_iter().flat_map(|name| tree.get(name).texts()).collect()
 }
 
 /// The settings as members of an entry.
@@ -112,7 +122,8 @@ fn value(shape: Shape, tree: &Tree) -> Result<Tree, RejectCode> {
         Shape::Flag if tree.is_scalar() => Tree::Plain(field::truth(tree.scalar()).to_string().into()),
         Shape::Flag => Tree::Null,
         Shape::Texts => {
-            let texts: Vec<Tree> = tree.words().iter().take(MAX_MEMBERS).map(|word| text(word)).collect();
+            let texts = tree.words().into_iter().map(|word| text(&word)).filter(|text| !text.is_null());
+            let texts: Vec<Tree> = texts.take(MAX_MEMBERS).collect();
             if texts.is_empty() { Tree::Null } else { Tree::List(texts) }
         }
         Shape::Pem => match tree.scalar().trim() {
@@ -122,8 +133,8 @@ fn value(shape: Shape, tree: &Tree) -> Result<Tree, RejectCode> {
             _ => return Err(RejectCode::BadPin),
         },
         Shape::Named => {
-            let named = tree.pairs().iter().filter(|(name, value)| !name.is_empty() && !value.scalar().is_empty());
-            sorted(named.take(MAX_MEMBERS).map(|(name, value)| (name.clone(), text(value.scalar()))).collect())
+            let named = tree.pairs().iter().map(|(name, value)| (name.clone(), text(value.scalar())));
+            sorted(named.filter(|(name, value)| !name.is_empty() && !value.is_null()).take(MAX_MEMBERS).collect())
         }
         Shape::Table(table) => table_of(table, tree)?,
     })

@@ -1,8 +1,12 @@
 //! What is kept of entries that only Clash cores can dial, and what is not.
 
-use hezar_core::{ClashOnly, NodeSpec, Outbound};
+use hezar_core::{ClashOnly, Label, NodeSpec, Outbound};
 
-use crate::{RejectCode, field, parse, parse_link, to_link, write::clash_proxies};
+use super::MAX_TEXT;
+use crate::{
+    RejectCode, field, parse, parse_link, to_link,
+    write::{clash, clash_proxies},
+};
 
 fn nodes(text: &str) -> Vec<NodeSpec> {
     let parsed = parse(text.as_bytes());
@@ -73,4 +77,41 @@ fn a_stranger_chooses_no_way_out_of_the_core_and_makes_it_read_no_file() {
     // Two texts within their own bound are too much together.
     let long = "x".repeat(ClashOnly::MAX_SETTINGS_BYTES / 2);
     assert_eq!(link(&format!(r#"{{"key":"{long}","aead-method":"{long}"}}"#)), RejectCode::TooLong);
+}
+
+#[test]
+fn what_is_longer_than_a_setting_may_be_is_left_out_of_lists_and_tables_too() {
+    let long = "x".repeat(MAX_TEXT + 1);
+    let text = format!(
+        "proxies:\n- {{name: f, type: openvpn, server: 192.0.2.1, port: 1194, ca: \"-----BEGIN CERTIFICATE-----\\nAAAA\\n\", \
+         data-ciphers: [{long}], peer-info: {{a: {long}, b: c}}}}\n"
+    );
+    let nodes = nodes(&text);
+    let Outbound::ClashOnly(node) = &nodes[0].outbound else { panic!("{nodes:?}") };
+    assert!(node.settings.expose().ends_with(r#""peer-info":{"b":"c"}}"#), "{}", node.settings.expose());
+}
+
+/// A single one would make a core refuse the whole document, as mihomo 1.19 does.
+#[test]
+fn settings_that_a_core_refuses_are_not_exported() {
+    const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+    let is_written = |entry: &str| {
+        let nodes = nodes(&format!("proxies:\n- {{name: a, server: 192.0.2.1, port: 443, {entry}}}\n"));
+        let [spec] = &nodes[..] else { panic!("{nodes:?}") };
+        clash(std::iter::once((spec, &Label::default()))).left_out.is_empty()
+    };
+    let amnezia = |more: &str| {
+        is_written(&format!(
+            "type: wireguard, private-key: {KEY}, public-key: {KEY}, {more} amnezia-wg-option: {{s1: 30}}"
+        ))
+    };
+    assert!(amnezia("ip: 10.0.0.2/32, reserved: AQID,") && amnezia("ipv6: \"fd00::2/128\", mtu: 1280,"));
+    for more in ["", "ip: 0.0.0.0/0,", "ip: 10.0.0.255/24,", "ip: 10.0.0.2/32, mtu: 600,"] {
+        assert!(!amnezia(more), "{more}");
+    }
+    let tunnel = |more: &str| is_written(&format!("type: trusttunnel, username: u, password: p{more}"));
+    assert!(tunnel("") && tunnel(", alpn: [h2]") && tunnel(", quic: true") && tunnel(", quic: true, alpn: [h2, h3]"));
+    assert!(!tunnel(", alpn: [h3]") && !tunnel(", quic: true, alpn: [h2]"));
+    let mieru = |more: &str| is_written(&format!("type: mieru, username: u, password: p, transport: TCP{more}"));
+    assert!(mieru("") && !mieru(", traffic-pattern: AAAA"));
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr};
 
-use hezar_core::{NodeSpec, Outbound, Plugin, Shadowsocks, TransportKind, WireGuard};
+use hezar_core::{ClashKind, NodeSpec, Outbound, Plugin, Shadowsocks, TransportKind, WireGuard};
 
 use crate::{clash_only, field};
 
@@ -79,13 +79,19 @@ fn is_host(cidr: &str) -> bool {
     !address.is_unspecified() && !address.is_multicast() && !is_broadcast
 }
 
-/// Whether it is known without a trial that a client takes the keys and certificates that a node brings. A wrong one makes it refuse the
+/// Whether it is known without a trial that a client takes the keys, certificates and addresses that a node brings. A wrong one makes it refuse the
 /// whole configuration.
 pub(super) fn keys_ok(spec: &NodeSpec) -> bool {
     match &spec.outbound {
         Outbound::Ssh(ssh) => {
             ssh.private_key.is_none()
                 && ssh.host_keys.iter().all(|key| key.starts_with("ssh-ed25519 ") && key.len() == 80)
+        }
+        // It is a message that the core decodes.
+        Outbound::Mieru(mieru) => mieru.traffic_pattern.is_none(),
+        Outbound::ClashOnly(node) if node.kind == ClashKind::AmneziaWg => {
+            let addresses = clash_only::addresses(node);
+            clash_only::is_certain(node) && !addresses.is_empty() && addresses.iter().all(|address| is_host(address))
         }
         Outbound::ClashOnly(node) => clash_only::is_certain(node),
         _ => true,
