@@ -77,6 +77,14 @@ fn the_manifests_are_read_strictly_and_go_together() {
         let pods = selected(&deployments, &service["spec"]["selector"]);
         let ports = service["spec"]["ports"].as_array().unwrap();
         assert!(pods.len() == 1 && ports.iter().all(|port| has_port(pods[0], &port["targetPort"])), "{service:#}");
+        if ports.iter().any(|port| port["targetPort"] == "api") {
+            // The API answers under names that it knows alone.
+            let configured = fs::read_to_string(folder().join("hezar.toml")).unwrap();
+            let (name, namespace) = (name(service), service["metadata"]["namespace"].as_str().unwrap());
+            for host in [name.to_owned(), format!("{name}.{namespace}"), format!("{name}.{namespace}.svc")] {
+                assert!(configured.contains(&format!("\"{host}\"")), "{host}");
+            }
+        }
     }
     for budget in of_kind(&objects, "PodDisruptionBudget") {
         assert_eq!(selected(&deployments, &budget["spec"]["selector"]["matchLabels"]).len(), 1, "{budget:#}");
