@@ -82,6 +82,8 @@ impl Membership {
                 Ok(Ok(members)) => rival = self.watch_rival(rival, &members)?,
                 failed => {
                     self.failed_beats.fetch_add(1, Relaxed);
+                    // While the store is away a rival cannot show that it lives.
+                    rival = None;
                     if !std::mem::replace(&mut was_away, true) {
                         let reason = match failed {
                             Ok(Err(error)) => error.to_string(),

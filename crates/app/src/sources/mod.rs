@@ -237,6 +237,11 @@ impl Collector {
         }
     }
 
+    /// Whether this instance is drained: then it reads only what somebody asks it to.
+    fn is_drained(&self) -> bool {
+        self.turns.as_ref().is_some_and(|turns| *turns.draining.borrow())
+    }
+
     /// The sources that are other instances, with what is known of their nodes.
     pub(crate) fn upstreams(&self) -> Upstreams {
         self.factory.upstreams.clone()

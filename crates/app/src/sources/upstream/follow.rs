@@ -97,6 +97,9 @@ async fn wait_and_read(collector: &Collector, reader: &Reader) -> anyhow::Result
     let (Some(upstream), SourceOrigin::Hezar { url, token }) = (&reader.upstream, &reader.source.origin) else {
         anyhow::bail!("it is no feed");
     };
+    if collector.is_drained() {
+        return Ok(LEAST_PAUSE);
+    }
     // The schedule reads it first.
     let Some(cursor) = upstream.cursor() else { return Ok(LEAST_PAUSE) };
     let route = reader.routes.in_order().into_iter().next();
