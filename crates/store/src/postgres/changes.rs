@@ -48,12 +48,15 @@ const SELECT_NODES: &str = "WITH changed AS (SELECT id FROM proxies WHERE change
      FROM changed JOIN proxies ON proxies.id = changed.id LEFT JOIN LATERAL (SELECT * FROM records WHERE records.id = proxies.id \
      ORDER BY region <> $2, last_checked DESC NULLS LAST LIMIT 1) AS best ON true";
 /// As [`load::node`] reads, of nodes of which only records have changed. Those of another region count where this one has no record, or
-/// one that is 15 minutes older: its probers may be gone. The freshest comes last.
+/// one that is 15 minutes older and no prober that was alive within that time: one that is looks at dead nodes more seldom. The freshest
+/// comes last.
 const SELECT_RECORDS: &str = "SELECT records.id, '', '', NULL::text, NULL::bigint, first_seen, unlisted_since, state, failures, last_ok, \
      last_checked, latency_us, exit_ip, exit_seen, country, last_error, failure_stage, unsupported, quarantine, quarantined_at, \
      dead_since, error_rate, http_ability FROM records JOIN proxies ON proxies.id = records.id \
      WHERE changed_since(records.version, $1::text::pg_snapshot) AND (region = $2 OR NOT EXISTS (SELECT FROM records AS own WHERE own.id = records.id \
-     AND own.region = $2 AND own.last_checked > records.last_checked - 900000)) ORDER BY records.last_checked NULLS FIRST";
+     AND own.region = $2 AND (own.last_checked > records.last_checked - 900000 OR EXISTS (SELECT FROM members \
+     WHERE members.region = $2 AND NOT members.draining AND 'probe' = ANY (string_to_array(members.roles, ',')) \
+     AND members.beat_at > clock_timestamp() - interval '15 minutes')))) ORDER BY records.last_checked NULLS FIRST";
 const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, validators, error_code, error_text, \
      failures, nodes, rejects, lived_ms, deaths_milli, barren, origin, subscription FROM sources WHERE changed_since(version, $1::text::pg_snapshot)";
 const SELECT_SESSIONS: &str = "SELECT listener, username, session, country, began, ends, lasts_ms, exit_ip, proxy FROM sessions \

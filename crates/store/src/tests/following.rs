@@ -7,12 +7,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::time::timeout;
 
 use super::{
+    members,
     model::{healthy, id, node},
     place::Place,
 };
 use crate::{
-    Change, ChangePosition, ChangedRows, ChangesSince, ControlChange, DashboardKind, DashboardRow, ObjectRow,
-    SessionName, SessionRow, SharedStore, SourceRow, Store, StoreIdentity, UsageRow, Wake,
+    Change, ChangePosition, ChangedRows, ChangesSince, ControlChange, DashboardKind, DashboardRow, MemberBeat,
+    ObjectRow, SessionName, SessionRow, SharedStore, SourceRow, Store, StoreIdentity, UsageRow, Wake,
 };
 
 struct Instance {
@@ -160,6 +161,14 @@ async fn records_of_the_own_region_come_first() {
     assert_eq!(records(&german.since(&mut position).await), []);
     french.write(&[Change::PutRecord(id(1), record(State::Dead, 120))]).await;
     assert_eq!(records(&german.since(&mut position).await), [(id(1), State::Dead)], "its own is too old");
+    // A prober of its own looks at dead nodes every half an hour.
+    let beat = MemberBeat { region: "de".into(), ..members::beat("prober", 1) };
+    german.shared.beat(&beat, false).await.unwrap();
+    french.write(&[Change::PutRecord(id(1), record(State::Healthy, 130))]).await;
+    assert_eq!(records(&german.since(&mut position).await), [], "its own prober lives");
+    german.shared.set_draining("prober", true).await.unwrap();
+    french.write(&[Change::PutRecord(id(1), record(State::Healthy, 131))]).await;
+    assert_eq!(records(&german.since(&mut position).await), [(id(1), State::Healthy)], "its own prober is drained");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::{Change, Claimed, GONE_AFTER, MemberBeat, MemberFigures, Members, Sha
 
 const LEASE: Duration = Duration::from_secs(30);
 
-fn beat(name: &str, incarnation: i64) -> MemberBeat {
+pub(super) fn beat(name: &str, incarnation: i64) -> MemberBeat {
     MemberBeat {
         name: name.into(),
         incarnation,
