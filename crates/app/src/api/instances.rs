@@ -1,5 +1,7 @@
 //! The instances that share the store, as the API shows them.
 
+use std::time::Duration;
+
 use hezar_api::{ApiError, DrainReport, InstanceDto};
 use hezar_core::{Role, Timestamp};
 use hezar_store::{MemberBeat, MemberRow};
@@ -13,9 +15,10 @@ impl ApiBackend {
         let (known, now) = (self.membership.known(), self.clock.now());
         if known.is_empty() {
             let row = self.membership.own_row();
-            return vec![dto(&KnownMember { row, lives: true, own: true }, now)];
+            return vec![dto(&KnownMember { row, lives: true, own: true }, Duration::ZERO, now)];
         }
-        known.iter().map(|member| dto(member, now)).collect()
+        let silence = self.membership.silence().unwrap_or_default();
+        known.iter().map(|member| dto(member, silence, now)).collect()
     }
 
     pub(super) async fn set_draining(&self, name: &str, draining: bool) -> Result<DrainReport, ApiError> {
@@ -27,11 +30,12 @@ impl ApiBackend {
     }
 }
 
-fn dto(member: &KnownMember, now: Timestamp) -> InstanceDto {
+/// A member as it was known `silence` ago, when the store was reached last.
+fn dto(member: &KnownMember, silence: Duration, now: Timestamp) -> InstanceDto {
     let MemberRow { beat, age, .. } = &member.row;
     let MemberBeat { name, roles, region, host, pid, version, proxy, api, started, figures, .. } = beat;
     let address = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    let age = u64::try_from(age.saturating_add(silence).as_millis()).unwrap_or(u64::MAX);
     InstanceDto {
         id: format!("{:x}-{pid:x}", started.0),
         name: name.to_string(),
@@ -54,5 +58,34 @@ fn dto(member: &KnownMember, now: Timestamp) -> InstanceDto {
         lag_ms: figures.lag_ms,
         cpu_percent: figures.cpu_percent,
         memory_bytes: figures.memory_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hezar_core::Roles;
+    use hezar_store::MemberFigures;
+
+    use super::*;
+
+    #[test]
+    fn who_was_heard_before_the_store_went_away_was_not_heard_since() {
+        let beat = MemberBeat {
+            name: "a".into(),
+            incarnation: 1,
+            roles: Roles::all(),
+            region: "".into(),
+            host: "".into(),
+            pid: 1,
+            version: "".into(),
+            proxy: "".into(),
+            api: "".into(),
+            started: Timestamp(1),
+            figures: MemberFigures::default(),
+        };
+        let row = MemberRow { beat, age: Duration::from_secs(2), member_for: Duration::ZERO, draining: false };
+        let member = KnownMember { row, lives: true, own: false };
+        let seen = |silence| dto(&member, Duration::from_secs(silence), Timestamp(100_000)).seen;
+        assert_eq!((seen(0), seen(60), seen(600)), (98_000, 38_000, 0));
     }
 }

@@ -175,7 +175,7 @@ impl Membership {
     }
 
     /// For how long the store has not been reached; `None` when it never was.
-    pub(super) fn silence(&self) -> Option<Duration> {
+    pub(crate) fn silence(&self) -> Option<Duration> {
         self.roster.lock().silence(Instant::now())
     }
 
