@@ -182,9 +182,11 @@ enum Route {
     Unknown,
 }
 
-/// Whether this process itself has found out that a node works.
+/// Whether this process itself has found out that a node works, and others can use it: the circuits of a Tor client on this machine are of
+/// use here alone, and their names and passwords nobody else's business.
 fn works(node: &Node<Payload>) -> bool {
-    node.routable() && node.state() == State::Healthy
+    let is_own_circuit = node.on_loopback() && node.spec().reaches_onion_services();
+    node.routable() && node.state() == State::Healthy && !is_own_circuit
 }
 
 fn line(node: &Node<Payload>, via: Vec<String>, now: Timestamp) -> FeedNodeDto {

@@ -113,3 +113,18 @@ async fn who_waits_hears_also_of_what_another_reader_has_found() {
     assert!(feed.changed(Some("f-1"), wait).await, "another reader asks first");
     assert!(waiting.await.unwrap() && began.elapsed() < wait);
 }
+
+#[test]
+fn circuits_of_a_tor_client_on_this_machine_are_not_told() {
+    let world = World::new();
+    world.list("own", &[1]);
+    world.works(1);
+    let circuit = hezar_formats::parse_link("tor://user:secret@127.0.0.1:9050#c").unwrap();
+    let circuit_id = circuit.0.id();
+    let list = PoolChange::List { source: "tor".into(), allow_private: true, nodes: vec![circuit], complete: true };
+    world.pool.apply(list, world.now);
+    world.pool.report(circuit_id, &Outcome::success(Origin::Probe, Duration::from_millis(40)), world.now);
+    assert_eq!(world.pool.snapshot().counts().routable(), 2);
+    let told: Vec<_> = world.ask(None).1.into_iter().map(|node| node.id).collect();
+    assert_eq!(told, [id(1).to_string()]);
+}
