@@ -209,14 +209,14 @@ impl Facts {
 
     /// Takes in what another instance says of a node that was never judged here; false when it was. One failure of a probe is then as
     /// many as make it dead.
-    pub(crate) fn believe(&mut self, exit: Option<Exit>, now: Timestamp, dead_after: u32) -> bool {
+    pub(crate) fn believe(&mut self, exit: Option<Exit>, dead_after: u32) -> bool {
         if self.last_checked().is_some() {
             return false;
         }
         self.failures = dead_after - 1;
         if let Some(exit) = exit {
+            // Nobody here has seen it, so that it is looked up soon.
             self.exit_ip = Some(exit.ip);
-            self.exit_seen = now.into();
         }
         true
     }

@@ -154,7 +154,12 @@ impl<D> Node<D> {
         let mut facts = self.facts();
         let before = self.state();
         let (country, exit) = (self.country(), self.exit.load(Relaxed));
+        let was_judged = facts.last_checked().is_some();
         let Some(after) = facts.judge(before, outcome, now, rules) else { return Observed::default() };
+        if !was_judged {
+            // What another instance said is no sample of this one's average.
+            self.latency.clear();
+        }
         match &outcome.result {
             Ok(_) => {
                 self.circuit.close();
@@ -189,7 +194,7 @@ impl<D> Node<D> {
     /// Takes in what another instance has measured, when nothing is known here; says whether that changed it.
     pub(crate) fn believe(&self, hearsay: &Hearsay, now: Timestamp, dead_after: u32) -> bool {
         let mut facts = self.facts();
-        if self.state() != State::New || !facts.believe(hearsay.exit, now, dead_after) {
+        if self.state() != State::New || !facts.believe(hearsay.exit, dead_after) {
             return false;
         }
         // A time of zero means that it never worked.

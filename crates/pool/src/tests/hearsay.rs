@@ -76,3 +76,16 @@ fn a_restart_keeps_what_was_said() {
     new.report(id(1), &bad(Origin::Probe), at(3));
     assert_eq!(state(&new, 1), State::Dead);
 }
+
+#[test]
+fn what_is_measured_here_takes_the_place_of_what_was_said() {
+    let pool = pool();
+    pool.apply(listing("s", [1]), at(0));
+    pool.believe(&[said(1)], at(1));
+    let record = || pool.node(id(1)).unwrap().record();
+    assert_eq!((record().exit_ip.is_some(), record().exit_seen), (true, None), "the exit is looked up soon");
+    pool.report(id(1), &ok(50), at(2));
+    assert_eq!(record().latency, Some(Duration::from_millis(50)));
+    pool.report(id(1), &ok(90), at(3));
+    assert!(record().latency > Some(Duration::from_millis(50)) && record().latency < Some(Duration::from_millis(90)));
+}
