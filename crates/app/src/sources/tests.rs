@@ -296,6 +296,53 @@ async fn a_feed_that_never_waits_is_asked_once_a_second() {
     assert!((5..=11).contains(&hasty.asked()), "{}", hasty.asked());
 }
 
+/// The schedule would read it much later: everything was read shortly before the end.
+#[tokio::test]
+async fn a_feed_is_followed_at_once_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = hezar_store::open("sqlite:x.db", folder.path(), Access::Exclusive).await.unwrap();
+    let (writer, behind) = Writer::new(store, WriterConfig::default());
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(behind.run(stop.clone()));
+    let body = format!(
+        "{{\"instance\":\"{}\",\"cursor\":\"a-7\",\"whole\":true}}\n{{\"id\":\"x\",\"link\":\"socks5://11.0.0.1:1080\"}}\n",
+        "1".repeat(32)
+    );
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let site = Site::new(Box::leak(answer.into_boxed_str()));
+    let text = "[[source]]\nname = \"first\"\nhezar = \"http://first.test/\"\ntoken = \"hz_x\"\nvia = \"direct\"\n";
+    let config = Config::read(text, None, &Layers::default()).unwrap();
+    let (pool, clock) = (Arc::new(Nodes::new(Rules::default())), Clock::start());
+    let next = clock.now().after(std::time::Duration::from_secs(1700));
+    let row = SourceRow { next_fetch: Some(next), ..SourceRow::new("first", "hezar") };
+    let factory = ReaderFactory {
+        pool: Arc::clone(&pool),
+        engine: Arc::new(SitesByHost([("first.test".to_owned(), site)].into())),
+        tls: NativeEngine::new(&NativeEngineConfig::default()).tls().clone(),
+        clock,
+        metrics: FetchMetrics::default(),
+        table: SourceTable::new(vec![row], writer),
+        provided: ProvidedLists::default(),
+        upstreams: Upstreams::new("0".repeat(32).into()),
+    };
+    let collector = Arc::new(Collector::with(factory.readers(&config, &[], true), factory));
+    let (running, following) = (Arc::clone(&collector), Arc::clone(&collector));
+    let (running_end, following_end) = (stop.clone(), stop.clone());
+    let running = tokio::spawn(async move { running.run(&running_end).await });
+    let following = tokio::spawn(async move { following.follow_feeds(&following_end).await });
+    let listed = async {
+        while pool.snapshot().counts().total() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), listed).await.unwrap();
+    stop.cancel();
+    running.await.unwrap();
+    following.await.unwrap();
+    drop(collector);
+    writing.await.unwrap();
+}
+
 /// As a file of a repository does when the host answers with a page about an error.
 #[tokio::test]
 async fn a_file_that_has_become_a_page_takes_no_node_away() {

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::await_change;
+use super::{Upstream, await_change};
 use crate::{
     config::SourceOrigin,
     sources::{Collector, reader::Reader},
@@ -100,14 +100,23 @@ async fn wait_and_read(collector: &Collector, reader: &Reader) -> anyhow::Result
     if collector.is_drained() {
         return Ok(LEAST_PAUSE);
     }
-    // The schedule reads it first.
-    let Some(cursor) = upstream.cursor() else { return Ok(LEAST_PAUSE) };
+    let Some(cursor) = upstream.cursor() else {
+        // After a restart, or where another member has read it until now, the schedule may read it much later. One that cannot be read is
+        // left to the schedule, which knows pauses.
+        let has_failed = reader.table.row(&reader.source.name).is_some_and(|row| row.failures > 0);
+        return if has_failed { Ok(LEAST_PAUSE) } else { read_now(collector, reader, upstream).await };
+    };
     let route = reader.routes.in_order().into_iter().next();
     let Some(dialer) = route else { anyhow::bail!("there is no way to it") };
     if !await_change(&*dialer, &reader.tls, url, token, &cursor).await? {
         // One that is ending, or means us ill, does not wait before it says so.
         return Ok(LEAST_PAUSE);
     }
+    read_now(collector, reader, upstream).await
+}
+
+/// Lets a feed be read; returns the pause that follows.
+async fn read_now(collector: &Collector, reader: &Reader, upstream: &Upstream) -> anyhow::Result<Duration> {
     let (_, mut readings) = collector
         .fetch_now(std::slice::from_ref(&reader.source.name))
         .map_err(|error| anyhow::anyhow!("it cannot be read now: {error:?}"))?;
