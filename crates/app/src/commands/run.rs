@@ -51,7 +51,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
     if args.check {
         return super::version::version(&JsonArgs { json: false });
     }
-    let idle = !args.demo && config.sources.is_empty();
+    let idle = !args.demo && has_nothing_to_serve(&config);
     if idle && global.places.file.is_none() && !has_store(&config) {
         return Err(nothing_to_serve(&global.user).into());
     }
@@ -86,7 +86,7 @@ pub(super) fn run(global: &mut GlobalArgs, args: &RunArgs) -> anyhow::Result<Exi
         });
         let base = Base::open_or_copy(config, &reader).await;
         let mut base = told(predecessor.as_deref(), base).await?;
-        if idle && base.config.sources.is_empty() && base.pool.snapshot().counts().total() == 0 {
+        if idle && has_nothing_to_serve(&base.config) && base.pool.snapshot().counts().total() == 0 {
             if global.places.file.is_none() {
                 base.store.close().await;
                 return Err(nothing_to_serve(&global.user).into());
@@ -153,6 +153,11 @@ fn arguments(global: &GlobalArgs, args: &RunArgs) -> Vec<OsString> {
     arguments
 }
 
+/// Whether no node can come: there is no source, and no other process that shares the store and may have some.
+fn has_nothing_to_serve(config: &Config) -> bool {
+    config.sources.is_empty() && !config.store.url.is_shared()
+}
+
 /// Whether an earlier run has left a store, which may hold nodes.
 fn has_store(config: &Config) -> bool {
     hezar_store::has_contents(&config.store, &config.data)
@@ -178,4 +183,18 @@ fn nothing_to_serve(user: &UserFolders) -> Misuse {
          hezar run --config FILE     uses a configuration that lies elsewhere\n  \
          hezar run --demo            tries it out, without a network"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    #[test]
+    fn a_member_waits_for_nodes_of_others() {
+        let has_nothing = |text: &str| has_nothing_to_serve(&Config::read(text, None, &Layers::default()).unwrap());
+        assert!(has_nothing(""));
+        assert!(!has_nothing("[[source]]\nname = \"a\"\nlinks = [\"socks5://192.0.2.1:1\"]\n"));
+        assert!(!has_nothing("[store]\nurl = \"postgres://hezar@db.internal/hezar\"\n"));
+    }
 }
