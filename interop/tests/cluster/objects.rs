@@ -76,7 +76,9 @@ fn what_is_made_on_one_instance_is_in_force_on_all() {
     // A token, which is good on every instance at once, and refused after it was revoked.
     let token = r#"{ "name": "reader", "scope": "read" }"#;
     let tokens = |member: &Member| member.get("/api/v1/tokens").map(|tokens| tokens.to_string()).unwrap_or_default();
-    change(first, ("POST", "/api/v1/tokens", token), &|| tokens(&fetcher).contains("reader"));
+    change(first, ("POST", "/api/v1/tokens", token), &|| {
+        [second, &fetcher].iter().all(|member| tokens(member).contains("reader"))
+    });
     change(second, ("DELETE", "/api/v1/tokens/reader", ""), &|| !tokens(first).contains("reader"));
 
     let (p50, longest) = (percentile(&mut times, 0.5), percentile(&mut times, 1.0));
