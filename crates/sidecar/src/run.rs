@@ -48,9 +48,7 @@ async fn run(name: CoreName, core: &Core, stop: &CancellationToken) {
             }
             Err(error) => {
                 tracing::error!(core = name.as_str(), "the core cannot be started: {error}");
-                core.slots.plan_again();
                 stop.run_until_cancelled(sleep(NO_HOME)).await;
-                continue;
             }
         }
         core.slots.set_idle();

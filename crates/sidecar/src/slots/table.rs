@@ -241,7 +241,7 @@ impl SlotTable {
         self.turn();
     }
 
-    /// The core was ended because nobody needs it; unless somebody does by now.
+    /// The core was ended because nobody needs it; unless somebody does by now. What it was still to be told is not worth another start.
     pub(crate) fn set_idle(&self) {
         let mut state = self.state.lock();
         state.forget_known();
@@ -251,6 +251,7 @@ impl SlotTable {
             self.work.notify_one();
         } else {
             state.core = Serving::Idle;
+            state.is_dirty = false;
         }
         drop(state);
         self.turn();

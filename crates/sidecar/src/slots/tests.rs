@@ -111,6 +111,22 @@ async fn while_the_core_is_down_a_dial_waits_for_a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_core_that_nobody_needs_is_not_started_for_what_it_was_not_told() {
+    let table = up(4);
+    let lease = table.lease(&node(1), &addresses(1)).unwrap();
+    // It ends at every start: nothing can be told.
+    table.set_down();
+    table.forget_proofs();
+    table.set_idle();
+    timeout(Duration::from_secs(1), table.changed()).await.unwrap();
+    drop(lease);
+    table.set_idle();
+    assert!(timeout(Duration::from_secs(1), table.changed()).await.is_err());
+    let _lease = table.lease(&node(1), &addresses(1)).unwrap();
+    timeout(Duration::from_secs(1), table.changed()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_node_is_told_why_and_leaves_its_slot() {
     let table = up(2);
     let lease = table.lease(&node(1), &addresses(1)).unwrap();
