@@ -164,7 +164,11 @@ impl<S: CoreSetup> CoreSupervisor<S> {
 
     /// One life of the core.
     async fn run_once(&self, stop: &CancellationToken) -> Run {
-        let command = match self.setup.prepare(&self.home).await {
+        // It may run the program, which may hang.
+        let Some(prepared) = stop.run_until_cancelled(self.setup.prepare(&self.home)).await else {
+            return Run { reason: String::new(), served: None };
+        };
+        let command = match prepared {
             Ok(command) => self.with_memory_limit(command),
             Err(error) => return Run::failed(&error),
         };

@@ -131,6 +131,43 @@ async fn a_core_that_uses_more_memory_than_it_may_is_started_again() {
     timeout(Duration::from_secs(60), task).await.unwrap().unwrap();
 }
 
+/// A core whose program hangs when it is asked what it is.
+struct Hanging;
+
+#[async_trait]
+impl CoreSetup for Hanging {
+    fn name(&self) -> &'static str {
+        "hanging"
+    }
+
+    async fn prepare(&self, _: &CoreHome) -> Result<CoreCommand, CoreError> {
+        std::future::pending().await
+    }
+
+    async fn is_ready(&self, _: &CoreHome) -> bool {
+        false
+    }
+
+    fn level(&self, _: &str) -> tracing::Level {
+        tracing::Level::WARN
+    }
+}
+
+#[tokio::test]
+async fn the_stop_does_not_wait_for_a_start_that_is_prepared() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Arc::new(CoreHome::create(folder.path(), "x").unwrap());
+    let supervisor = CoreSupervisor::new(Arc::new(Hanging), launcher(folder.path()), home, 1 << 40);
+    let stop = CancellationToken::new();
+    let stopping = async {
+        tokio::task::yield_now().await;
+        stop.cancel();
+    };
+    let ended = async { tokio::join!(supervisor.run(&stop), stopping) };
+    timeout(Duration::from_secs(60), ended).await.unwrap();
+    assert_eq!(supervisor.counters().starts(), 0);
+}
+
 #[test]
 fn homes_are_private_short_and_removed() {
     let folder = tempfile::tempdir().unwrap();
