@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use hezar_child::create_private_folder;
@@ -14,6 +15,9 @@ use crate::CoreError;
 const LONGEST_SOCKET_PATH: usize = 103;
 /// The longest name of a socket in a home folder.
 const LONGEST_NAME: usize = 16;
+
+/// What the names of this process's homes have after its id: in a container another process had the same id before.
+static MARK: LazyLock<String> = LazyLock::new(|| format!("{:016x}", Uuid::new_v4().as_u64_pair().0));
 
 /// The home folder of one core of this process. It is removed when this is dropped.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ impl CoreHome {
         // The core runs in its home: a relative path would name another folder there.
         let parent = &std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned());
         remove_left_over(parent, &format!("{name}-"));
-        let own = format!("{name}-{}-{}", std::process::id(), Uuid::new_v4().simple());
+        let own = format!("{name}-{}-{}{:016x}", std::process::id(), MARK.as_str(), Uuid::new_v4().as_u64_pair().1);
         let mut folder = parent.join(&own);
         if folder.as_os_str().len() + LONGEST_NAME >= LONGEST_SOCKET_PATH {
             folder = std::env::temp_dir().join(format!("hezar-{own}"));
@@ -91,20 +95,23 @@ impl Drop for CoreHome {
 
 /// Removes the home folders of processes that have ended, such as by `kill -9`; their names have this beginning.
 fn remove_left_over(parent: &Path, beginning: &str) {
+    let own = std::process::id();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| owner_of(name.strip_prefix(beginning)?));
-        if owner.is_some_and(|pid| !is_alive(pid)) {
+        if owner
+            .is_some_and(|(pid, random)| if pid == own { !random.starts_with(MARK.as_str()) } else { !is_alive(pid) })
+        {
             // Another process may be removing it as well.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// The process in the end `PID-RANDOM` of the name of a home folder.
-fn owner_of(end: &str) -> Option<u32> {
+/// The process and the mark in the end `PID-RANDOM` of the name of a home folder.
+fn owner_of(end: &str) -> Option<(u32, &str)> {
     let (pid, random) = end.split_once('-')?;
-    (random.len() == 32).then(|| pid.parse().ok())?
+    (random.len() == 32).then(|| Some((pid.parse().ok()?, random)))?
 }
 
 #[cfg(target_os = "linux")]

@@ -172,11 +172,14 @@ async fn the_stop_does_not_wait_for_a_start_that_is_prepared() {
 fn homes_are_private_short_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let left = folder.path().join(format!("x-{}-{}", i32::MAX, "0".repeat(32)));
+    // A container's process has the id that the one before had.
+    let same_id = folder.path().join(format!("x-{}-{}", std::process::id(), "0".repeat(32)));
     let strange = folder.path().join("somebody-else");
     fs::create_dir_all(&left).unwrap();
+    fs::create_dir_all(&same_id).unwrap();
     fs::create_dir_all(&strange).unwrap();
     let home = CoreHome::create(folder.path(), "x").unwrap();
-    assert!(!left.exists() && strange.exists());
+    assert!(!left.exists() && !same_id.exists() && strange.exists());
     assert_eq!(fs::metadata(home.path()).unwrap().permissions().mode() & 0o777, 0o700);
     home.write("a", b"1").unwrap();
     let path = home.path().to_owned();
