@@ -44,6 +44,8 @@ pub(super) fn render(plan: &SlotPlan, listeners: &[SocketAddr]) -> Rendered {
         "dns": {
             "enable": true,
             "ipv6": true,
+            // Names of /etc/hosts lead elsewhere at the node than here.
+            "use-system-hosts": false,
             "nameserver": ["rcode://refused"],
             "proxy-server-nameserver": ["rcode://refused"],
         },

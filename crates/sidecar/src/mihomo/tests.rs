@@ -46,6 +46,7 @@ fn every_list_ends_with_reject_and_names_have_the_addresses_that_are_allowed() {
     assert_eq!(value["sub-rules"]["slots1"], json!(["IN-USER,s00002,s00002", "IN-USER,s00003,s00003", "MATCH,REJECT"]));
     assert_eq!(value["hosts"], json!({ "a.example.test": ["192.0.2.1"] }));
     assert_eq!(value["dns"]["nameserver"], json!(["rcode://refused"]));
+    assert_eq!(value["dns"]["use-system-hosts"], json!(false));
     assert_eq!(value["listeners"][1]["port"], json!(1002));
     let user = |index: usize| plan.slots[index].user.to_string();
     assert_eq!(value["listeners"][0]["users"][1], json!({ "username": "s00001", "uuid": user(1) }));
