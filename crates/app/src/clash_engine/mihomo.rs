@@ -29,7 +29,13 @@ pub(super) const CONFIGURATION: &str = "config.json";
 /// It cannot be started, or it is another program or an older version.
 pub(super) async fn check_version(program: &Path) -> anyhow::Result<()> {
     let mut command = Command::new(program);
-    command.arg("-v").stdin(std::process::Stdio::null()).kill_on_drop(true);
+    // What is in this process's environment, such as secrets, is not its business.
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .arg("-v")
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
     let shown = program.display();
     let said = timeout(ASKED, command.output()).await.with_context(|| format!("{shown} does not say its version"))?;
     let said = said.with_context(|| format!("{shown} cannot be started"))?;
