@@ -102,9 +102,14 @@ impl Readiness {
         self.0.store(false, Ordering::Relaxed);
     }
 
+    /// Whether the core was ready since its start.
+    pub(super) fn was_ready(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Whether the core has this provider; once it has, whether it answers.
     pub(super) async fn is_ready(&self, controller: &Controller, provider: &str) -> bool {
-        if self.0.load(Ordering::Relaxed) {
+        if self.was_ready() {
             return controller.version().await.is_ok();
         }
         let is_ready = controller.provider_nodes(provider).await.is_ok();

@@ -58,6 +58,13 @@ pub(super) struct Provider {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Ports {
+    #[serde(default)]
+    pub(super) mixed_port: u16,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Delay {
     pub(super) delay: u32,
 }

@@ -76,6 +76,15 @@ impl Controller {
         self.send(Method::PATCH, "/configs", settings.to_string(), RELOAD).await
     }
 
+    /// The port at which the core's mixed listener listens; 0 when there is none, or when another program has the port.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn mixed_port(&self) -> Result<u16, ControllerError> {
+        let answer: answers::Ports = self.get("/configs").await?;
+        Ok(answer.mixed_port)
+    }
+
     /// Lets the core check one node of a provider: the delay of a HEAD request for `url` through it, in whole milliseconds. Whether the answer
     /// had the status `expected` is told by [`CoreProxy::extra`] alone.
     ///
