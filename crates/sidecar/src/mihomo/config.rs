@@ -105,21 +105,18 @@ fn proxies(plan: &SlotPlan) -> (Vec<String>, Vec<usize>) {
     (entries, owners)
 }
 
-/// The addresses of the servers that have names. Where a name is allowed private addresses for one node and not for another one, it has only
-/// those that every node may have.
+/// The addresses of the servers that have names: of several nodes at a name, those that were found last. Where a name is allowed private
+/// addresses for one node and not for another one, it has only those that every node may have.
 fn hosts(plan: &SlotPlan) -> BTreeMap<&str, BTreeSet<IpAddr>> {
-    let mut hosts: BTreeMap<&str, (bool, BTreeSet<IpAddr>)> = BTreeMap::new();
+    let mut hosts = BTreeMap::new();
     for slot in &plan.slots {
         let Some(node) = &slot.node else { continue };
         let Host::Name(name) = node.spec.first_server().host() else { continue };
-        let is_strict = node.policy == AddressPolicy::PublicOnly;
-        let (was_strict, known) = hosts.entry(name.as_str()).or_insert((is_strict, BTreeSet::new()));
-        if is_strict && !*was_strict {
-            (*was_strict, *known) = (true, BTreeSet::new());
-        }
-        if is_strict == *was_strict {
-            known.extend(slot.addresses.iter().copied());
+        let rank = (node.policy == AddressPolicy::PublicOnly, slot.addressed_at);
+        let (known_rank, known) = hosts.entry(name.as_str()).or_insert((rank, &slot.addresses));
+        if rank > *known_rank {
+            (*known_rank, *known) = (rank, &slot.addresses);
         }
     }
-    hosts.into_iter().map(|(name, (_, addresses))| (name, addresses)).collect()
+    hosts.into_iter().map(|(name, (_, addresses))| (name, addresses.iter().copied().collect())).collect()
 }

@@ -1,10 +1,11 @@
 //! What mihomo is told.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_core::{NodeSpec, Outbound, ShadowsocksR, Target};
 use hezar_engine::AddressPolicy;
 use serde_json::{Value, json};
+use tokio::time::advance;
 
 use super::{config, setup::MihomoSetup};
 use crate::{
@@ -56,6 +57,18 @@ fn every_list_ends_with_reject_and_names_have_the_addresses_that_are_allowed() {
     assert_eq!(value["proxies"][0]["type"], "ssr");
     assert_eq!(rendered.owners, [0, 1, 2, 3]);
     assert!(rendered.text.contains('\u{1f1e9}'), "raw UTF-8: YAML knows no surrogates");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_leads_to_where_it_was_found_last() {
+    let table = SlotTable::new(2, 2, super::render);
+    drop(lease(&table, "a.example.test:1", AddressPolicy::PublicOnly, &["192.0.2.1"]));
+    advance(Duration::from_secs(1)).await;
+    // The server has moved, and nobody has dialled its other node since.
+    let _other = lease(&table, "a.example.test:2", AddressPolicy::PublicOnly, &["192.0.2.2"]);
+    let rendered = config::render(&table.plan(), &["127.0.0.1:1001".parse().unwrap()]);
+    let value: Value = serde_json::from_str(&rendered.text).unwrap();
+    assert_eq!(value["hosts"], json!({ "a.example.test": ["192.0.2.2"] }));
 }
 
 #[test]

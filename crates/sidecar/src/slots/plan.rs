@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Addresses, CoreNode};
@@ -26,6 +27,8 @@ pub(crate) struct PlannedSlot {
     pub(crate) entries: Arc<[String]>,
     /// Where the node's server is.
     pub(crate) addresses: Addresses,
+    /// When it was found there.
+    pub(crate) addressed_at: Instant,
     /// Whether the core has taken this node before.
     pub(crate) is_proven: bool,
     /// Counts what was put into the slot.

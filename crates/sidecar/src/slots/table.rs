@@ -192,6 +192,7 @@ impl SlotTable {
             node: slot.node.clone().filter(|_| slot.refused.is_none()),
             entries: if slot.refused.is_none() { Arc::clone(&slot.entries) } else { Arc::default() },
             addresses: Arc::clone(&slot.addresses),
+            addressed_at: slot.addressed_at,
             is_proven: slot.is_proven,
             revision: slot.revision,
         };
