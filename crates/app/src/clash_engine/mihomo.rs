@@ -75,7 +75,7 @@ pub(super) fn provider_file(provider: &str) -> String {
     format!("{provider}.yaml")
 }
 
-/// What every core is told: no port, no direct way, no look-ups of its own, nothing remembered.
+/// What every core is told: no port, no direct way, nothing remembered. It looks the servers of nodes up by itself, as this machine does.
 pub(super) fn basics(exposed: Option<&(SocketAddr, Secret)>) -> Map<String, Value> {
     let mut config = Map::new();
     config.insert("mixed-port".into(), 0.into());
