@@ -126,9 +126,23 @@ pub(super) fn plugin_ok(plugin: &Plugin) -> bool {
         ("kcptun", "key" | "crypt" | "mode", _) => !value.is_empty(),
         ("kcptun", "nocomp" | "acknodelay", "") => true,
         ("kcptun", "nocomp" | "acknodelay", _) => false,
-        ("kcptun", _, number) => number.parse::<u32>().is_ok_and(|parsed| parsed.to_string() == number),
+        ("kcptun", name, number) => {
+            number.parse::<u32>().is_ok_and(|parsed| parsed.to_string() == number && parsed <= kcptun_most(name))
+        }
         _ => false,
     })
+}
+
+/// The largest number that a node may give to an option of kcptun. The client makes room for so many connections, and for so many shards; for
+/// the largest numbers that it can read it would need more memory than there is, and end.
+fn kcptun_most(option: &str) -> u32 {
+    match option {
+        "conn" => 64,
+        "datashard" | "parityshard" => 255,
+        "mtu" | "sndwnd" | "rcvwnd" | "framesize" => 65_535,
+        "sockbuf" | "smuxbuf" | "streambuf" => 64 << 20,
+        _ => u32::MAX,
+    }
 }
 
 /// The options that the clients ask for with this plugin.
@@ -176,4 +190,20 @@ pub(super) fn path_ok(path: &str) -> bool {
 /// The carriers that neither client has words for, whatever the protocol.
 pub(super) const fn is_foreign(transport: TransportKind) -> bool {
     matches!(transport, TransportKind::Kcp | TransportKind::Quic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_cannot_make_kcptun_take_all_memory() {
+        let takes = |name: &str, value: &str| {
+            plugin_ok(&Plugin { name: "kcptun".into(), options: vec![(name.into(), value.into())] })
+        };
+        assert!(takes("conn", "4") && takes("smuxbuf", "4194304") && takes("keepalive", "10"));
+        for (name, value) in [("conn", "4294967295"), ("conn", "65"), ("datashard", "256"), ("smuxbuf", "67108865")] {
+            assert!(!takes(name, value), "{name}={value}");
+        }
+    }
 }
