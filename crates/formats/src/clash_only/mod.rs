@@ -21,6 +21,8 @@ enum Shape {
     Flag,
     /// A list of texts.
     Texts,
+    /// The first of a list of texts, so many.
+    FirstTexts(usize),
     /// Certificates or keys in PEM; the path of a file is refused.
     Pem,
     /// Texts under names of the publisher's choice.
@@ -121,11 +123,8 @@ fn value(shape: Shape, tree: &Tree) -> Result<Tree, RejectCode> {
         },
         Shape::Flag if tree.is_scalar() => Tree::Plain(field::truth(tree.scalar()).to_string().into()),
         Shape::Flag => Tree::Null,
-        Shape::Texts => {
-            let texts = tree.words().into_iter().map(|word| text(&word)).filter(|text| !text.is_null());
-            let texts: Vec<Tree> = texts.take(MAX_MEMBERS).collect();
-            if texts.is_empty() { Tree::Null } else { Tree::List(texts) }
-        }
+        Shape::Texts => texts(tree, MAX_MEMBERS),
+        Shape::FirstTexts(most) => texts(tree, most),
         Shape::Pem => match tree.scalar().trim() {
             "" => Tree::Null,
             pem if pem.starts_with("-----BEGIN") => text(pem),
@@ -138,6 +137,12 @@ fn value(shape: Shape, tree: &Tree) -> Result<Tree, RejectCode> {
         }
         Shape::Table(table) => table_of(table, tree)?,
     })
+}
+
+fn texts(tree: &Tree, most: usize) -> Tree {
+    let texts = tree.words().into_iter().map(|word| text(&word)).filter(|text| !text.is_null());
+    let texts: Vec<Tree> = texts.take(most).collect();
+    if texts.is_empty() { Tree::Null } else { Tree::List(texts) }
 }
 
 fn text(text: &str) -> Tree {

@@ -5,8 +5,12 @@ use hezar_core::ClashKind;
 
 use super::{
     Setting,
-    Shape::{Flag, Named, Number, Pem, Table, Text, Texts},
+    Shape::{FirstTexts, Flag, Named, Number, Pem, Table, Text, Texts},
 };
+
+/// The tables of a Sudoku node that are kept. Its client uses one of them at random, and its server knows all; a core works on each for a tenth
+/// of a second whenever it takes over a list of nodes.
+const MAX_SUDOKU_TABLES: usize = 4;
 
 /// The settings of a kind, and those that it cannot do without.
 pub(super) const fn of(kind: ClashKind) -> (&'static [Setting], &'static [&'static str]) {
@@ -136,7 +140,7 @@ const SUDOKU: &[Setting] = &[
     ("padding-max", Number),
     ("table-type", Text),
     ("custom-table", Text),
-    ("custom-tables", Texts),
+    ("custom-tables", FirstTexts(MAX_SUDOKU_TABLES)),
     ("enable-pure-downlink", Flag),
     ("http-mask", Flag),
     ("http-mask-mode", Text),

@@ -39,6 +39,16 @@ fn every_kind_is_kept_whole_and_written_for_a_core() {
 }
 
 #[test]
+fn a_sudoku_node_has_few_tables() {
+    let tables = vec!["xpxvvpvv"; 64].join(", ");
+    let text = format!(
+        "proxies: [{{name: a, type: sudoku, server: 192.0.2.1, port: 443, key: abc, custom-tables: [{tables}]}}]"
+    );
+    let entry = clash_proxies("s1", &nodes(&text)[0]).unwrap().join("");
+    assert_eq!(entry.matches("xpxvvpvv").count(), 4, "{entry}");
+}
+
+#[test]
 fn amneziawg_is_read_from_every_configuration_and_plain_wireguard_stays_plain() {
     const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
     let clash = format!(
