@@ -39,6 +39,11 @@ const PRIVATE_NAMES: [&str; 4] = ["localhost", "local", "home.arpa", "internal"]
 
 /// The rule that lets nothing through.
 const REJECT_ALL: &str = "MATCH,REJECT";
+/// Rejects what is no domain name, such as an address in brackets: who resolves it may read it as something that other rules forbid. Clash ignores
+/// the case of letters in regular expressions alone, so that names are compared by these.
+const ONLY_NAMES: &str = "DOMAIN-REGEX,[^a-z0-9_.-],REJECT";
+/// Rejects names that a resolver may read as IPv4 addresses (inet_aton), such as `0x7f.1` and `127.1`. No top-level domain is a number.
+const NO_NUMBERS: &str = "DOMAIN-REGEX,(^|\\.)(0x[^.]*|[0-9]+)$,REJECT";
 /// The pattern that every host fits.
 const ALL_HOSTS: &str = "*";
 
@@ -88,6 +93,10 @@ pub(super) fn rules(
             None => REJECT_ALL.to_owned(),
         });
     }
+    let allows_private = access.allow_private_targets.unwrap_or(!is_public);
+    if access.deny_hosts.is_some() || access.allow_hosts.is_some() || !allows_private {
+        rules.push(ONLY_NAMES.to_owned());
+    }
     if let Some(hosts) = access.deny_hosts.as_ref().and_then(SettingValue::write) {
         match includes_all(&hosts) {
             true => rules.push(REJECT_ALL.to_owned()),
@@ -99,11 +108,11 @@ pub(super) fn rules(
     {
         rules.push(only_hosts(hosts_of(hosts)));
     }
-    if !access.allow_private_targets.unwrap_or(!is_public) {
+    if !allows_private {
         rules.extend(RESERVED.iter().map(|network| format!("IP-CIDR,{network},REJECT,no-resolve")));
-        rules.extend(PRIVATE_NAMES.iter().map(|name| format!("DOMAIN-SUFFIX,{name},REJECT")));
-        // A resolver may read `0x7f.1` as an IPv4 address (inet_aton).
-        rules.push("DOMAIN-REGEX,(^|\\.)0x[^.]*\\.?$,REJECT".to_owned());
+        let names = PRIVATE_NAMES.iter().flat_map(|name| [this_name(name), names_beneath(name)]);
+        rules.extend(names.map(|condition| format!("{condition},REJECT")));
+        rules.push(NO_NUMBERS.to_owned());
     }
     rules.push(format!("MATCH,{group}"));
     rules
@@ -166,21 +175,32 @@ fn includes_all(written: &Given) -> bool {
 /// Patterns as conditions.
 fn hosts_of(written: Given) -> impl Iterator<Item = HostCondition> {
     let texts: Vec<String> = patterns(&written).map(str::to_owned).collect();
-    texts.into_iter().filter(|text| !text.contains(SEPARATORS)).map(|text| host_condition(&text))
+    texts.into_iter().filter(|text| !text.contains(SEPARATORS)).flat_map(|text| host_conditions(&text))
 }
 
-fn host_condition(pattern: &str) -> HostCondition {
+/// The conditions of which one holds for a host that a pattern fits.
+fn host_conditions(pattern: &str) -> Vec<HostCondition> {
     let named = |condition: String| HostCondition { condition, is_network: false };
     if let Some(name) = pattern.strip_prefix("*.") {
-        return named(format!("AND,((DOMAIN-SUFFIX,{name}),(NOT,((DOMAIN,{name}))))"));
+        return vec![named(names_beneath(name))];
     }
     if let Some(name) = pattern.strip_prefix('.') {
-        return named(format!("DOMAIN-SUFFIX,{name}"));
+        return vec![named(this_name(name)), named(names_beneath(name))];
     }
     match pattern.parse::<hezar_core::settings::Network>() {
-        Ok(network) => HostCondition { condition: format!("IP-CIDR,{}", network.prefix()), is_network: true },
-        Err(_) => named(format!("DOMAIN,{pattern}")),
+        Ok(network) => vec![HostCondition { condition: format!("IP-CIDR,{}", network.prefix()), is_network: true }],
+        Err(_) => vec![named(this_name(pattern))],
     }
+}
+
+/// The condition that a target is this name, in any case of letters.
+fn this_name(name: &str) -> String {
+    format!("DOMAIN-REGEX,^{}$", name.replace('.', "\\."))
+}
+
+/// The condition that a target is a name beneath this one.
+fn names_beneath(name: &str) -> String {
+    format!("DOMAIN-REGEX,\\.{}$", name.replace('.', "\\."))
 }
 
 #[cfg(test)]
@@ -215,7 +235,10 @@ mod tests {
              (NOT,((SRC-IP-CIDR,10.1.2.3/32)))),REJECT"
         );
         assert_eq!(rules[1], "DST-PORT,25/465/587,REJECT");
-        assert!(rules.contains(&"IP-CIDR,10.0.0.0/8,REJECT,no-resolve".to_owned()));
+        let has = |rule: &str| rules.iter().any(|known| known == rule);
+        assert!(has("IP-CIDR,10.0.0.0/8,REJECT,no-resolve") && has(r"DOMAIN-REGEX,\.home\.arpa$,REJECT"), "{rules:?}");
+        // `LOCALHOST`, `127.1` and `[::1]` lead where `localhost` does.
+        assert!(has("DOMAIN-REGEX,^localhost$,REJECT") && has(ONLY_NAMES) && has(NO_NUMBERS), "{rules:?}");
         assert_eq!(rules.last().unwrap(), "MATCH,POOL");
     }
 
@@ -240,9 +263,10 @@ mod tests {
             [
                 "DST-PORT,25/6000-6010,REJECT",
                 "NOT,((DST-PORT,80/443)),REJECT",
-                "AND,((DOMAIN-SUFFIX,ads.test),(NOT,((DOMAIN,ads.test)))),REJECT",
+                "DOMAIN-REGEX,[^a-z0-9_.-],REJECT",
+                r"DOMAIN-REGEX,\.ads\.test$,REJECT",
                 "IP-CIDR,192.0.2.0/24,REJECT,no-resolve",
-                "AND,((NOT,((DOMAIN-SUFFIX,good.test))),(NOT,((IP-CIDR,198.51.100.7/32,no-resolve)))),REJECT",
+                r"AND,((NOT,((DOMAIN-REGEX,^good\.test$))),(NOT,((DOMAIN-REGEX,\.good\.test$))),(NOT,((IP-CIDR,198.51.100.7/32,no-resolve)))),REJECT",
                 "MATCH,POOL",
             ]
         );
