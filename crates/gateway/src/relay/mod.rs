@@ -125,7 +125,7 @@ struct Pump {
     shut: bool,
     #[cfg(target_os = "linux")]
     splice: splice::Splice,
-    /// Whether splicing was tried and is not possible.
+    /// Whether splicing was tried and is not possible, or not any more.
     #[cfg(target_os = "linux")]
     copying: bool,
 }
@@ -232,7 +232,11 @@ impl Pump {
         };
         match moved {
             Ok(Moved::Bytes(bytes)) => self.moved += bytes as u64,
-            Ok(Moved::End) => self.ended = true,
+            // Only the stream itself knows whether the end of its socket is the end of what was sent.
+            Ok(Moved::End) => {
+                self.copying = true;
+                return None;
+            }
             Err(Failure::From(error)) => return Some(Poll::Ready(Err(Side::From(error)))),
             Err(Failure::To(error)) => return Some(Poll::Ready(Err(Side::To(error)))),
             Err(Failure::Unable) => {

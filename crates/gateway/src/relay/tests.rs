@@ -166,6 +166,53 @@ async fn a_socket_that_breaks_while_spliced_names_its_side() {
     assert!(matches!(relayed.await.unwrap(), End::Node(_)));
 }
 
+/// A node's stream whose socket must not end by itself, as when the core that carries it was killed.
+struct Unfinished(TcpStream);
+
+impl Stream for Unfinished {
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(&self.0)
+    }
+}
+
+impl AsyncRead for Unfinished {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
+        let has_ended = buf.filled().len() == before;
+        Poll::Ready(if has_ended { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) })
+    }
+}
+
+impl AsyncWrite for Unfinished {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_asked_whether_the_end_of_its_socket_is_its_own() {
+    let ((mut client, mut client_far), (node, mut node_far)) = (sockets().await, sockets().await);
+    let mut node = Unfinished(node);
+    let relayed = tokio::spawn(async move { relay(&mut client_far, &mut node, IDLE, |_, _, _| (), || u64::MAX).await });
+    let much = vec![1; 1_000_000];
+    let mut got = vec![0; 1_000_000];
+    let (written, read) = tokio::join!(node_far.write_all(&much), client.read_exact(&mut got));
+    written.unwrap();
+    read.unwrap();
+    drop(node_far);
+    let End::Node(error) = relayed.await.unwrap() else { panic!("it is no end of what was sent") };
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+}
+
 #[test]
 fn whoever_may_move_little_moves_one_chunk_at_a_time() {
     assert_eq!([0, 1, 1 << 20, 8 << 20, 1 << 30, u64::MAX].map(turns_within), [1, 1, 1, 2, 16, 16]);
