@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use tokio::sync::mpsc;
-
 use crate::{
     Access, CopyCounts, CopyReport, Postgres, Store, StoreError, StoreSettings,
     open::{file_of, open_configured},
-    transfer::{WAITING, check, into_file, read},
+    transfer::{copy_into, into_file},
 };
 
 /// Where a store is.
@@ -62,14 +60,5 @@ async fn into_postgres(
     progress: &(dyn Fn(CopyCounts) + Send + Sync),
 ) -> Result<CopyReport, StoreError> {
     let target = Postgres::open(to, Access::Exclusive).await?;
-    let copied = async {
-        let (batches, received) = mpsc::channel(WAITING);
-        let (read, filled) = tokio::join!(read(source, batches, progress), target.fill(received, replace));
-        let report = read.and_then(|report| filled.map(|()| report))?;
-        check(&report, &target).await?;
-        Ok(report)
-    };
-    let copied = copied.await;
-    target.close().await;
-    copied
+    copy_into(source, &target, progress, |received| target.fill(received, replace)).await
 }

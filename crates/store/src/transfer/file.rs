@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
-use super::{Batch, CopyCounts, CopyReport, WAITING, check, read};
+use super::{Batch, CopyCounts, CopyReport, copy_into};
 use crate::{
     Access, Sqlite, Store, StoreError, file,
     snapshot::{Pace, write_compressed},
@@ -44,16 +44,7 @@ async fn fill(
     progress: &(dyn Fn(CopyCounts) + Send + Sync),
 ) -> Result<CopyReport, StoreError> {
     let target = Sqlite::open_locked(partial, Access::Exclusive, None, None).await?;
-    let copied = async {
-        let (batches, received) = mpsc::channel(WAITING);
-        let (read, filled) = tokio::join!(read(source, batches, progress), write_all(&target, received));
-        let report = read.and_then(|report| filled.map(|()| report))?;
-        check(&report, &target).await?;
-        Ok(report)
-    };
-    let copied = copied.await;
-    target.close().await;
-    copied
+    copy_into(source, &target, progress, |received| write_all(&target, received)).await
 }
 
 async fn write_all(target: &Sqlite, mut batches: mpsc::Receiver<Batch>) -> Result<(), StoreError> {

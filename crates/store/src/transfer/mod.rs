@@ -16,7 +16,7 @@ pub use tally::CopyCounts;
 use tally::Tally;
 
 /// How many batches wait between who reads and who writes.
-pub(crate) const WAITING: usize = 2;
+const WAITING: usize = 2;
 
 /// What has been copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct CopyReport {
 }
 
 /// Reads everything of a store and sends it in batches, and then the end, without which nothing stays.
-pub(crate) async fn read(
+async fn read(
     source: &dyn Store,
     batches: mpsc::Sender<Batch>,
     progress: &(dyn Fn(CopyCounts) + Send + Sync),
@@ -44,8 +44,30 @@ pub(crate) async fn read(
     Ok(tally.report())
 }
 
+/// Reads everything of a store while `fill` writes it into `target`, compares the two, and closes the target.
+pub(crate) async fn copy_into<F>(
+    source: &dyn Store,
+    target: &dyn Store,
+    progress: &(dyn Fn(CopyCounts) + Send + Sync),
+    fill: impl FnOnce(mpsc::Receiver<Batch>) -> F,
+) -> Result<CopyReport, StoreError>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let copied = async {
+        let (batches, received) = mpsc::channel(WAITING);
+        let (read, filled) = tokio::join!(read(source, batches, progress), fill(received));
+        let report = read.and_then(|report| filled.map(|()| report))?;
+        check(&report, target).await?;
+        Ok(report)
+    };
+    let copied = copied.await;
+    target.close().await;
+    copied
+}
+
 /// Reads the copy, and compares.
-pub(crate) async fn check(report: &CopyReport, copy: &dyn Store) -> Result<(), StoreError> {
+async fn check(report: &CopyReport, copy: &dyn Store) -> Result<(), StoreError> {
     let (batches, mut received) = mpsc::channel(WAITING);
     let discard = async { while received.recv().await.is_some() {} };
     let (found, ()) = tokio::join!(read(copy, batches, &|_| {}), discard);
