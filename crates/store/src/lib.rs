@@ -7,6 +7,7 @@
 mod change;
 mod control;
 mod copy;
+mod decode;
 mod description;
 mod error;
 mod file;

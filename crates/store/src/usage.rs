@@ -2,6 +2,9 @@
 
 use hezar_core::UtcDay;
 
+/// Days that are told one by one when everything is read: more than a calendar month.
+pub(crate) const RECENT_DAYS: i64 = 62;
+
 /// The bytes that a user has moved on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {

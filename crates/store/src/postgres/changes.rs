@@ -12,8 +12,8 @@ use futures_util::TryStreamExt;
 use hezar_core::{NodeId, Timestamp};
 use sqlx::{Row, postgres::PgRow};
 
-use super::{load, transaction::Transaction, usage, values::node_id};
-use crate::{Change, ChangePosition, ChangedRows, ChangesSince, DashboardKind, SessionName, numbers::to_time};
+use super::{load, transaction::Transaction, values::node_id};
+use crate::{Change, ChangePosition, ChangedRows, ChangesSince, DashboardKind, SessionName, decode, numbers::to_time};
 
 /// More changed nodes than this are read faster with everything else, and that is read in parts.
 const MOST_NODES: i64 = 200_000;
@@ -142,7 +142,7 @@ pub(super) async fn since(
     }
     if overview.try_get(7)? {
         for row in rows(transaction, SELECT_SOURCES, seen).await? {
-            changes.push(Change::PutSource(load::source(&row)?));
+            changes.push(Change::PutSource(decode::source(&row)?));
         }
     }
     if overview.try_get(8)? {
@@ -155,7 +155,7 @@ pub(super) async fn since(
     }
     if overview.try_get(6)? {
         for row in rows(transaction, SELECT_USAGE, seen).await? {
-            changed.usage.push(usage::row(&row)?);
+            changed.usage.push(decode::usage(&row)?);
         }
     }
     Ok(ChangesSince::Rows(Box::new(changed)))
@@ -167,13 +167,13 @@ async fn rare(transaction: &mut Transaction, seen: &str, changes: &mut Vec<Chang
         changes.push(Change::PutBan(load::ban(&row)?));
     }
     for row in rows(transaction, SELECT_SITE_BANS, seen).await? {
-        changes.extend(load::site_ban(&row)?.map(Change::PutSiteBan));
+        changes.extend(decode::site_ban(&row)?.map(Change::PutSiteBan));
     }
     for row in rows(transaction, SELECT_ANNOTATIONS, seen).await? {
         changes.push(Change::PutAnnotation(load::annotation(&row)?));
     }
     for row in rows(transaction, SELECT_DASHBOARD, seen).await? {
-        changes.extend(load::dashboard(&row)?.map(Change::PutDashboard));
+        changes.extend(decode::dashboard(&row)?.map(Change::PutDashboard));
     }
     Ok(())
 }

@@ -1,24 +1,21 @@
 //! Objects, tokens and the record of changes in PostgreSQL.
 
-use hezar_core::Secret;
-use sqlx::{Row, postgres::PgRow};
-
 use super::{
     transaction::Transaction,
     values::{optional_text, text},
 };
 use crate::{
-    AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow,
-    numbers::{from_time, to_time},
+    AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow, decode,
+    numbers::from_time,
 };
 
-/// Must follow the order in which [`object`] reads.
+/// Must follow the order in which [`decode::object`] reads.
 const SELECT_OBJECTS: &str =
     "SELECT kind, name, value, changed FROM objects ORDER BY kind COLLATE \"C\", name COLLATE \"C\"";
 const PUT_OBJECT: &str = "INSERT INTO objects (kind, name, value, changed) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (kind, name) DO UPDATE SET value = excluded.value, changed = excluded.changed, version = DEFAULT";
 const DELETE_OBJECT: &str = "DELETE FROM objects WHERE kind = $1 AND name = $2";
-/// Must follow the order in which [`token`] reads.
+/// Must follow the order in which [`decode::token`] reads.
 const SELECT_TOKENS: &str = "SELECT name, hash, scope, created, last_used FROM api_tokens ORDER BY name COLLATE \"C\"";
 const PUT_TOKEN: &str = "INSERT INTO api_tokens (name, hash, scope, created, last_used) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, scope = excluded.scope, created = excluded.created, \
@@ -26,7 +23,7 @@ const PUT_TOKEN: &str = "INSERT INTO api_tokens (name, hash, scope, created, las
 const DELETE_TOKEN: &str = "DELETE FROM api_tokens WHERE name = $1";
 /// Several instances note when a token was used; the latest counts.
 const USE_TOKEN: &str = "UPDATE api_tokens SET last_used = greatest(last_used, $1), version = DEFAULT WHERE name = $2";
-/// Must follow the order in which [`audit_row`] reads. An absent filter is NULL and lets every row through.
+/// Must follow the order in which [`decode::audit`] reads. An absent filter is NULL and lets every row through.
 const SELECT_AUDIT: &str = "SELECT id, at, who, via, action, kind, name, old_value, new_value FROM audit \
      WHERE id < coalesce($1, 9223372036854775807) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR name = $3) \
      AND ($4::text IS NULL OR who = $4) ORDER BY id DESC LIMIT $5";
@@ -39,8 +36,8 @@ pub(super) async fn load(transaction: &mut Transaction) -> Result<ControlContent
     let objects = transaction.query(SELECT_OBJECTS).fetch_all(&mut **transaction).await?;
     let tokens = transaction.query(SELECT_TOKENS).fetch_all(&mut **transaction).await?;
     Ok(ControlContents {
-        objects: objects.iter().map(object).collect::<Result<_, _>>()?,
-        tokens: tokens.iter().map(token).collect::<Result<_, _>>()?,
+        objects: objects.iter().map(decode::object).collect::<Result<_, _>>()?,
+        tokens: tokens.iter().map(decode::token).collect::<Result<_, _>>()?,
     })
 }
 
@@ -95,37 +92,5 @@ pub(super) async fn audit(transaction: &mut Transaction, query: &AuditQuery) -> 
         .bind(optional_text(kind.as_deref()))
         .bind(optional_text(name.as_deref()));
     let rows = select.bind(optional_text(who.as_deref())).bind(i64::from(*limit)).fetch_all(&mut **transaction).await?;
-    rows.iter().map(audit_row).collect()
-}
-
-fn object(row: &PgRow) -> Result<ObjectRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    Ok(ObjectRow { kind: text(0)?, name: text(1)?, value: Secret::new(text(2)?), changed: to_time(row.try_get(3)?) })
-}
-
-fn token(row: &PgRow) -> Result<TokenRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    Ok(TokenRow {
-        name: text(0)?,
-        hash: text(1)?,
-        scope: text(2)?,
-        created: to_time(row.try_get(3)?),
-        last_used: row.try_get::<Option<i64>, _>(4)?.map(to_time),
-    })
-}
-
-fn audit_row(row: &PgRow) -> Result<AuditRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    let optional = |column: usize| row.try_get::<Option<&str>, _>(column).map(|text| text.map(Box::<str>::from));
-    Ok(AuditRow {
-        id: row.try_get(0)?,
-        at: to_time(row.try_get(1)?),
-        who: text(2)?,
-        via: text(3)?,
-        action: text(4)?,
-        kind: text(5)?,
-        name: text(6)?,
-        old: optional(7)?,
-        new: optional(8)?,
-    })
+    rows.iter().map(decode::audit).collect()
 }

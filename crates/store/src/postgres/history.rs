@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use hezar_core::Timestamp;
-use sqlx::{Row, postgres::PgRow};
+use sqlx::Row;
 
 use super::{transaction::Transaction, values::text};
 use crate::{
-    HistoryRow, HistorySample, HistoryStep, NodeSums, StoreIdentity,
-    history::{latency_from_text, requests_from_text},
-    numbers::{from_count, from_time, to_count, to_time},
+    HistoryRow, HistorySample, HistoryStep, NodeSums, StoreIdentity, decode,
+    numbers::{from_count, from_time, to_time},
 };
 
 /// Must follow the order in which [`put`] binds.
@@ -18,7 +17,7 @@ const PUT: &str = "INSERT INTO history (step, at, instance, samples, new, health
      ON CONFLICT (step, at, instance) DO UPDATE SET samples = excluded.samples, new = excluded.new, healthy = excluded.healthy, \
      suspect = excluded.suspect, dead = excluded.dead, unsupported = excluded.unsupported, quarantined = excluded.quarantined, \
      disabled = excluded.disabled, up = excluded.up, down = excluded.down, requests = excluded.requests, latency = excluded.latency";
-/// Must follow the order in which [`sample`] reads.
+/// Must follow the order in which [`decode::history_sample`] reads.
 const SELECT: &str = "SELECT at, samples, new, healthy, suspect, dead, unsupported, quarantined, disabled, up, down, requests, latency \
      FROM history WHERE step = $1 AND at >= $2 AND at < $3 AND ($4::text IS NULL OR instance = $4) ORDER BY at";
 const PRUNE: &str = "DELETE FROM history WHERE step = $1 AND at < $2";
@@ -62,22 +61,7 @@ pub(super) async fn read(
     let rows = query.bind(instance).fetch_all(&mut **transaction).await?;
     let mut sums: BTreeMap<Timestamp, HistorySample> = BTreeMap::new();
     for row in rows {
-        sums.entry(to_time(row.try_get(0)?)).or_default().add(&sample(&row)?);
+        sums.entry(to_time(row.try_get(0)?)).or_default().add(&decode::history_sample(&row)?);
     }
     Ok(sums.into_iter().map(|(at, sample)| HistoryRow { step, at, sample }).collect())
-}
-
-fn sample(row: &PgRow) -> Result<HistorySample, sqlx::Error> {
-    let count = |column: usize| row.try_get::<i64, _>(column).map(to_count);
-    let nodes = NodeSums {
-        new: count(2)?,
-        healthy: count(3)?,
-        suspect: count(4)?,
-        dead: count(5)?,
-        unsupported: count(6)?,
-        quarantined: count(7)?,
-        disabled: count(8)?,
-    };
-    let (requests, latency) = (requests_from_text(row.try_get(11)?), latency_from_text(row.try_get(12)?));
-    Ok(HistorySample { samples: count(1)?, nodes, requests, up: count(9)?, down: count(10)?, latency })
 }

@@ -8,9 +8,8 @@ use uuid::Uuid;
 
 use super::{transaction::Transaction, values::node_id};
 use crate::{
-    AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
-    SourceError, SourceNodes, SourceRow, StrangeRow,
-    numbers::{to_duration, to_latency, to_time, to_u32},
+    AnnotationRow, BanRow, Contents, NodeRow, SessionRow, SourceNodes, StrangeRow, decode,
+    numbers::{to_latency, to_time, to_u32},
 };
 
 /// How many nodes one part holds.
@@ -22,10 +21,10 @@ const SELECT_NODES: &str = "WITH best AS (SELECT DISTINCT ON (id) * FROM records
      SELECT proxies.id, uri, label, kept_from, unreadable_since, first_seen, unlisted_since, state, failures, last_ok, last_checked, \
      latency_us, exit_ip, exit_seen, country, last_error, failure_stage, unsupported, quarantine, quarantined_at, dead_since, \
      error_rate, http_ability FROM proxies LEFT JOIN best ON best.id = proxies.id";
-/// Must follow the order in which [`source`] reads.
+/// Must follow the order in which [`decode::source`] reads.
 const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, validators, error_code, error_text, \
      failures, nodes, rejects, lived_ms, deaths_milli, barren, origin, subscription FROM sources ORDER BY name COLLATE \"C\"";
-/// Must follow the order in which [`session`] reads.
+/// Must follow the order in which [`decode::session`] reads.
 const SELECT_SESSIONS: &str =
     "SELECT listener, username, session, country, began, ends, lasts_ms, exit_ip, proxy FROM sessions";
 const SELECT_BANS: &str = "SELECT id, uri, label, since FROM bans";
@@ -50,7 +49,7 @@ pub(super) async fn in_parts(
 async fn everything_but_nodes(transaction: &mut Transaction) -> Result<Contents, sqlx::Error> {
     let mut part = Contents::default();
     for row in rows(transaction, SELECT_SOURCES).await? {
-        part.sources.push(source(&row)?);
+        part.sources.push(decode::source(&row)?);
     }
     for row in rows(transaction, SELECT_SESSIONS).await? {
         part.sessions.push(session(&row)?);
@@ -59,13 +58,13 @@ async fn everything_but_nodes(transaction: &mut Transaction) -> Result<Contents,
         part.bans.push(ban(&row)?);
     }
     for row in rows(transaction, SELECT_SITE_BANS).await? {
-        part.site_bans.extend(site_ban(&row)?);
+        part.site_bans.extend(decode::site_ban(&row)?);
     }
     for row in rows(transaction, SELECT_ANNOTATIONS).await? {
         part.annotations.push(annotation(&row)?);
     }
     for row in rows(transaction, SELECT_DASHBOARD).await? {
-        part.dashboard.extend(dashboard(&row)?);
+        part.dashboard.extend(decode::dashboard(&row)?);
     }
     for row in rows(transaction, SELECT_LISTINGS).await? {
         let ids: Vec<Uuid> = row.try_get(1)?;
@@ -149,80 +148,14 @@ fn record(row: &PgRow, state: State) -> Result<Record, sqlx::Error> {
     })
 }
 
-/// What a dashboard keeps; `None` when it is of a kind that a later version knows.
-pub(super) fn dashboard(row: &PgRow) -> Result<Option<DashboardRow>, sqlx::Error> {
-    let name: &str = row.try_get(0)?;
-    let Some(kind) = DashboardKind::ALL.into_iter().find(|kind| kind.name() == name) else { return Ok(None) };
-    let (key, value): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
-    Ok(Some(DashboardRow { kind, key: key.into(), value: value.into() }))
-}
-
 pub(super) fn ban(row: &PgRow) -> Result<BanRow, sqlx::Error> {
-    let (uri, label) = (Secret::new(row.try_get::<&str, _>(1)?), row.try_get::<&str, _>(2)?.into());
-    Ok(BanRow { id: node_id(row.try_get(0)?), uri, label, since: to_time(row.try_get(3)?) })
-}
-
-/// A ban of an exit for a site; `None` when its exit is no address.
-pub(super) fn site_ban(row: &PgRow) -> Result<Option<SiteBanRow>, sqlx::Error> {
-    let Ok(exit) = row.try_get::<&str, _>(1)?.parse() else { return Ok(None) };
-    Ok(Some(SiteBanRow {
-        site: row.try_get::<&str, _>(0)?.into(),
-        exit,
-        since: to_time(row.try_get(2)?),
-        until: to_time(row.try_get(3)?),
-        reason: row.try_get::<&str, _>(4)?.into(),
-    }))
+    decode::ban(row, node_id(row.try_get(0)?))
 }
 
 pub(super) fn annotation(row: &PgRow) -> Result<AnnotationRow, sqlx::Error> {
-    Ok(AnnotationRow {
-        id: node_id(row.try_get(0)?),
-        uri: Secret::new(row.try_get::<&str, _>(1)?),
-        disabled: row.try_get(2)?,
-        pinned: row.try_get(3)?,
-        tags: row.try_get::<&str, _>(4)?.split_whitespace().map(Into::into).collect(),
-        note: row.try_get::<&str, _>(5)?.into(),
-        changed: to_time(row.try_get(6)?),
-    })
-}
-
-pub(super) fn source(row: &PgRow) -> Result<SourceRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<Option<&str>, _>(column).map(|text| text.map(Box::<str>::from));
-    let time = |column: usize| row.try_get::<Option<i64>, _>(column).map(|number| number.map(to_time));
-    let number = |column: usize| row.try_get(column).map(to_u32);
-    let error = match (text(7)?, text(8)?) {
-        (Some(code), detail) => Some(SourceError { code, text: detail.unwrap_or_default() }),
-        (None, _) => None,
-    };
-    Ok(SourceRow {
-        name: row.try_get::<&str, _>(0)?.into(),
-        kind: row.try_get::<&str, _>(1)?.into(),
-        origin: text(15)?,
-        subscription: text(16)?,
-        allow_private: row.try_get(2)?,
-        last_fetch: time(3)?,
-        last_ok: time(4)?,
-        next_fetch: time(5)?,
-        validators: text(6)?,
-        error,
-        failures: number(9)?,
-        nodes: number(10)?,
-        rejects: number(11)?,
-        lived: to_duration(row.try_get(12)?),
-        deaths_milli: number(13)?,
-        barren: number(14)?,
-    })
+    decode::annotation(row, node_id(row.try_get(0)?))
 }
 
 pub(super) fn session(row: &PgRow) -> Result<SessionRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    Ok(SessionRow {
-        name: SessionName { listener: text(0)?, user: text(1)?, session: text(2)? },
-        country: row.try_get::<Option<&str>, _>(3)?.and_then(|text| text.as_bytes().try_into().ok()),
-        began: to_time(row.try_get(4)?),
-        ends: to_time(row.try_get(5)?),
-        lasts: to_duration(row.try_get(6)?),
-        exit_ip: row.try_get::<Option<&str>, _>(7)?.and_then(|text| text.parse().ok()),
-        node: row.try_get::<Option<Uuid>, _>(8)?.map(node_id),
-    })
+    decode::session(row, row.try_get::<Option<Uuid>, _>(8)?.map(node_id))
 }

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use hezar_core::Roles;
 use sqlx::{Row, postgres::PgRow};
 
-use super::{load, transaction::Transaction, values::text};
+use super::{transaction::Transaction, values::text};
 use crate::{
-    Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members, SourceRow,
+    Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members, SourceRow, decode,
     numbers::{from_count, from_duration, from_time, to_count, to_duration, to_time, to_u32},
 };
 
@@ -192,5 +192,5 @@ pub(super) async fn request_fetch(transaction: &mut Transaction, sources: &[Arc<
 
 pub(super) async fn source(transaction: &mut Transaction, name: &str) -> Result<Option<SourceRow>, sqlx::Error> {
     let row = transaction.query(SOURCE_ROW).bind(text(name)).fetch_optional(&mut **transaction).await?;
-    row.as_ref().map(load::source).transpose()
+    row.as_ref().map(decode::source).transpose()
 }

@@ -4,22 +4,17 @@ use std::{collections::BTreeMap, io};
 
 use hezar_core::UtcDay;
 use parking_lot::Mutex;
-use sqlx::{Row, postgres::PgRow};
+use sqlx::Row;
 
 use super::{
     transaction::Transaction,
     values::{optional_text, text},
 };
-use crate::{
-    UsageQuery, UsageRow,
-    numbers::{from_count, to_count},
-};
+use crate::{UsageQuery, UsageRow, decode, numbers::from_count, usage::RECENT_DAYS};
 
-/// Days that are told one by one when everything is read: more than a calendar month.
-const RECENT_DAYS: i64 = 62;
 const ADD: &str = "INSERT INTO usage (username, day, up, down) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) \
      ON CONFLICT (username, day) DO UPDATE SET up = usage.up + excluded.up, down = usage.down + excluded.down, version = DEFAULT";
-/// Must follow the order in which [`row`] reads, as the next one.
+/// Must follow the order in which [`decode::usage`] reads, as the next one.
 const SELECT_TOTALS: &str = "SELECT username, CASE WHEN day + $1 < (SELECT max(day) FROM usage) THEN 0 ELSE day END AS kept, \
      sum(up)::bigint, sum(down)::bigint FROM usage GROUP BY username, kept ORDER BY kept, username COLLATE \"C\"";
 const SELECT: &str = "SELECT username, day, up, down FROM usage WHERE day BETWEEN $1 AND $2 AND ($3::text IS NULL OR username = $3) \
@@ -102,7 +97,7 @@ async fn settle(transaction: &mut Transaction, doubt: &Mutex<Doubt>) -> Result<S
 /// Every user with the last days one by one and everything before them in one row.
 pub(super) async fn totals(transaction: &mut Transaction) -> Result<Vec<UsageRow>, sqlx::Error> {
     let rows = transaction.query(SELECT_TOTALS).bind(RECENT_DAYS).fetch_all(&mut **transaction).await?;
-    rows.iter().map(row).collect()
+    rows.iter().map(decode::usage).collect()
 }
 
 pub(super) async fn select(transaction: &mut Transaction, query: &UsageQuery) -> Result<Vec<UsageRow>, sqlx::Error> {
@@ -112,7 +107,7 @@ pub(super) async fn select(transaction: &mut Transaction, query: &UsageQuery) ->
         transaction.query(SELECT).bind(i64::from(from.0)).bind(i64::from(to.0)).bind(optional_text(user.as_deref()));
     let select = select.bind(day).bind(text(name)).bind(i64::from(*limit));
     let rows = select.fetch_all(&mut **transaction).await?;
-    rows.iter().map(row).collect()
+    rows.iter().map(decode::usage).collect()
 }
 
 /// Folds the days before this one into the row of everything older.
@@ -122,14 +117,4 @@ pub(super) async fn fold(transaction: &mut Transaction, before: UtcDay) -> Resul
         transaction.query(statement).bind(i64::from(before.0)).execute(&mut **transaction).await?;
     }
     Ok(())
-}
-
-pub(super) fn row(row: &PgRow) -> Result<UsageRow, sqlx::Error> {
-    let bytes = |column: usize| row.try_get::<i64, _>(column).map(to_count);
-    Ok(UsageRow {
-        user: row.try_get::<&str, _>(0)?.into(),
-        day: UtcDay(u32::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default()),
-        up: bytes(2)?,
-        down: bytes(3)?,
-    })
 }

@@ -1,24 +1,23 @@
 //! Objects, tokens and the record of changes in SQLite.
 
-use hezar_core::Secret;
-use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Connection, SqliteConnection};
 
-use super::convert::{from_time, to_time};
-use crate::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow};
+use super::convert::from_time;
+use crate::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUDIT_ROWS, ObjectRow, TokenRow, decode};
 
-/// Must follow the order in which [`object`] reads.
+/// Must follow the order in which [`decode::object`] reads.
 const SELECT_OBJECTS: &str = "SELECT kind, name, value, changed FROM objects ORDER BY kind, name";
 const PUT_OBJECT: &str = "INSERT INTO objects (kind, name, value, changed) VALUES (?, ?, ?, ?) \
      ON CONFLICT (kind, name) DO UPDATE SET value = excluded.value, changed = excluded.changed";
 const DELETE_OBJECT: &str = "DELETE FROM objects WHERE kind = ? AND name = ?";
-/// Must follow the order in which [`token`] reads.
+/// Must follow the order in which [`decode::token`] reads.
 const SELECT_TOKENS: &str = "SELECT name, hash, scope, created, last_used FROM api_tokens ORDER BY name";
 const PUT_TOKEN: &str = "INSERT INTO api_tokens (name, hash, scope, created, last_used) VALUES (?, ?, ?, ?, ?) \
      ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, scope = excluded.scope, created = excluded.created, \
      last_used = excluded.last_used";
 const DELETE_TOKEN: &str = "DELETE FROM api_tokens WHERE name = ?";
 const USE_TOKEN: &str = "UPDATE api_tokens SET last_used = ? WHERE name = ?";
-/// Must follow the order in which [`audit_row`] reads. An absent filter is NULL and lets every row through.
+/// Must follow the order in which [`decode::audit`] reads. An absent filter is NULL and lets every row through.
 const SELECT_AUDIT: &str = "SELECT id, at, who, via, action, kind, name, old_value, new_value FROM audit \
      WHERE id < coalesce(?1, 9223372036854775807) AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR name = ?3) \
      AND (?4 IS NULL OR who = ?4) ORDER BY id DESC LIMIT ?5";
@@ -33,8 +32,8 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<ControlCon
     let tokens = sqlx::query(SELECT_TOKENS).fetch_all(&mut *transaction).await?;
     transaction.rollback().await?;
     Ok(ControlContents {
-        objects: objects.iter().map(object).collect::<Result<_, _>>()?,
-        tokens: tokens.iter().map(token).collect::<Result<_, _>>()?,
+        objects: objects.iter().map(decode::object).collect::<Result<_, _>>()?,
+        tokens: tokens.iter().map(decode::token).collect::<Result<_, _>>()?,
     })
 }
 
@@ -87,37 +86,5 @@ pub(super) async fn audit(connection: &mut SqliteConnection, query: &AuditQuery)
     let AuditQuery { before, kind, name, who, limit } = query;
     let select = sqlx::query(SELECT_AUDIT).bind(*before).bind(kind.as_deref()).bind(name.as_deref());
     let rows = select.bind(who.as_deref()).bind(i64::from(*limit)).fetch_all(connection).await?;
-    rows.iter().map(audit_row).collect()
-}
-
-fn object(row: &SqliteRow) -> Result<ObjectRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    Ok(ObjectRow { kind: text(0)?, name: text(1)?, value: Secret::new(text(2)?), changed: to_time(row.try_get(3)?) })
-}
-
-fn token(row: &SqliteRow) -> Result<TokenRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    Ok(TokenRow {
-        name: text(0)?,
-        hash: text(1)?,
-        scope: text(2)?,
-        created: to_time(row.try_get(3)?),
-        last_used: row.try_get::<Option<i64>, _>(4)?.map(to_time),
-    })
-}
-
-fn audit_row(row: &SqliteRow) -> Result<AuditRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    let optional = |column: usize| row.try_get::<Option<&str>, _>(column).map(|text| text.map(Box::<str>::from));
-    Ok(AuditRow {
-        id: row.try_get(0)?,
-        at: to_time(row.try_get(1)?),
-        who: text(2)?,
-        via: text(3)?,
-        action: text(4)?,
-        kind: text(5)?,
-        name: text(6)?,
-        old: optional(7)?,
-        new: optional(8)?,
-    })
+    rows.iter().map(decode::audit).collect()
 }

@@ -6,7 +6,7 @@ use hezar_core::NodeId;
 
 use crate::StoreError;
 pub(super) use crate::numbers::{
-    from_count, from_duration, from_latency, from_time, to_count, to_duration, to_latency, to_time, to_u32,
+    from_count, from_duration, from_latency, from_time, to_count, to_latency, to_time, to_u32,
 };
 
 /// A JSON array of ids, for `json_each`.

@@ -2,13 +2,10 @@
 
 use futures_util::TryStreamExt;
 use hezar_core::Timestamp;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection};
 
 use super::{convert, queries};
-use crate::{
-    HistoryRow, HistorySample, HistoryStep, NodeSums,
-    history::{latency_from_text, requests_from_text},
-};
+use crate::{HistoryRow, HistorySample, HistoryStep, NodeSums, decode};
 
 /// Puts a row in place of what was there.
 pub(super) async fn put(connection: &mut SqliteConnection, row: &HistoryRow) -> Result<(), sqlx::Error> {
@@ -44,23 +41,7 @@ pub(super) async fn read(
     let mut rows = query.bind(convert::from_time(from)).bind(convert::from_time(to)).fetch(connection);
     let mut history = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        history.push(HistoryRow { step, at: convert::to_time(row.try_get(0)?), sample: sample(&row)? });
+        history.push(HistoryRow { step, at: convert::to_time(row.try_get(0)?), sample: decode::history_sample(&row)? });
     }
     Ok(history)
-}
-
-/// Must follow the order of `queries::SELECT_HISTORY`.
-fn sample(row: &SqliteRow) -> Result<HistorySample, sqlx::Error> {
-    let count = |column: usize| row.try_get::<i64, _>(column).map(convert::to_count);
-    let nodes = NodeSums {
-        new: count(2)?,
-        healthy: count(3)?,
-        suspect: count(4)?,
-        dead: count(5)?,
-        unsupported: count(6)?,
-        quarantined: count(7)?,
-        disabled: count(8)?,
-    };
-    let (requests, latency) = (requests_from_text(row.try_get(11)?), latency_from_text(row.try_get(12)?));
-    Ok(HistorySample { samples: count(1)?, nodes, requests, up: count(9)?, down: count(10)?, latency })
 }

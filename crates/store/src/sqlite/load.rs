@@ -8,10 +8,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use tokio::sync::mpsc;
 
 use super::{convert, queries};
-use crate::{
-    AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, NodeRow, SessionName, SessionRow, SiteBanRow,
-    SourceError, SourceNodes, SourceRow, StrangeRow,
-};
+use crate::{AnnotationRow, BanRow, Contents, NodeRow, SessionRow, SourceNodes, StrangeRow, decode};
 
 /// How many nodes one part holds.
 const PART: usize = 8192;
@@ -32,7 +29,7 @@ pub(super) async fn in_parts(
 async fn everything_but_nodes(connection: &mut SqliteConnection) -> Result<Contents, sqlx::Error> {
     let mut part = Contents::default();
     for row in sqlx::query(queries::SELECT_SOURCES).fetch_all(&mut *connection).await? {
-        part.sources.push(source(&row)?);
+        part.sources.push(decode::source(&row)?);
     }
     for row in sqlx::query(queries::SELECT_SESSIONS).fetch_all(&mut *connection).await? {
         part.sessions.push(session(&row)?);
@@ -41,13 +38,13 @@ async fn everything_but_nodes(connection: &mut SqliteConnection) -> Result<Conte
         part.bans.extend(ban(&row)?);
     }
     for row in sqlx::query(queries::SELECT_SITE_BANS).fetch_all(&mut *connection).await? {
-        part.site_bans.extend(site_ban(&row)?);
+        part.site_bans.extend(decode::site_ban(&row)?);
     }
     for row in sqlx::query(queries::SELECT_ANNOTATIONS).fetch_all(&mut *connection).await? {
         part.annotations.extend(annotation(&row)?);
     }
     for row in sqlx::query(queries::SELECT_DASHBOARD).fetch_all(&mut *connection).await? {
-        part.dashboard.extend(dashboard(&row)?);
+        part.dashboard.extend(decode::dashboard(&row)?);
     }
     let mut rows = sqlx::query(queries::SELECT_LISTINGS).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
@@ -71,14 +68,6 @@ async fn nodes(connection: &mut SqliteConnection, parts: &mpsc::Sender<Contents>
     // Nobody may receive any more.
     let _ = parts.send(part).await;
     Ok(())
-}
-
-/// What a dashboard keeps; `None` when it is of a kind that a later version knows.
-fn dashboard(row: &SqliteRow) -> Result<Option<DashboardRow>, sqlx::Error> {
-    let name: &str = row.try_get(0)?;
-    let Some(kind) = DashboardKind::ALL.into_iter().find(|kind| kind.name() == name) else { return Ok(None) };
-    let (key, value): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
-    Ok(Some(DashboardRow { kind, key: key.into(), value: value.into() }))
 }
 
 /// A row of `proxies`; of one that someone else must have written, what names it.
@@ -147,76 +136,21 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn ban(row: &SqliteRow) -> Result<Option<BanRow>, sqlx::Error> {
-    let Ok(id) = row.try_get::<&str, _>(0)?.parse() else { return Ok(None) };
-    let (uri, label) = (Secret::new(row.try_get::<&str, _>(1)?), row.try_get::<&str, _>(2)?.into());
-    Ok(Some(BanRow { id, uri, label, since: convert::to_time(row.try_get(3)?) }))
+/// The node that a column names; `None` when its text is no id.
+fn node_id(row: &SqliteRow, column: usize) -> Result<Option<NodeId>, sqlx::Error> {
+    Ok(row.try_get::<Option<&str>, _>(column)?.and_then(|text| text.parse().ok()))
 }
 
-/// A ban of an exit for a site; `None` when its exit is no address.
-fn site_ban(row: &SqliteRow) -> Result<Option<SiteBanRow>, sqlx::Error> {
-    let Ok(exit) = row.try_get::<&str, _>(1)?.parse() else { return Ok(None) };
-    Ok(Some(SiteBanRow {
-        site: row.try_get::<&str, _>(0)?.into(),
-        exit,
-        since: convert::to_time(row.try_get(2)?),
-        until: convert::to_time(row.try_get(3)?),
-        reason: row.try_get::<&str, _>(4)?.into(),
-    }))
+fn ban(row: &SqliteRow) -> Result<Option<BanRow>, sqlx::Error> {
+    node_id(row, 0)?.map(|id| decode::ban(row, id)).transpose()
 }
 
 fn annotation(row: &SqliteRow) -> Result<Option<AnnotationRow>, sqlx::Error> {
-    let Ok(id) = row.try_get::<&str, _>(0)?.parse() else { return Ok(None) };
-    Ok(Some(AnnotationRow {
-        id,
-        uri: Secret::new(row.try_get::<&str, _>(1)?),
-        disabled: row.try_get(2)?,
-        pinned: row.try_get(3)?,
-        tags: row.try_get::<&str, _>(4)?.split_whitespace().map(Into::into).collect(),
-        note: row.try_get::<&str, _>(5)?.into(),
-        changed: convert::to_time(row.try_get(6)?),
-    }))
-}
-
-fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<Option<&str>, _>(column).map(|text| text.map(Box::<str>::from));
-    let time = |column: usize| row.try_get::<Option<i64>, _>(column).map(|number| number.map(convert::to_time));
-    let number = |column: usize| row.try_get(column).map(convert::to_u32);
-    let error = match (text(7)?, text(8)?) {
-        (Some(code), detail) => Some(SourceError { code, text: detail.unwrap_or_default() }),
-        (None, _) => None,
-    };
-    Ok(SourceRow {
-        name: row.try_get::<&str, _>(0)?.into(),
-        kind: row.try_get::<&str, _>(1)?.into(),
-        origin: text(15)?,
-        subscription: text(16)?,
-        allow_private: row.try_get(2)?,
-        last_fetch: time(3)?,
-        last_ok: time(4)?,
-        next_fetch: time(5)?,
-        validators: text(6)?,
-        error,
-        failures: number(9)?,
-        nodes: number(10)?,
-        rejects: number(11)?,
-        lived: convert::to_duration(row.try_get(12)?),
-        deaths_milli: number(13)?,
-        barren: number(14)?,
-    })
+    node_id(row, 0)?.map(|id| decode::annotation(row, id)).transpose()
 }
 
 fn session(row: &SqliteRow) -> Result<SessionRow, sqlx::Error> {
-    let text = |column: usize| row.try_get::<&str, _>(column).map(Box::<str>::from);
-    Ok(SessionRow {
-        name: SessionName { listener: text(0)?, user: text(1)?, session: text(2)? },
-        country: row.try_get::<Option<&str>, _>(3)?.and_then(|text| text.as_bytes().try_into().ok()),
-        began: convert::to_time(row.try_get(4)?),
-        ends: convert::to_time(row.try_get(5)?),
-        lasts: convert::to_duration(row.try_get(8)?),
-        exit_ip: row.try_get::<Option<&str>, _>(6)?.and_then(|text| text.parse().ok()),
-        node: row.try_get::<Option<&str>, _>(7)?.and_then(|text| text.parse().ok()),
-    })
+    decode::session(row, node_id(row, 8)?)
 }
 
 fn listing(row: &SqliteRow) -> Result<SourceNodes, sqlx::Error> {

@@ -64,13 +64,13 @@ pub(super) static SELECT_NODES: LazyLock<String> = LazyLock::new(|| {
     let fields: Vec<_> = columns.collect();
     format!("SELECT uri, label, concat({}) FROM proxies", fields.join(", char(31), "))
 });
-/// Must follow the order in which `load::source` reads.
+/// Must follow the order in which `decode::source` reads.
 pub(super) const SELECT_SOURCES: &str = "SELECT name, kind, allow_private, last_fetch, last_ok, next_fetch, \
      validators, error_code, error_text, failures, nodes, rejects, lived_ms, deaths_milli, barren, \
      origin, subscription FROM sources ORDER BY name";
-/// Must follow the order in which `load::session` reads.
+/// Must follow the order in which `decode::session` reads.
 pub(super) const SELECT_SESSIONS: &str =
-    "SELECT listener, username, session, country, began, ends, exit_ip, proxy, lasts_ms FROM sessions";
+    "SELECT listener, username, session, country, began, ends, lasts_ms, exit_ip, proxy FROM sessions";
 pub(super) const PUT_SESSION: &str = "INSERT INTO sessions (listener, username, session, country, began, ends, \
      exit_ip, proxy, lasts_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (listener, username, session) DO UPDATE SET \
      country = excluded.country, began = excluded.began, ends = excluded.ends, exit_ip = excluded.exit_ip, \
@@ -107,6 +107,7 @@ pub(super) const PUT_HISTORY: &str = "INSERT INTO history (step, at, samples, ne
      suspect = excluded.suspect, dead = excluded.dead, unsupported = excluded.unsupported, \
      quarantined = excluded.quarantined, disabled = excluded.disabled, up = excluded.up, down = excluded.down, requests = excluded.requests, \
      latency = excluded.latency";
+/// Must follow the order in which `decode::history_sample` reads.
 pub(super) const SELECT_HISTORY: &str = "SELECT at, samples, new, healthy, suspect, dead, unsupported, quarantined, \
      disabled, up, down, requests, latency FROM history WHERE step = ? AND at >= ? AND at < ? ORDER BY at";
 pub(super) const PRUNE_HISTORY: &str = "DELETE FROM history WHERE step = ? AND at < ?";

@@ -1,16 +1,15 @@
 //! The bytes of users in SQLite.
 
 use hezar_core::UtcDay;
-use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Connection, SqliteConnection};
 
-use crate::{UsageQuery, UsageRow};
+use super::convert::from_count;
+use crate::{UsageQuery, UsageRow, decode, usage::RECENT_DAYS};
 
-/// Days that are told one by one when everything is read: more than a calendar month.
-const RECENT_DAYS: i64 = 62;
 /// A batch must not depend on what is there: growth is added.
 const ADD: &str = "INSERT INTO usage (username, day, up, down) VALUES (?, ?, ?, ?) \
      ON CONFLICT (username, day) DO UPDATE SET up = up + excluded.up, down = down + excluded.down";
-/// Must follow the order in which [`row`] reads, as the next one.
+/// Must follow the order in which [`decode::usage`] reads, as the next one.
 const SELECT_TOTALS: &str = "SELECT username, CASE WHEN day + ? < (SELECT max(day) FROM usage) THEN 0 ELSE day END AS kept, \
      sum(up), sum(down) FROM usage GROUP BY username, kept ORDER BY kept, username";
 const SELECT: &str = "SELECT username, day, up, down FROM usage WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR username = ?3) \
@@ -25,7 +24,7 @@ pub(super) async fn add(connection: &mut SqliteConnection, growth: &[UsageRow]) 
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     for UsageRow { user, day, up, down } in growth {
         let query = sqlx::query(ADD).bind(&**user).bind(i64::from(day.0));
-        query.bind(from_bytes(*up)).bind(from_bytes(*down)).execute(&mut *transaction).await?;
+        query.bind(from_count(*up)).bind(from_count(*down)).execute(&mut *transaction).await?;
     }
     transaction.commit().await
 }
@@ -33,7 +32,7 @@ pub(super) async fn add(connection: &mut SqliteConnection, growth: &[UsageRow]) 
 /// Every user with the last days one by one and everything before them in one row.
 pub(super) async fn totals(connection: &mut SqliteConnection) -> Result<Vec<UsageRow>, sqlx::Error> {
     let rows = sqlx::query(SELECT_TOTALS).bind(RECENT_DAYS).fetch_all(connection).await?;
-    rows.iter().map(row).collect()
+    rows.iter().map(decode::usage).collect()
 }
 
 pub(super) async fn select(
@@ -44,7 +43,7 @@ pub(super) async fn select(
     let (day, name) = after.as_ref().map_or((-1, ""), |(day, name)| (i64::from(day.0), name));
     let select = sqlx::query(SELECT).bind(i64::from(from.0)).bind(i64::from(to.0)).bind(user.as_deref());
     let rows = select.bind(day).bind(name).bind(i64::from(*limit)).fetch_all(connection).await?;
-    rows.iter().map(row).collect()
+    rows.iter().map(decode::usage).collect()
 }
 
 /// Folds the days before this one into the row of everything older.
@@ -54,18 +53,4 @@ pub(super) async fn fold(connection: &mut SqliteConnection, before: UtcDay) -> R
         sqlx::query(statement).bind(i64::from(before.0)).execute(&mut *transaction).await?;
     }
     transaction.commit().await
-}
-
-fn row(row: &SqliteRow) -> Result<UsageRow, sqlx::Error> {
-    let bytes = |column: usize| row.try_get::<i64, _>(column).map(|bytes| u64::try_from(bytes).unwrap_or_default());
-    Ok(UsageRow {
-        user: row.try_get::<&str, _>(0)?.into(),
-        day: UtcDay(u32::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default()),
-        up: bytes(2)?,
-        down: bytes(3)?,
-    })
-}
-
-fn from_bytes(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
