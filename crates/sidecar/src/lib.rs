@@ -19,8 +19,7 @@ mod stream;
 mod xray;
 
 pub use controller::{
-    Controller, ControllerAddress, ControllerError, CoreChecks, CoreConnection, CoreConnections, CoreLogLine,
-    CoreProxy, CoreTraffic, CoreVersion, JsonLines, RefusedProxy,
+    Controller, ControllerAddress, ControllerError, CoreChecks, CoreConnections, CoreProxy, CoreVersion, RefusedProxy,
 };
 pub use error::CoreError;
 pub use process::{CoreCommand, CoreCounters, CoreHome, CoreSetup, CoreState, CoreSupervisor};

@@ -87,8 +87,7 @@ async fn mihomo_is_started_asked_killed_and_started_again() {
             controller.check_provider_node("pool", "a", "http://127.0.0.1:9/", None, Duration::from_millis(300)).await,
             Err(ControllerError::Refused { .. })
         ));
-        assert_eq!(controller.connections().await.unwrap().connections, []);
-        assert_eq!(controller.traffic().await.unwrap().next().await.unwrap().unwrap().up, 0);
+        assert!(controller.connections().await.unwrap().connections.is_empty());
         if start < 3 {
             kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 /// Which core it is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,20 +25,11 @@ impl CoreVersion {
     }
 }
 
-/// A node or a group.
+/// A node.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CoreProxy {
     /// Its name.
     pub name: String,
-    /// Its kind, such as `Shadowsocks` or `LoadBalance`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Whether its last check brought an answer. One that was never checked counts as alive.
-    #[serde(default)]
-    pub alive: bool,
-    /// The members of a group.
-    #[serde(default)]
-    pub all: Vec<String>,
     /// The checks of it, by their URL.
     #[serde(default)]
     pub extra: HashMap<String, CoreChecks>,
@@ -70,55 +61,19 @@ pub(super) struct Delay {
 }
 
 /// What runs through a core.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CoreConnections {
     /// Bytes to clients since the core has started.
     pub download_total: u64,
     /// Bytes from clients since the core has started.
     pub upload_total: u64,
-    /// Each connection that is open; absent for none.
+    /// Each connection that is open, of which only that it is there is read; absent for none.
     #[serde(default, deserialize_with = "null_as_empty")]
-    pub connections: Vec<CoreConnection>,
-    /// The memory that the core says it uses, in bytes.
-    #[serde(default)]
-    pub memory: u64,
+    pub connections: Vec<IgnoredAny>,
 }
 
 /// Go writes an empty list as null.
-fn null_as_empty<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Vec<CoreConnection>, D::Error> {
+fn null_as_empty<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Vec<IgnoredAny>, D::Error> {
     Option::deserialize(value).map(Option::unwrap_or_default)
-}
-
-/// One connection.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct CoreConnection {
-    /// Its id.
-    pub id: String,
-    /// The nodes and groups that it goes through, the nearest to the target first.
-    #[serde(default)]
-    pub chains: Vec<String>,
-    /// Bytes to the client.
-    pub download: u64,
-    /// Bytes from the client.
-    pub upload: u64,
-}
-
-/// Bytes per second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub struct CoreTraffic {
-    /// From clients.
-    pub up: u64,
-    /// To clients.
-    pub down: u64,
-}
-
-/// A line of a core's log.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct CoreLogLine {
-    /// Its level: `debug`, `info`, `warning` or `error`.
-    #[serde(rename = "type")]
-    pub level: String,
-    /// Its text.
-    pub payload: String,
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ANSWER, ControllerError, lines::JsonLines};
+use super::{ANSWER, ControllerError};
 
 /// The longest answer that is read, in bytes; the list of 10,000 static nodes has 6.1 MB.
 const LONGEST_ANSWER: usize = 32 << 20;
@@ -55,11 +55,11 @@ pub struct Controller {
 }
 
 /// A byte stream to a core.
-pub(super) trait SocketStream: AsyncRead + AsyncWrite + Send + Unpin {}
+trait SocketStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> SocketStream for S {}
 
 /// What moves the bytes of an exchange.
-pub(super) type Wire = Connection<TokioIo<Box<dyn SocketStream>>, Full<Bytes>>;
+type Wire = Connection<TokioIo<Box<dyn SocketStream>>, Full<Bytes>>;
 
 impl Controller {
     /// Asks the core at this address.
@@ -93,21 +93,6 @@ impl Controller {
         limit: Duration,
     ) -> Result<(), ControllerError> {
         self.exchange(method, path, body, limit).await.map(drop)
-    }
-
-    /// A request whose answer is one JSON value after another.
-    pub(super) async fn stream<T: DeserializeOwned>(&self, path: &str) -> Result<JsonLines<T>, ControllerError> {
-        let begun = async {
-            let (mut sender, mut wire) = self.connect().await?;
-            let request = self.request(Method::GET, path, String::new())?;
-            let answer = driven(sender.send_request(request), &mut wire).await?;
-            if answer.status().is_success() {
-                return Ok(JsonLines::new(answer.into_body(), wire));
-            }
-            let status = answer.status();
-            Err(refusal(status, &driven(read(answer), &mut wire).await.unwrap_or_default()))
-        };
-        timeout(ANSWER, begun).await.map_err(|_| ControllerError::Timeout)?
     }
 
     async fn exchange(

@@ -1,9 +1,8 @@
-//! Asks a Clash core over its control interface: configurations, providers, checks of nodes, connections, traffic, log.
+//! Asks a Clash core over its control interface: configurations, providers, checks of nodes, connections.
 
 mod answers;
 mod client;
 mod error;
-mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +13,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 pub use self::{
-    answers::{CoreChecks, CoreConnection, CoreConnections, CoreLogLine, CoreProxy, CoreTraffic, CoreVersion},
+    answers::{CoreChecks, CoreConnections, CoreProxy, CoreVersion},
     client::{Controller, ControllerAddress},
     error::{ControllerError, RefusedProxy},
-    lines::JsonLines,
 };
 
 /// How long a core may take for a question that needs no work.
@@ -99,8 +97,14 @@ impl Controller {
         expected: Option<u16>,
         limit: Duration,
     ) -> Result<Duration, ControllerError> {
-        let path = format!("/providers/proxies/{}/{}/healthcheck", segment(provider), segment(node));
-        self.delay(&path, url, expected, limit).await
+        // The core takes 16 bits with a sign.
+        let milliseconds = limit.as_millis().clamp(1, 32_767);
+        let expected = expected.map(|status| format!("&expected={status}")).unwrap_or_default();
+        let (provider, node, url) = (segment(provider), segment(node), segment(url));
+        let path =
+            format!("/providers/proxies/{provider}/{node}/healthcheck?timeout={milliseconds}&url={url}{expected}");
+        let answer: answers::Delay = self.get_within(&path, limit + ANSWER).await?;
+        Ok(Duration::from_millis(answer.delay.into()))
     }
 
     /// One node of a provider.
@@ -111,66 +115,11 @@ impl Controller {
         self.get(&format!("/providers/proxies/{}/{}", segment(provider), segment(node))).await
     }
 
-    /// The same for a node of the configuration, or a group.
-    ///
-    /// # Errors
-    /// As [`Self::check_provider_node`].
-    pub async fn check_node(&self, node: &str, url: &str, limit: Duration) -> Result<Duration, ControllerError> {
-        self.delay(&format!("/proxies/{}/delay", segment(node)), url, None, limit).await
-    }
-
-    async fn delay(
-        &self,
-        path: &str,
-        url: &str,
-        expected: Option<u16>,
-        limit: Duration,
-    ) -> Result<Duration, ControllerError> {
-        // The core takes 16 bits with a sign.
-        let milliseconds = limit.as_millis().clamp(1, 32_767);
-        let expected = expected.map(|status| format!("&expected={status}")).unwrap_or_default();
-        let path = format!("{path}?timeout={milliseconds}&url={}{expected}", segment(url));
-        let answer: answers::Delay = self.get_within(&path, limit + ANSWER).await?;
-        Ok(Duration::from_millis(answer.delay.into()))
-    }
-
-    /// A node or a group.
-    ///
-    /// # Errors
-    /// [`ControllerError`]; status 404 when there is none of this name.
-    pub async fn proxy(&self, name: &str) -> Result<CoreProxy, ControllerError> {
-        self.get(&format!("/proxies/{}", segment(name))).await
-    }
-
     /// What runs through the core now.
     ///
     /// # Errors
     /// [`ControllerError`].
     pub async fn connections(&self) -> Result<CoreConnections, ControllerError> {
         self.get("/connections").await
-    }
-
-    /// Ends one connection.
-    ///
-    /// # Errors
-    /// [`ControllerError`].
-    pub async fn close_connection(&self, id: &str) -> Result<(), ControllerError> {
-        self.send(Method::DELETE, &format!("/connections/{}", segment(id)), String::new(), ANSWER).await
-    }
-
-    /// Bytes per second, one value each second.
-    ///
-    /// # Errors
-    /// [`ControllerError`].
-    pub async fn traffic(&self) -> Result<JsonLines<CoreTraffic>, ControllerError> {
-        self.stream("/traffic").await
-    }
-
-    /// The log from now on, of this level (`debug`, `info`, `warning`, `error`) and above.
-    ///
-    /// # Errors
-    /// [`ControllerError`].
-    pub async fn logs(&self, level: &str) -> Result<JsonLines<CoreLogLine>, ControllerError> {
-        self.stream(&format!("/logs?level={}", segment(level))).await
     }
 }

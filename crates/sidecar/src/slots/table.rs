@@ -57,8 +57,6 @@ pub(crate) struct SlotCounts {
     pub(crate) is_up: bool,
     /// Whether nobody needs it.
     pub(crate) is_idle: bool,
-    /// Slots that the core has.
-    pub(crate) slots: usize,
     /// Slots that have a node.
     pub(crate) nodes: usize,
     /// Slots with open streams or associations, or dials.
@@ -305,7 +303,6 @@ impl SlotTable {
         SlotCounts {
             is_up: matches!(state.core, Serving::Up { .. }),
             is_idle: matches!(state.core, Serving::Idle),
-            slots: state.slots.len(),
             nodes: state.by_node.len(),
             in_use: state.slots.iter().filter(|slot| slot.uses > 0).count(),
             refusals: state.refusals,
