@@ -17,9 +17,12 @@ pub trait Engine: Debug + Send + Sync {
     /// The dialer that uses this machine's own sockets.
     fn direct(&self, policy: AddressPolicy) -> Arc<dyn Dialer>;
 
-    /// The name of what dials a node: `native`, or the name of a core such as `mihomo`; `None` when nothing does.
-    fn engine_of(&self, node: &NodeSpec) -> Option<&'static str> {
-        self.dialer(node, AddressPolicy::Any).is_ok().then_some("native")
+    /// The name of what dials a node: `native`, or the name of a core such as `mihomo`.
+    ///
+    /// # Errors
+    /// Those of [`Self::dialer`].
+    fn engine_of(&self, node: &NodeSpec) -> Result<&'static str, BuildError> {
+        self.dialer(node, AddressPolicy::Any).map(|_| "native")
     }
 }
 
@@ -36,28 +39,31 @@ impl EngineList {
     pub fn new(first: Arc<dyn Engine>, others: impl IntoIterator<Item = Arc<dyn Engine>>) -> Self {
         Self { first, others: others.into_iter().collect() }
     }
+
+    /// What the first engine says that can have the node.
+    fn first_that<T>(&self, ask: impl Fn(&dyn Engine) -> Result<T, BuildError>) -> Result<T, BuildError> {
+        let refused = match ask(&*self.first) {
+            Err(error @ BuildError::Unsupported(_)) => error,
+            decided => return decided,
+        };
+        self.others.iter().find_map(|engine| ask(&**engine).ok()).ok_or(refused)
+    }
 }
 
 impl Engine for EngineList {
     /// # Errors
     /// That of the first engine, when none can build the node.
     fn dialer(&self, node: &NodeSpec, policy: AddressPolicy) -> Result<Arc<dyn Dialer>, BuildError> {
-        let refused = match self.first.dialer(node, policy) {
-            Err(error @ BuildError::Unsupported(_)) => error,
-            decided => return decided,
-        };
-        self.others.iter().find_map(|engine| engine.dialer(node, policy).ok()).ok_or(refused)
+        self.first_that(|engine| engine.dialer(node, policy))
     }
 
     fn direct(&self, policy: AddressPolicy) -> Arc<dyn Dialer> {
         self.first.direct(policy)
     }
 
-    fn engine_of(&self, node: &NodeSpec) -> Option<&'static str> {
-        if let Some(name) = self.first.engine_of(node) {
-            return Some(name);
-        }
-        let invalid = matches!(self.first.dialer(node, AddressPolicy::Any), Err(BuildError::Invalid(_)));
-        if invalid { None } else { self.others.iter().find_map(|engine| engine.engine_of(node)) }
+    /// # Errors
+    /// As [`Self::dialer`].
+    fn engine_of(&self, node: &NodeSpec) -> Result<&'static str, BuildError> {
+        self.first_that(|engine| engine.engine_of(node))
     }
 }

@@ -265,5 +265,6 @@ fn the_first_engine_that_can_build_a_node_builds_it() {
     assert_eq!(built(3), Err(BuildError::Unsupported("first")), "the first engine's reason");
     assert_eq!(format!("{:?}", list.direct(AddressPolicy::Any)), "Named(\"first\")");
     let node = |port: u16| socks(&Target::parse(&format!("192.0.2.1:{port}")).unwrap(), None);
-    assert_eq!((list.engine_of(&node(1)), list.engine_of(&node(3))), (Some("native"), None));
+    assert_eq!((list.engine_of(&node(1)), list.engine_of(&node(2))), (Ok("native"), Ok("native")));
+    assert_eq!(list.engine_of(&node(3)), Err(BuildError::Unsupported("first")), "the reason of a dialer");
 }

@@ -24,7 +24,7 @@ impl Engine for SidecarEngine {
         self.base.direct(policy)
     }
 
-    fn engine_of(&self, node: &NodeSpec) -> Option<&'static str> {
-        self.current.check(node).is_ok().then_some(self.current.name.as_str())
+    fn engine_of(&self, node: &NodeSpec) -> Result<&'static str, BuildError> {
+        self.current.check(node).map(|()| self.current.name.as_str())
     }
 }

@@ -136,7 +136,7 @@ async fn outbounds_of_xray_come_and_go_and_cut_nothing() {
     let task = tokio::spawn(async move { running.run(&stopped).await });
     let engine = EngineList::new(native, sidecar.engines());
     let dialer = |more: &str| engine.dialer(&node(server, more), AddressPolicy::Any).unwrap();
-    assert_eq!(engine.engine_of(&node(server, "")), Some("xray"));
+    assert_eq!(engine.engine_of(&node(server, "")), Ok("xray"));
 
     let first = dialer("");
     let mut stream = opens(&first, target).await;

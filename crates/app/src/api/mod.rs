@@ -137,7 +137,7 @@ impl ApiBackend {
     pub(crate) fn node_dto(&self, node: &Node<Payload>) -> NodeDto {
         let ip = node.city().and_then(|_| node.record().exit_ip);
         let city = ip.and_then(|ip| self.geo.city_name(ip));
-        let engine = self.cores.engine_of(node.spec()).map(str::to_owned);
+        let engine = self.cores.engine_of(node.spec()).ok().map(str::to_owned);
         NodeDto { city, engine, ..dto(&self.pool, node) }
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hezar_child::Launcher;
 use hezar_core::NodeSpec;
-use hezar_engine::{AddressPolicy, Engine, EngineList, NativeEngine};
+use hezar_engine::{BuildError, Engine, EngineList, NativeEngine};
 use hezar_sidecar::{CoreName, Sidecar, SidecarSettings};
 
 use crate::{config::Config, nodes::Nodes};
@@ -56,7 +56,7 @@ impl Cores {
     fn judge_again(&self) {
         for node in self.pool.snapshot().nodes() {
             let code = node.unsupported();
-            match (&code, self.engine.dialer(node.spec(), AddressPolicy::PublicOnly)) {
+            match (&code, self.engine_of(node.spec())) {
                 (Some(code), Ok(_)) if *code == UNSUPPORTED || *code == REFUSED => {
                     self.pool.clear_unsupported(node.id());
                 }
@@ -67,7 +67,10 @@ impl Cores {
     }
 
     /// The name of what dials a node: `native`, or that of a core.
-    pub(crate) fn engine_of(&self, node: &NodeSpec) -> Option<&'static str> {
+    ///
+    /// # Errors
+    /// Why nothing does.
+    pub(crate) fn engine_of(&self, node: &NodeSpec) -> Result<&'static str, BuildError> {
         self.engine.engine_of(node)
     }
 
