@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     CoreCounters, CoreName,
-    slots::{Addresses, CoreNode, Render, SlotTable},
+    slots::{Addresses, CoreNode, SlotTable},
 };
 
 /// A core that nobody has used for so long is ended.
@@ -105,6 +105,9 @@ impl Core {
     }
 }
 
+/// Writes a node as entries of a core's configuration under this name.
+pub(crate) type Render = fn(&str, &NodeSpec) -> Result<Vec<String>, BuildError>;
+
 /// The place of one kind of core, which may be empty: dialers that are made once find the core of the moment in it.
 #[derive(Debug)]
 pub(crate) struct CurrentCore {
@@ -139,7 +142,7 @@ impl CurrentCore {
     /// Puts another core into the place; the one before is ended.
     pub(crate) fn fill(&self, base: &Arc<dyn Engine>, start: CoreStart) {
         let start = CoreStart { counters: Arc::clone(&self.counters), ..start };
-        let slots = SlotTable::new(self.first_block, start.most_slots, self.render);
+        let slots = SlotTable::new(self.first_block, start.most_slots);
         let core = Core { slots, gate: RwLock::default(), base: Arc::clone(base), start };
         self.core.send_replace(Some(Arc::new(core)));
     }

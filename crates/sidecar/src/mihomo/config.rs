@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use hezar_core::Host;
 use hezar_engine::AddressPolicy;
 use serde_json::{Value, json};
 
-use crate::slots::{PlannedSlot, SlotPlan, slot_name};
+use crate::slots::{CoreNode, PlannedSlot, SlotPlan, slot_name};
 
 /// The controller's socket in the home folder.
 pub(super) const SOCKET: &str = "ctl.sock";
@@ -96,10 +97,14 @@ fn proxies(plan: &SlotPlan) -> (Vec<String>, Vec<usize>) {
     let (mut entries, mut owners) = (Vec::new(), Vec::new());
     for index in unproven.iter().copied().chain(proven) {
         let Some(slot) = plan.slots.get(index) else { continue };
-        if slot.entries.is_empty() {
-            entries.push(json!({ "name": slot_name(index), "type": "reject" }).to_string());
+        let name = slot_name(index);
+        // A dialer is made for a node that can be written, and for no other one.
+        let write = |node: &Arc<CoreNode>| super::render(&name, &node.spec).unwrap_or_default();
+        let written = slot.node.as_ref().map(|node| slot.entries.get_or_init(|| write(node)).as_slice());
+        match written.unwrap_or_default() {
+            [] => entries.push(json!({ "name": name, "type": "reject" }).to_string()),
+            written => entries.extend_from_slice(written),
         }
-        entries.extend(slot.entries.iter().cloned());
         owners.resize(entries.len(), index);
     }
     (entries, owners)

@@ -58,7 +58,7 @@ fn refusing_core(folder: &Path, names: bool) -> Controller {
 }
 
 fn core(folder: &Path, listen: SocketAddr) -> Core {
-    let slots = SlotTable::new(64, 64, super::render);
+    let slots = SlotTable::new(64, 64);
     slots.set_up(1, std::process::id(), vec![listen]);
     let start = CoreStart {
         program: "mihomo".into(),

@@ -32,7 +32,7 @@ fn lease(table: &Arc<SlotTable>, server: &str, policy: AddressPolicy, addresses:
 
 #[test]
 fn every_list_ends_with_reject_and_names_have_the_addresses_that_are_allowed() {
-    let table = SlotTable::new(2, 4, super::render);
+    let table = SlotTable::new(2, 4);
     let _leases = [
         lease(&table, "a.example.test:1", AddressPolicy::Any, &["10.0.0.1", "192.0.2.1"]),
         lease(&table, "a.example.test:1", AddressPolicy::PublicOnly, &["192.0.2.1"]),
@@ -61,7 +61,7 @@ fn every_list_ends_with_reject_and_names_have_the_addresses_that_are_allowed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_leads_to_where_it_was_found_last() {
-    let table = SlotTable::new(2, 2, super::render);
+    let table = SlotTable::new(2, 2);
     drop(lease(&table, "a.example.test:1", AddressPolicy::PublicOnly, &["192.0.2.1"]));
     advance(Duration::from_secs(1)).await;
     // The server has moved, and nobody has dialled its other node since.
@@ -73,7 +73,7 @@ async fn a_name_leads_to_where_it_was_found_last() {
 
 #[test]
 fn nodes_that_the_core_has_not_seen_come_first() {
-    let table = SlotTable::new(4, 4, super::render);
+    let table = SlotTable::new(4, 4);
     let _first = lease(&table, "192.0.2.1:1", AddressPolicy::Any, &["192.0.2.1"]);
     table.publish(&table.plan());
     let _second = lease(&table, "192.0.2.2:2", AddressPolicy::Any, &["192.0.2.2"]);
@@ -83,7 +83,7 @@ fn nodes_that_the_core_has_not_seen_come_first() {
 
 #[test]
 fn failed_dials_are_nothing_to_write_about() {
-    let setup = MihomoSetup::new("mihomo".into(), SlotTable::new(1, 1, super::render));
+    let setup = MihomoSetup::new("mihomo".into(), SlotTable::new(1, 1));
     let line = r#"time="2026" level=warning msg="[TCP] dial s00001 (match InUser/s00001) a:1 --> b:2 error: EOF""#;
     assert_eq!(setup.level(line), tracing::Level::DEBUG);
     assert_eq!(setup.level(r#"time="2026" level=fatal msg="Parse config error: proxy 0""#), tracing::Level::ERROR);

@@ -10,7 +10,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use hezar_core::{NodeId, NodeSpec};
 use hezar_engine::AddressPolicy;
@@ -18,7 +21,7 @@ use hezar_engine::AddressPolicy;
 pub(crate) use self::{
     lease::{SlotAccess, SlotLease},
     plan::{PlannedSlot, SlotPlan},
-    table::{Render, SlotTable},
+    table::SlotTable,
 };
 
 /// A node that a core dials.
@@ -53,3 +56,6 @@ pub(crate) fn slot_name(index: usize) -> String {
 /// Where a node's server is, as this machine has looked it up. The core must not look it up by itself: it does not know which addresses are
 /// allowed.
 pub(crate) type Addresses = Arc<[IpAddr]>;
+
+/// A node as entries of the core's configuration under the name of its slot, written when a configuration first has it.
+pub(crate) type Entries = Arc<OnceLock<Vec<String>>>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Addresses, CoreNode};
+use super::{Addresses, CoreNode, Entries};
 
 /// The slots of a core at one moment.
 #[derive(Clone, Debug)]
@@ -23,8 +23,8 @@ pub(crate) struct PlannedSlot {
     pub(crate) user: Uuid,
     /// Who has it.
     pub(crate) node: Option<Arc<CoreNode>>,
-    /// The node as the core's configuration has it.
-    pub(crate) entries: Arc<[String]>,
+    /// The node as the core's configuration has it, once that was written.
+    pub(crate) entries: Entries,
     /// Where the node's server is.
     pub(crate) addresses: Addresses,
     /// When it was found there.
@@ -59,7 +59,6 @@ impl SlotPlan {
         for index in left_out {
             if let Some(slot) = self.slots.get_mut(*index) {
                 slot.node = None;
-                slot.entries = Arc::default();
             }
         }
         self

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Addresses, CoreNode, NodeKey};
+use super::{Addresses, CoreNode, Entries, NodeKey};
 
 /// For so long a server is believed to be where it was found.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ pub(super) enum Serving {
 pub(super) struct Slot {
     pub(super) user: Uuid,
     pub(super) node: Option<Arc<CoreNode>>,
-    pub(super) entries: Arc<[String]>,
+    pub(super) entries: Entries,
     pub(super) addresses: Addresses,
     /// When the addresses were put here.
     pub(super) addressed_at: Instant,
@@ -120,7 +120,7 @@ impl State {
         let empty = || Slot {
             user: Uuid::new_v4(),
             node: None,
-            entries: Arc::default(),
+            entries: Entries::default(),
             addresses: Arc::default(),
             addressed_at: Instant::now(),
             known: 0,
@@ -150,10 +150,10 @@ impl State {
         })
     }
 
-    pub(super) fn put(&mut self, index: usize, node: Arc<CoreNode>, entries: Arc<[String]>) {
+    pub(super) fn put(&mut self, index: usize, node: Arc<CoreNode>) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.node = Some(node);
-            slot.entries = entries;
+            slot.entries = Entries::default();
             slot.is_proven = false;
             slot.refused = None;
         }
@@ -162,7 +162,7 @@ impl State {
     /// Takes the node out of a slot.
     pub(super) fn clear(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.entries = Arc::default();
+        slot.entries = Entries::default();
         slot.revision += 1;
         if let Some(node) = slot.node.take()
             && self.by_node.get(&node.key()) == Some(&index)

@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_core::{NodeId, NodeSpec};
-use hezar_engine::{BuildError, Cause};
+use hezar_core::NodeId;
+use hezar_engine::Cause;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -15,7 +15,6 @@ use crate::process::runs;
 use super::{
     Addresses, CoreNode, PlannedSlot, SlotLease, SlotPlan,
     lease::SlotAccess,
-    slot_name,
     state::{Serving, Slot, State},
 };
 
@@ -24,14 +23,10 @@ const MOST_REFUSED: usize = 10_000;
 /// The longest reason of a refusal that is kept, in bytes.
 const LONGEST_REASON: usize = 300;
 
-/// Writes a node as entries of the core's configuration under the name of its slot.
-pub(crate) type Render = fn(&str, &NodeSpec) -> Result<Vec<String>, BuildError>;
-
 /// The slots of one core.
 #[derive(Debug)]
 pub(crate) struct SlotTable {
     state: Mutex<State>,
-    render: Render,
     most: usize,
     /// Counts changes of what the core knows.
     turns: watch::Sender<u64>,
@@ -67,9 +62,9 @@ pub(crate) struct SlotCounts {
 
 impl SlotTable {
     /// An empty table of at most `most` slots. `first_block` of them are made at first, and as many again as there are when they do not suffice.
-    pub(crate) fn new(first_block: usize, most: usize, render: Render) -> Arc<Self> {
+    pub(crate) fn new(first_block: usize, most: usize) -> Arc<Self> {
         let (turns, work) = (watch::Sender::new(0), Notify::new());
-        Arc::new(Self { state: Mutex::new(State::new(first_block)), render, most, turns, work })
+        Arc::new(Self { state: Mutex::new(State::new(first_block)), most, turns, work })
     }
 
     /// A slot for a node: its own, a free one, or the one that was not used for the longest.
@@ -88,13 +83,8 @@ impl SlotTable {
         };
         let is_new = known.is_none();
         if is_new {
-            let rendered = (self.render)(&slot_name(index), &node.spec);
-            let Ok(entries) = rendered else {
-                state.clear(index);
-                return Err(Cause::CoreRefused("it cannot be written for the core".into()));
-            };
             state.by_node.insert(node.key(), index);
-            state.put(index, Arc::clone(node), entries.into());
+            state.put(index, Arc::clone(node));
         }
         state.last_use = Instant::now();
         let mut has_moved = false;
@@ -188,7 +178,7 @@ impl SlotTable {
         let planned = |slot: &Slot| PlannedSlot {
             user: slot.user,
             node: slot.node.clone().filter(|_| slot.refused.is_none()),
-            entries: if slot.refused.is_none() { Arc::clone(&slot.entries) } else { Arc::default() },
+            entries: Arc::clone(&slot.entries),
             addresses: Arc::clone(&slot.addresses),
             addressed_at: slot.addressed_at,
             is_proven: slot.is_proven,

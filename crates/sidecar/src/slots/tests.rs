@@ -9,10 +9,6 @@ use hezar_engine::Cause;
 
 use super::*;
 
-fn render(name: &str, _: &NodeSpec) -> Result<Vec<String>, hezar_engine::BuildError> {
-    Ok(vec![name.to_owned()])
-}
-
 fn node(number: u16) -> Arc<CoreNode> {
     let ssr = ShadowsocksR {
         method: "aes-256-cfb".into(),
@@ -32,7 +28,7 @@ fn addresses(last: u8) -> Addresses {
 
 /// A table whose core serves.
 fn up(most: usize) -> Arc<SlotTable> {
-    let table = SlotTable::new(2, most, render);
+    let table = SlotTable::new(2, most);
     drop(table.lease(&node(1), &addresses(1)).unwrap());
     table.set_up(1, std::process::id(), vec!["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
     table
@@ -135,7 +131,7 @@ async fn a_refused_node_is_told_why_and_leaves_its_slot() {
     let Err(Cause::CoreRefused(reason)) = lease.ready().await else { panic!("it is refused") };
     assert_eq!(&*reason, "no such cipher");
     assert!(matches!(table.lease(&node(1), &addresses(1)), Err(Cause::CoreRefused(_))));
-    assert_eq!(table.plan().slots[0].entries.len(), 0, "the core is not told again");
+    assert!(table.plan().slots[0].node.is_none(), "the core is not told again");
     drop(lease);
     let (second, third) =
         (table.lease(&node(2), &addresses(1)).unwrap(), table.lease(&node(3), &addresses(1)).unwrap());

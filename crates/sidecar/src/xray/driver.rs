@@ -207,7 +207,7 @@ mod tests {
             known: Mutex::default(),
         };
         let base = Arc::new(NativeEngine::new(&NativeEngineConfig::default()));
-        Core { slots: SlotTable::new(2, 2, super::super::render), gate: RwLock::default(), base, start }
+        Core { slots: SlotTable::new(2, 2), gate: RwLock::default(), base, start }
     }
 
     #[tokio::test]

@@ -93,7 +93,7 @@ fn nothing_leaves_but_through_the_outbound_of_a_slot() {
 
 #[test]
 fn lines_of_the_log_have_the_level_that_they_say() {
-    let setup = XraySetup::new("xray".into(), Launcher::new("l".into(), []), SlotTable::new(1, 1, super::render));
+    let setup = XraySetup::new("xray".into(), Launcher::new("l".into(), []), SlotTable::new(1, 1));
     let lines = [
         ("2026/03/27 16:06:49.715851 [Info] infra/conf/serial: Reading config", Level::DEBUG),
         ("2026/03/27 16:06:49.774461 [Warning] core: Xray 26.3.27 started", Level::DEBUG),
