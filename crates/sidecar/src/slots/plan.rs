@@ -43,11 +43,6 @@ impl SlotPlan {
         self.slots.iter().enumerate().skip(first).take(size)
     }
 
-    /// Every slot's number and user.
-    pub(crate) fn users(&self) -> impl Iterator<Item = (usize, Uuid)> {
-        self.slots.iter().map(|slot| slot.user).enumerate()
-    }
-
     /// The numbers of the slots whose nodes the core has not seen yet.
     pub(crate) fn unproven(&self) -> Vec<usize> {
         let unproven = |(index, slot): (usize, &PlannedSlot)| (slot.node.is_some() && !slot.is_proven).then_some(index);

@@ -9,6 +9,7 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
+use uuid::Uuid;
 
 use crate::process::runs;
 
@@ -185,6 +186,11 @@ impl SlotTable {
             revision: slot.revision,
         };
         SlotPlan { slots: state.slots.iter().map(planned).collect(), blocks: state.blocks.clone() }
+    }
+
+    /// The user of every slot, in order.
+    pub(crate) fn users(&self) -> Vec<Uuid> {
+        self.state.lock().slots.iter().map(|slot| slot.user).collect()
     }
 
     /// Something that was planned has to be told later.

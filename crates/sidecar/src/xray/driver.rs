@@ -78,8 +78,6 @@ impl Driver<'_> {
                     self.core.slots.set_down();
                     if let CoreState::Down { reason } = now {
                         self.start.set_trouble(Some(reason));
-                        // Another version may refuse what the one before has taken.
-                        self.core.slots.forget_proofs();
                     }
                     if state.changed().await.is_err() {
                         return;

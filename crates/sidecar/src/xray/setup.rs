@@ -93,12 +93,11 @@ impl CoreSetup for XraySetup {
         let (dialect, version) = (self.find_dialect(home).await?, self.find_version(home).await);
         let listen = free_address().await?;
         home.remove(API_SOCKET)?;
-        let users: Vec<_> = self.slots.plan().users().map(|(index, user)| (slot_name(index), user)).collect();
+        let users: Vec<_> =
+            self.slots.users().into_iter().enumerate().map(|(index, user)| (slot_name(index), user)).collect();
         let text = config::render(&users, listen, &home.file(API_SOCKET)).to_string();
         let file = home.write("config.json", text.as_bytes())?;
         *self.started.lock() = Some(Started { listen, dialect, version, is_checked: false });
-        // Looking at the slots has taken note of what is in them.
-        self.slots.plan_again();
         let arguments = vec!["run".into(), "-config".into(), file.into_os_string()];
         Ok(CoreCommand { program: self.program.clone(), arguments, environment: Vec::new() })
     }
