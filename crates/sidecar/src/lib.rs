@@ -8,6 +8,7 @@ mod datagram;
 mod dialer;
 mod engine;
 mod error;
+mod follow;
 mod loopback;
 mod mihomo;
 mod process;

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{config, setup::MihomoSetup};
 use crate::{
-    Controller, ControllerError, CoreError, CoreHome, CoreState, CoreSupervisor, RefusedProxy,
-    current::{Core, CoreStart},
+    Controller, ControllerError, CoreError, CoreHome, RefusedProxy,
+    current::Core,
+    follow::{CoreDriver, run_driven},
     loopback::{accept, are_own, free_address},
     slots::SlotPlan,
 };
@@ -30,23 +31,9 @@ const LISTEN: Duration = Duration::from_secs(5);
 
 /// Runs mihomo until nobody has used it for a while.
 pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &CancellationToken) {
-    let start = &core.start;
-    let setup = Arc::new(MihomoSetup::new(start.program.clone(), Arc::clone(&core.slots)));
-    let supervisor =
-        CoreSupervisor::new(Arc::clone(&setup), start.launcher.clone(), Arc::clone(&home), start.memory_bytes)
-            .counting(Arc::clone(&start.counters));
-    let controller = MihomoSetup::controller(&home);
-    let mut driver = Driver::new(core, &setup, controller);
-    let following = async {
-        let state = supervisor.state();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = driver.follow(state) => {}
-            () = core.idle() => tracing::info!(core = "mihomo", "the core is ended: no node has needed it for a while"),
-        }
-        stop.cancel();
-    };
-    tokio::join!(supervisor.run(stop), following);
+    let setup = Arc::new(MihomoSetup::new(core.start.program.clone(), Arc::clone(&core.slots)));
+    let mut driver = Driver::new(core, &setup, MihomoSetup::controller(&home));
+    run_driven(core, Arc::clone(&setup), home, &mut driver, stop).await;
 }
 
 /// Why a configuration could not be told.
@@ -61,7 +48,6 @@ pub(super) enum Failed {
 /// Tells one mihomo what its slots hold.
 pub(super) struct Driver<'a> {
     core: &'a Core,
-    start: &'a CoreStart,
     setup: &'a MihomoSetup,
     controller: Controller,
     /// One for each block of slots that the core knows.
@@ -72,46 +58,15 @@ pub(super) struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     pub(super) fn new(core: &'a Core, setup: &'a MihomoSetup, controller: Controller) -> Self {
-        Self { core, start: &core.start, setup, controller, listeners: Vec::new(), not_before: Instant::now() }
-    }
-
-    /// Follows the core's state and the slots, for ever.
-    async fn follow(&mut self, mut state: tokio::sync::watch::Receiver<CoreState>) {
-        let mut has_served = false;
-        loop {
-            let now = state.borrow_and_update().clone();
-            match now {
-                CoreState::Up { start, pid } => {
-                    has_served = true;
-                    self.begin(start, pid).await;
-                    tokio::select! {
-                        changed = state.changed() => if changed.is_err() { return },
-                        () = self.keep_in_step() => {}
-                    }
-                }
-                CoreState::Starting | CoreState::Down { .. } => {
-                    self.core.slots.set_down();
-                    if let CoreState::Down { reason } = now {
-                        self.start.set_trouble(Some(reason));
-                        if !std::mem::take(&mut has_served) {
-                            // Another version of the core may refuse what the one before has taken.
-                            self.core.slots.forget_proofs();
-                        }
-                    }
-                    if state.changed().await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
+        Self { core, setup, controller, listeners: Vec::new(), not_before: Instant::now() }
     }
 
     /// The core serves what it was started with.
     async fn begin(&mut self, start: u64, pid: u32) {
         let Some(begun) = self.setup.begun() else { return };
         self.listeners.clone_from(&begun.listeners);
-        self.start.set_trouble(None);
-        self.start.set_version(self.controller.version().await.ok().map(|version| version.version));
+        self.core.start.set_trouble(None);
+        self.core.start.set_version(self.controller.version().await.ok().map(|version| version.version));
         self.core.slots.set_up(start, pid, begun.listeners);
         self.core.slots.publish(&begun.plan);
         if !begun.is_whole {
@@ -167,7 +122,7 @@ impl<'a> Driver<'a> {
         sleep(TAKEN_IN).await;
         let began = Instant::now();
         let result = self.controller.put_configuration(text).await;
-        self.start.note_reload(began.elapsed(), result.is_ok());
+        self.core.start.note_reload(began.elapsed(), result.is_ok());
         result
     }
 
@@ -208,5 +163,12 @@ impl<'a> Driver<'a> {
                 several.get(several.len() / 2..).map(<[usize]>::to_vec)
             }
         }
+    }
+}
+
+impl CoreDriver for Driver<'_> {
+    async fn serve(&mut self, start: u64, pid: u32) {
+        self.begin(start, pid).await;
+        self.keep_in_step().await;
     }
 }

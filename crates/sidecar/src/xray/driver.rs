@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,8 +11,9 @@ use super::{
     setup::XraySetup,
 };
 use crate::{
-    CoreHome, CoreState, CoreSupervisor,
-    current::{Core, CoreStart},
+    CoreHome,
+    current::Core,
+    follow::{CoreDriver, run_driven},
     slots::{SlotPlan, slot_name},
 };
 
@@ -27,32 +24,20 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs Xray until nobody has used it for a while.
 pub(crate) async fn run_once(core: &Core, home: Arc<CoreHome>, stop: &CancellationToken) {
-    let start = &core.start;
-    let setup = Arc::new(XraySetup::new(start.program.clone(), start.launcher.clone(), Arc::clone(&core.slots)));
-    let supervisor =
-        CoreSupervisor::new(Arc::clone(&setup), start.launcher.clone(), Arc::clone(&home), start.memory_bytes)
-            .counting(Arc::clone(&start.counters));
+    let (program, launcher) = (core.start.program.clone(), core.start.launcher.clone());
+    let setup = Arc::new(XraySetup::new(program, launcher, Arc::clone(&core.slots)));
     let api = setup.api(&home);
-    let driver = Driver { core, start, setup: &setup, api, suspect: Mutex::default() };
-    let following = async {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = driver.follow(supervisor.state()) => {}
-            () = core.idle() => tracing::info!(core = "xray", "the core is ended: no node has needed it for a while"),
-        }
-        stop.cancel();
-    };
-    tokio::join!(supervisor.run(stop), following);
+    let mut driver = Driver { core, setup: &setup, api, suspect: None };
+    run_driven(core, Arc::clone(&setup), home, &mut driver, stop).await;
 }
 
 /// Tells one Xray what its slots hold.
 struct Driver<'a> {
     core: &'a Core,
-    start: &'a CoreStart,
     setup: &'a XraySetup,
     api: XrayApi,
     /// What was being added when Xray was lost last: a slot and what was put into it.
-    suspect: Mutex<Option<(usize, u64)>>,
+    suspect: Option<(usize, u64)>,
 }
 
 /// The outbounds that one start of Xray has: what was put into a slot, by the number of the slot.
@@ -65,53 +50,8 @@ type BySlot<T> = Vec<(usize, T)>;
 const NEVER: u64 = 0;
 
 impl Driver<'_> {
-    /// Follows Xray's state and the slots, for ever.
-    async fn follow(&self, mut state: watch::Receiver<CoreState>) {
-        loop {
-            let now = state.borrow_and_update().clone();
-            match now {
-                CoreState::Up { start, pid } => tokio::select! {
-                    changed = state.changed() => if changed.is_err() { return },
-                    () = self.keep_in_step(start, pid) => {}
-                },
-                CoreState::Starting | CoreState::Down { .. } => {
-                    self.core.slots.set_down();
-                    if let CoreState::Down { reason } = now {
-                        self.start.set_trouble(Some(reason));
-                    }
-                    if state.changed().await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tells one start of Xray every change, for ever.
-    async fn keep_in_step(&self, start: u64, pid: u32) {
-        self.start.set_trouble(None);
-        self.start.set_version(self.setup.version());
-        let mut known = Known::new();
-        let Some(listen) = self.setup.listen() else { return };
-        self.core.slots.set_up(start, pid, vec![listen]);
-        loop {
-            let began = Instant::now();
-            match self.tell(&mut known).await {
-                Ok(was_told) => self.start.note_reload(began.elapsed(), was_told),
-                Err(error) => {
-                    // Whether Xray is gone shows soon.
-                    tracing::debug!("xray was not told its nodes: {error}");
-                    self.core.slots.plan_again();
-                    sleep(AGAIN).await;
-                }
-            }
-            self.core.slots.changed().await;
-            sleep(GATHER).await;
-        }
-    }
-
     /// Tells Xray what its slots hold now, and whether there was anything to tell. Nodes that it refuses are set aside.
-    async fn tell(&self, known: &mut Known) -> Result<bool, XrayApiError> {
+    async fn tell(&mut self, known: &mut Known) -> Result<bool, XrayApiError> {
         let plan = self.core.slots.plan();
         let planned = |index: usize| plan.slots.get(index).filter(|slot| slot.node.is_some());
         let stale: Vec<usize> = known
@@ -155,12 +95,12 @@ impl Driver<'_> {
     }
 
     /// Sets a node aside that was being added both times when Xray was lost: it would end every start of it.
-    fn suspect(&self, error: &XrayApiError, plan: &SlotPlan, wanted: &BySlot<(String, String)>) {
+    fn suspect(&mut self, error: &XrayApiError, plan: &SlotPlan, wanted: &BySlot<(String, String)>) {
         let XrayApiError::Failed { adding: Some(adding), reason } = error else { return };
         let index = wanted.iter().find(|(_, (tag, _))| tag == adding).map(|(index, _)| *index);
         let Some((index, slot)) = index.and_then(|index| Some((index, plan.slots.get(index)?))) else { return };
         let suspect = Some((index, slot.revision));
-        if std::mem::replace(&mut *self.suspect.lock(), suspect) == suspect {
+        if std::mem::replace(&mut self.suspect, suspect) == suspect {
             self.core.slots.refuse(index, slot, &format!("Xray ends when it takes the node: {reason}"));
         }
     }
@@ -180,15 +120,43 @@ impl Driver<'_> {
     }
 }
 
+impl CoreDriver for Driver<'_> {
+    async fn serve(&mut self, start: u64, pid: u32) {
+        self.core.start.set_trouble(None);
+        self.core.start.set_version(self.setup.version());
+        let mut known = Known::new();
+        let Some(listen) = self.setup.listen() else { return };
+        self.core.slots.set_up(start, pid, vec![listen]);
+        loop {
+            let began = Instant::now();
+            match self.tell(&mut known).await {
+                Ok(was_told) => self.core.start.note_reload(began.elapsed(), was_told),
+                Err(error) => {
+                    // Whether Xray is gone shows soon.
+                    tracing::debug!("xray was not told its nodes: {error}");
+                    self.core.slots.plan_again();
+                    sleep(AGAIN).await;
+                }
+            }
+            self.core.slots.changed().await;
+            sleep(GATHER).await;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use hezar_child::Launcher;
     use hezar_engine::{AddressPolicy, NativeEngine, NativeEngineConfig};
     use hezar_formats::parse_link;
+    use parking_lot::Mutex;
     use tokio::sync::RwLock;
 
     use super::*;
-    use crate::slots::{CoreNode, SlotTable};
+    use crate::{
+        current::CoreStart,
+        slots::{CoreNode, SlotTable},
+    };
 
     const ID: &str = "7d4f4b57-6d0a-4e0f-9a43-1f0d4cf0a5b1";
 
@@ -219,7 +187,7 @@ mod tests {
         let _leases = [1, 2].map(|port| core.slots.lease(&node(port), &addresses()).unwrap());
         let setup = XraySetup::new("xray".into(), core.start.launcher.clone(), Arc::clone(&core.slots));
         let api = XrayApi::new(core.start.launcher.clone(), "xray".into(), "socket".into());
-        let driver = Driver { core: &core, start: &core.start, setup: &setup, api, suspect: Mutex::default() };
+        let mut driver = Driver { core: &core, setup: &setup, api, suspect: None };
         let plan = core.slots.plan();
         let (wanted, _) = driver.wanted(&plan, &Known::new());
         let lost = |tag: &str| XrayApiError::Failed { adding: Some(tag.to_owned()), reason: "gone".to_owned() };
