@@ -19,17 +19,20 @@ impl BuildError {
     /// Every code with its meaning, for docs/errors.md.
     pub const CODES: &'static [CodeDoc] = &[
         CodeDoc::new(
-            "node-unsupported",
+            Self::UNSUPPORTED,
             "The node's protocol, transport or security is not implemented, and no installed core dials it (docs/cores.md); it is kept and not dialled.",
         ),
         CodeDoc::new("node-invalid", "A setting of the node has a value that its protocol does not allow."),
     ];
 
+    /// The code of [`Self::Unsupported`].
+    pub const UNSUPPORTED: &'static str = "node-unsupported";
+
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Unsupported(_) => "node-unsupported",
+            Self::Unsupported(_) => Self::UNSUPPORTED,
             Self::Invalid(_) => "node-invalid",
         }
     }

@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Context, bail};
 use hezar_child::Launcher;
 use hezar_core::{Role, Secret};
-use hezar_engine::{Cause, Clock, Engine};
+use hezar_engine::{BuildError, Cause, Clock, Engine};
 use hezar_gateway::Metrics;
 use hezar_probe::{NodeCheck, ProbeConfig};
 use hezar_sidecar::{CoreHome, CoreName};
@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     base::Base,
     config::{Config, EngineKind, EngineSettings},
+    cores::{HOMES, LAUNCH},
     token,
 };
 use gateway::{GatewayCore, GatewayOptions, GatewayStart};
@@ -46,10 +47,8 @@ const CORE_REFUSED: &str = Cause::CORE_REFUSED;
 /// The code of checks while the core does not run.
 const CORE_UNAVAILABLE: &str = Cause::CORE_UNAVAILABLE;
 /// The code of a node that Clash has no words for.
-const NODE_UNSUPPORTED: &str = "node-unsupported";
+const NODE_UNSUPPORTED: &str = BuildError::UNSUPPORTED;
 
-/// The folder of the cores' home folders in the data folder.
-const HOMES: &str = "cores";
 /// The folder of the secret of the cores' controllers.
 const FOLDER: &str = "clash";
 /// The file of that secret.
@@ -155,8 +154,7 @@ struct Cores {
 
 impl Cores {
     fn new(config: &Config, program: PathBuf) -> anyhow::Result<Self> {
-        let launcher =
-            Launcher::this_program(["launch-child".into()]).context("cannot find this program's own file")?;
+        let launcher = Launcher::this_program([LAUNCH.into()]).context("cannot find this program's own file")?;
         let is_exposed = listeners::exposed(&config.engine).next().is_some();
         let secret = match &config.engine.controller_secret {
             _ if !is_exposed => None,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hezar_child::Launcher;
 use hezar_core::NodeSpec;
-use hezar_engine::{BuildError, Engine, EngineList, NativeEngine};
+use hezar_engine::{BuildError, Cause, Engine, EngineList, NativeEngine};
 use hezar_sidecar::{CoreName, Sidecar, SidecarSettings};
 
 use crate::{config::Config, nodes::Nodes};
@@ -17,11 +17,7 @@ pub(crate) use task::CoresTask;
 /// The hidden command with which a core is started.
 pub(crate) const LAUNCH: &str = "launch-child";
 /// The folder of the cores' home folders inside the data folder.
-const FOLDER: &str = "cores";
-/// The code of a node that nothing can dial.
-const UNSUPPORTED: &str = "node-unsupported";
-/// The code of a node that a core does not take.
-const REFUSED: &str = "core-refused";
+pub(crate) const HOMES: &str = "cores";
 
 /// The cores of this instance.
 pub(crate) struct Cores {
@@ -39,7 +35,7 @@ impl Cores {
     pub(crate) fn new(config: &Config, native: &NativeEngine, pool: &Arc<Nodes>) -> anyhow::Result<Arc<Self>> {
         let launcher = Launcher::this_program([LAUNCH.into()])?;
         let native: Arc<dyn Engine> = Arc::new(native.clone());
-        let sidecar = Sidecar::new(Arc::clone(&native), launcher, std::path::absolute(&config.data)?.join(FOLDER));
+        let sidecar = Sidecar::new(Arc::clone(&native), launcher, config.data.join(HOMES));
         sidecar.configure(&config.sidecar);
         let engine = Arc::new(EngineList::new(native, sidecar.engines()));
         Ok(Arc::new(Self { sidecar, engine, pool: Arc::clone(pool) }))
@@ -57,7 +53,7 @@ impl Cores {
         for node in self.pool.snapshot().nodes() {
             let code = node.unsupported();
             match (&code, self.engine_of(node.spec())) {
-                (Some(code), Ok(_)) if *code == UNSUPPORTED || *code == REFUSED => {
+                (Some(code), Ok(_)) if *code == BuildError::UNSUPPORTED || *code == Cause::CORE_REFUSED => {
                     self.pool.clear_unsupported(node.id());
                 }
                 (None, Err(error)) => self.pool.mark_unsupported(node.id(), error.code()),
@@ -78,7 +74,7 @@ impl Cores {
     pub(crate) fn missing(&self) -> BTreeMap<CoreName, usize> {
         let mut missing = BTreeMap::new();
         for node in self.pool.snapshot().nodes() {
-            if node.unsupported().is_some_and(|code| code == UNSUPPORTED)
+            if node.unsupported().is_some_and(|code| code == BuildError::UNSUPPORTED)
                 && let Some(core) = self.sidecar.wanted_for(node.spec())
             {
                 *missing.entry(core).or_default() += 1;
