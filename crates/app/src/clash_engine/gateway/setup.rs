@@ -1,6 +1,6 @@
 //! What a start of the GATEWAY core reads.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use hezar_sidecar::{Controller, CoreCommand, CoreError, CoreHome, CoreSetup};
@@ -20,7 +20,7 @@ pub(super) struct GatewaySetup {
     /// Those that the core read when it was started last.
     pub(super) started_with: Mutex<Vec<CoreListener>>,
     /// The texts of the providers, by their names.
-    pub(super) providers: RwLock<HashMap<String, String>>,
+    pub(super) providers: RwLock<HashMap<String, Arc<str>>>,
     pub(super) controller: Controller,
     pub(super) readiness: Readiness,
 }

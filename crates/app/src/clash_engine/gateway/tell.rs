@@ -20,7 +20,7 @@ use crate::clash_engine::{
 #[derive(Default)]
 pub(super) struct Told {
     start: u64,
-    providers: HashMap<String, String>,
+    providers: HashMap<String, Arc<str>>,
     listeners: Vec<CoreListener>,
 }
 
@@ -51,7 +51,7 @@ impl GatewayCore {
                 self.members.store(entries.len() as u64, Ordering::Relaxed);
             }
             all.extend(members.iter().map(|node| node.id()));
-            texts.insert(listener.provider(number), provider(&entries));
+            texts.insert(listener.provider(number), provider(&entries).into());
         }
         self.entries.keep(|id| all.contains(&id));
         *self.setup.providers.write() = texts;
