@@ -14,7 +14,6 @@ use tokio::{
     time::timeout,
 };
 
-use super::proc::resident_bytes;
 use crate::CoreError;
 
 /// How long a core may take to end by itself.
@@ -77,12 +76,6 @@ impl CoreProcess {
         self.child.id()
     }
 
-    /// What tells its resident memory in bytes, where the system does.
-    pub(super) fn resident_probe(&self) -> impl Fn() -> Option<u64> + use<> {
-        let pid = self.pid();
-        move || pid.and_then(resident_bytes)
-    }
-
     /// Waits for the next line that it prints, or for its end. Cancel safe.
     pub(super) async fn next_event(&mut self) -> CoreEvent {
         let Self { child, output, errors } = self;
@@ -100,26 +93,19 @@ impl CoreProcess {
     }
 
     /// Asks it to end (SIGTERM), and kills it when that takes too long.
-    pub(super) async fn end(self) {
+    pub(super) async fn end(mut self) {
         #[cfg(target_os = "linux")]
         if let Some(pid) = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
             // It may have ended at this moment.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        let Self { mut child, mut output, mut errors } = self;
         let ended = async {
             // What nobody reads would hold it up.
-            while output.is_some() || errors.is_some() {
-                tokio::select! {
-                    _ = next_line(&mut output) => {}
-                    _ = next_line(&mut errors) => {}
-                }
-            }
-            child.wait().await
+            while let CoreEvent::Line(_) = self.next_event().await {}
         };
         if timeout(GRACE, ended).await.is_err() {
             // It may have ended at this moment.
-            let _ = child.kill().await;
+            let _ = self.child.kill().await;
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CoreCommand, CoreHome, CoreProcess, log::CoreLog};
+use super::{CoreCommand, CoreHome, CoreProcess, log::CoreLog, proc::resident_bytes};
 use crate::CoreError;
 
 /// The pause before a core is started again; it doubles each time that the core ends without having served for a while.
@@ -222,7 +222,7 @@ impl<S: CoreSetup> CoreSupervisor<S> {
         *served = Some(Instant::now());
         tracing::info!(core = self.setup.name(), pid, start, "the core serves");
         self.state.send_replace(CoreState::Up { start, pid });
-        let watched = self.watch(process.resident_probe());
+        let watched = self.watch(pid);
         tokio::pin!(watched);
         loop {
             tokio::select! {
@@ -243,13 +243,13 @@ impl<S: CoreSetup> CoreSupervisor<S> {
     }
 
     /// Looks at a running core until something is wrong with it, and says what.
-    async fn watch(&self, resident: impl Fn() -> Option<u64>) -> String {
+    async fn watch(&self, pid: u32) -> String {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failed = 0;
         loop {
             looks.tick().await;
-            let bytes = resident().unwrap_or_default();
+            let bytes = resident_bytes(pid).unwrap_or_default();
             self.counters.resident_bytes.store(bytes, Ordering::Relaxed);
             if bytes > self.memory_limit {
                 return format!("it uses {} MiB, more than it may", bytes >> 20);
