@@ -106,6 +106,15 @@ impl Host {
         }
     }
 
+    /// The host as a URL or a Host header has it: IPv6 in brackets.
+    #[must_use]
+    pub fn bracketed(&self) -> String {
+        match self {
+            Self::Ip(IpAddr::V6(address)) => format!("[{address}]"),
+            host => host.to_string(),
+        }
+    }
+
     /// How far the host reaches; a name counts as public until it is looked up.
     #[must_use]
     pub fn reach(&self) -> Reach {

@@ -44,7 +44,7 @@ impl Words {
         };
         let usable = |host: &&str| sendable(host) && !host.trim().is_empty();
         let host = host.filter(usable).or_else(|| given("host")).or(sni.filter(usable));
-        let host = host.map_or_else(|| bracketed(server), |host| host.trim().to_owned());
+        let host = host.map_or_else(|| server.bracketed(), |host| host.trim().to_owned());
         let mut words = vec![("User-Agent".to_owned(), given("user-agent").unwrap_or(USER_AGENT).to_owned())];
         for (name, value) in headers {
             let (name, value) = (name.trim(), value.trim());
@@ -93,14 +93,6 @@ pub(super) fn path(published: &str) -> String {
         }
     }
     path
-}
-
-/// The server's host in the form of a Host header.
-pub(super) fn bracketed(host: &Host) -> String {
-    match host {
-        Host::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-        host => host.to_string(),
-    }
 }
 
 /// Whether a header's value can be sent: no control characters, ASCII only.

@@ -42,10 +42,7 @@ pub(super) fn write(mieru: &Mieru, server: &Target, label: &Label) -> String {
     pairs.text("multiplexing", mieru.multiplexing.map_or("", |level| level.name()));
     pairs.text("handshake-mode", handshake_name(mieru));
     pairs.optional("traffic-pattern", mieru.traffic_pattern.as_deref());
-    let host = match server.host() {
-        hezar_core::Host::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-        host => host.to_string(),
-    };
+    let host = server.host().bracketed();
     let (username, password) = (escape(&mieru.username), escape(mieru.password.expose()));
     with_parameters(format!("mierus://{username}:{password}@{host}"), &pairs, label)
 }

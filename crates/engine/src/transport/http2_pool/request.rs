@@ -3,7 +3,7 @@
 use hezar_core::Host;
 use http::{Request, Uri, Version, uri::Authority};
 
-use crate::{BuildError, transport::http1::bracketed};
+use crate::BuildError;
 
 /// A request to the first usable of `authorities`, else to the server's host.
 ///
@@ -18,7 +18,7 @@ pub(crate) fn request(
 ) -> Result<Request<()>, BuildError> {
     let usable = |text: &&&str| !text.trim().is_empty();
     let parsed = authorities.iter().flatten().filter(usable).find_map(|text| text.trim().parse::<Authority>().ok());
-    let authority = parsed.or_else(|| bracketed(server).parse().ok());
+    let authority = parsed.or_else(|| server.bracketed().parse().ok());
     let authority = authority.ok_or(BuildError::Invalid("the server's name is none that HTTP can carry"))?;
     let scheme = if secure { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build();
