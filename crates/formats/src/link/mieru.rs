@@ -7,20 +7,20 @@ use super::{Named, with_parameters};
 use crate::{
     RejectCode,
     rare::{MieruText, handshake_name},
-    uri::{self, Uri, escape, query::Pairs},
+    uri::{Uri, escape, query::Pairs},
 };
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split(body);
     let query = &uri.query;
-    let (username, password) = uri.userinfo.map_or(("", ""), |user| user.split_once(':').unwrap_or((user, "")));
+    let (username, password) = uri.login();
     let port = if uri.port.is_empty() { query.get(&["port"]) } else { uri.port };
     let mieru = MieruText {
         host: uri.host,
         port,
         ports: "",
-        username: &uri::unescape(username),
-        password: &uri::unescape(password),
+        username: &username,
+        password: &password,
         transport: query.get(&["protocol"]),
         multiplexing: query.get(&["multiplexing"]),
         handshake: query.get(&["handshakemode"]),

@@ -9,14 +9,13 @@ use super::{Named, assemble};
 use crate::{
     RejectCode, field,
     rare::{SshText, exposed},
-    uri::{self, Uri, escape, query::Pairs},
+    uri::{Uri, escape, query::Pairs},
 };
 
 pub(super) fn read(body: &str) -> Result<Named, RejectCode> {
     let uri = Uri::split_password(body);
     let query = &uri.query;
-    let (username, password) = uri.userinfo.map_or(("", ""), |user| user.split_once(':').unwrap_or((user, "")));
-    let (username, password) = (uri::unescape(username), uri::unescape(password));
+    let (username, password) = uri.login();
     let private_key = pem(query.get(&["pk", "privatekey"]));
     let ssh = SshText {
         username: &username,

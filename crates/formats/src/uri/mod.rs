@@ -128,6 +128,13 @@ impl<'a> Uri<'a> {
         unescape(self.userinfo.unwrap_or_default())
     }
 
+    /// The user and the password, which the first `:` parts, decoded; empty when absent.
+    pub(crate) fn login(&self) -> (Cow<'a, str>, Cow<'a, str>) {
+        let userinfo = self.userinfo.unwrap_or_default();
+        let (username, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        (unescape(username), unescape(password))
+    }
+
     /// The userinfo, decoded; absent or empty is a refusal.
     pub(crate) fn required_user(&self) -> Result<Cow<'a, str>, RejectCode> {
         match self.userinfo {
