@@ -12,6 +12,6 @@ pub use command::child_command;
 pub use folder::create_private_folder;
 pub use launcher::{Launcher, become_program};
 pub use line_limit::LineLimit;
-pub use lines::Lines;
+pub use lines::{Lines, without_control};
 pub use program::{find_program, is_program};
 pub use spawner::spawn_from_lasting_thread;

@@ -48,9 +48,14 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
     fn take(&mut self) -> Option<String> {
         let line = std::mem::take(&mut self.line);
         let text = String::from_utf8_lossy(&line);
-        let text: String = text.trim().chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        let text: String = without_control(text.trim()).collect();
         (!text.is_empty()).then_some(text)
     }
+}
+
+/// The characters of what another program says: control characters become spaces, so that it cannot make up lines of a log.
+pub fn without_control(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter })
 }
 
 #[cfg(test)]

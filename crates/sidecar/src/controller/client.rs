@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
+use hezar_child::without_control;
 use hezar_core::Secret;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -166,7 +167,7 @@ async fn read(answer: Response<Incoming>) -> Result<Bytes, ControllerError> {
 fn refusal(status: StatusCode, body: &[u8]) -> ControllerError {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let message = value.get("message").and_then(serde_json::Value::as_str).unwrap_or("no reason given");
-    let message: String = message.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let message: String = without_control(message).collect();
     let end = message.floor_char_boundary(LONGEST_MESSAGE);
     ControllerError::Refused { status, message: message.get(..end).unwrap_or_default().to_owned() }
 }

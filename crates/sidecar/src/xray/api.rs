@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use hezar_child::{Launcher, spawn_from_lasting_thread};
+use hezar_child::{Launcher, spawn_from_lasting_thread, without_control};
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -180,8 +180,7 @@ impl Output {
         let lines = || self.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
         let line =
             lines().find(|line| line.starts_with("panic: ")).or_else(|| lines().next_back()).unwrap_or("no reason");
-        let shown = |letter: char| if letter.is_control() { ' ' } else { letter };
-        line.chars().take(MOST_REASON).map(shown).collect()
+        without_control(line).take(MOST_REASON).collect()
     }
 
     fn failure(&self) -> XrayApiError {
