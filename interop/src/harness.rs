@@ -126,6 +126,19 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Whether a process runs; one that has ended and that nobody has waited for has no command line.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+/// A process with such a command line, of which each word ends with a NUL.
+pub fn process_with(is_it: impl Fn(&str) -> bool) -> Option<u32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid| is_it(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())))
+}
+
 /// Addresses that are free now.
 #[must_use]
 pub fn free_addresses(count: usize) -> Vec<SocketAddr> {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hezar_interop::harness::{Answer, PATIENCE, Running, ask, eventually, free_addresses, programs};
+use hezar_interop::harness::{Answer, PATIENCE, Running, ask, eventually, free_addresses, process_with, programs};
 use hezar_lab::{DEMO_HOST, ECHO_HOST, Fault, Kind, UpstreamConfig, World, WorldConfig};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
@@ -116,14 +116,9 @@ impl Cores {
     fn pid(&self, home: &str) -> Option<Pid> {
         let homes = fs::read_dir(self.folder.path().join("data/cores")).ok()?;
         let home = homes.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with(home))?.path();
-        let processes = fs::read_dir("/proc").ok()?.flatten();
-        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        let is_core = |pid: &i32| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).into_owned();
-            line.contains("mihomo") && line.contains(home.to_str().unwrap()) && !line.contains("launch-child")
-        };
-        Pid::from_raw(pids.into_iter().find(is_core)?)
+        let home = home.to_str().unwrap();
+        let is_core = |line: &str| line.contains("mihomo") && line.contains(home) && !line.contains("launch-child");
+        Pid::from_raw(process_with(is_core)?.try_into().unwrap())
     }
 
     fn set_all(&self, fault: Fault) {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hezar_interop::harness::{Answer, PATIENCE, Running, ask, eventually, free_addresses, programs};
+use hezar_interop::harness::{Answer, PATIENCE, Running, ask, eventually, free_addresses, is_alive, programs};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -283,10 +283,6 @@ fn say(stream: &mut TcpStream, word: &str) -> std::io::Result<()> {
 fn kill(pid: u32) {
     // It may have ended already.
     let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
-}
-
-fn is_alive(pid: u32) -> bool {
-    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 #[test]

@@ -14,7 +14,7 @@ use hezar_child::Launcher;
 use hezar_core::{NodeSpec, Target};
 use hezar_engine::{AddressPolicy, Attempt, BoxStream, Dialer, Engine, EngineList, NativeEngine, NativeEngineConfig};
 use hezar_formats::parse_link;
-use hezar_interop::harness::{Running, free_addresses, programs};
+use hezar_interop::harness::{Running, free_addresses, process_with, programs};
 use hezar_sidecar::{CoreChoice, CoreName, CoreStatus, Sidecar, SidecarSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -103,14 +103,8 @@ fn status(sidecar: &Sidecar) -> CoreStatus {
 /// The process of the Xray that this test has started.
 fn pid_of(home: &Path) -> Pid {
     let name = home.to_str().unwrap();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let is_it = |id: &i32| {
-        let command = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&command).into_owned();
-        command.contains(name) && command.contains("config.json")
-    };
-    Pid::from_raw(ids.into_iter().find(is_it).unwrap()).unwrap()
+    let pid = process_with(|line| line.contains(name) && line.contains("config.json")).unwrap();
+    Pid::from_raw(pid.try_into().unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

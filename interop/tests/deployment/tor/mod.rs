@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use hezar_interop::harness::{Running, ask, eventually, free_addresses, programs};
+use hezar_interop::harness::{Running, ask, eventually, free_addresses, is_alive, process_with, programs};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -212,16 +212,6 @@ impl World {
     /// The process of the Tor client.
     fn client(&self) -> Option<u32> {
         let torrc = self.folder.join("hezar-data/tor/tor/torrc").display().to_string();
-        let pids =
-            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.into_iter().find(|pid| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).split('\0').any(|word| word == torrc)
-        })
+        process_with(|line| line.split('\0').any(|word| word == torrc))
     }
-}
-
-/// Whether a process runs; one that has ended and that nobody has waited for has no command line.
-fn is_alive(pid: u32) -> bool {
-    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
