@@ -17,6 +17,8 @@ mod settings;
 mod sidecar;
 mod slots;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod xray;
 
 pub use controller::{

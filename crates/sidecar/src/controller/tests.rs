@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use hezar_core::Secret;
 use parking_lot::Mutex;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncWriteExt, BufReader},
     net::TcpListener,
 };
 
 use super::*;
+use crate::testing::request;
 
 type Requests = Arc<Mutex<Vec<(String, String)>>>;
 
@@ -22,14 +23,8 @@ async fn server(answer: impl Into<String>) -> (Controller, Requests) {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let mut stream = BufReader::new(stream);
-            let (mut head, mut length) = (String::new(), 0);
-            while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).await.unwrap() > 0 {
-                let last = head.lines().last().unwrap_or_default().to_lowercase();
-                length = last.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).await.unwrap();
-            seen.lock().push((head, String::from_utf8(body).unwrap()));
+            let asked = request(&mut stream).await;
+            seen.lock().push(asked);
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });

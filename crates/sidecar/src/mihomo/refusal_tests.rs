@@ -9,7 +9,7 @@ use hezar_engine::{AddressPolicy, Cause, Engine, NativeEngine, NativeEngineConfi
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncWriteExt, BufReader},
     net::{TcpListener, UnixListener, UnixStream},
     sync::RwLock,
 };
@@ -19,18 +19,13 @@ use crate::{
     Controller, ControllerAddress,
     current::{Core, CoreStart},
     slots::{CoreNode, SlotLease, SlotTable},
+    testing::request,
 };
 
 /// The configuration in a request.
 async fn configuration(stream: &mut BufReader<UnixStream>) -> Value {
-    let (mut head, mut length) = (String::new(), 0);
-    while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).await.unwrap() > 0 {
-        let last = head.lines().last().unwrap_or_default().to_lowercase();
-        length = last.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.unwrap();
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let (_, body) = request(stream).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
     serde_json::from_str(body["payload"].as_str().unwrap()).unwrap()
 }
 
