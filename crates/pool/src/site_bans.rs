@@ -40,6 +40,8 @@ pub enum SiteBanChange {
         site: Box<str>,
         /// The address that the site sees.
         exit: IpAddr,
+        /// When it has ended: one that ends later elsewhere was renewed. `None` for one that was lifted.
+        until: Option<Timestamp>,
     },
 }
 
@@ -67,16 +69,22 @@ pub(crate) struct SiteBans {
 struct Table {
     bans: HashMap<Key, SiteBan, ahash::RandomState>,
     by_end: BTreeSet<(Timestamp, Key)>,
-    /// The bans that have changed since that was taken last; of one that is gone, what named it.
-    changed: HashMap<Key, Option<(Box<str>, IpAddr)>, ahash::RandomState>,
+    /// The bans that have changed since that was taken last; of one that is gone, the change.
+    changed: HashMap<Key, Option<Gone>, ahash::RandomState>,
+}
+
+/// What is said of a ban that is gone, as in [`SiteBanChange::Removed`].
+#[derive(Debug)]
+struct Gone {
+    site: Box<str>,
+    exit: IpAddr,
+    until: Option<Timestamp>,
 }
 
 impl Table {
     fn insert(&mut self, ban: SiteBan) {
         let key = ban.key();
-        if let Some(before) = self.bans.remove(&key) {
-            self.by_end.remove(&(before.until, key));
-        }
+        self.take(key);
         if self.bans.len() >= MOST {
             self.remove_first();
         }
@@ -85,21 +93,27 @@ impl Table {
         self.changed.insert(key, None);
     }
 
-    /// Ends a ban; says whether there was one.
-    fn remove(&mut self, key: Key) -> bool {
-        let Some(ban) = self.bans.remove(&key) else { return false };
+    fn take(&mut self, key: Key) -> Option<SiteBan> {
+        let ban = self.bans.remove(&key)?;
         self.by_end.remove(&(ban.until, key));
+        Some(ban)
+    }
+
+    /// Notes that a ban is gone, at its end or because it was lifted.
+    fn note_gone(&mut self, ban: SiteBan, is_lifted: bool) {
+        let key = ban.key();
         // Beyond the bound the store is not told: it leaves out what has ended by itself.
         self.changed.remove(&key);
         if self.changed.len() < MOST_CHANGES {
-            self.changed.insert(key, Some((ban.site, ban.exit)));
+            let until = (!is_lifted).then_some(ban.until);
+            self.changed.insert(key, Some(Gone { site: ban.site, exit: ban.exit, until }));
         }
-        true
     }
 
     fn remove_first(&mut self) {
-        if let Some((_, key)) = self.by_end.first().copied() {
-            self.remove(key);
+        let first = self.by_end.first().copied();
+        if let Some(ban) = first.and_then(|(_, key)| self.take(key)) {
+            self.note_gone(ban, false);
         }
     }
 }
@@ -124,17 +138,21 @@ impl SiteBans {
     /// Ends a ban; says whether there was one.
     pub(crate) fn remove(&self, site: &str, exit: IpAddr) -> bool {
         let mut table = self.table.write();
-        let removed = table.remove(key(site, exit));
+        let Some(ban) = table.take(key(site, exit)) else { return false };
+        table.note_gone(ban, true);
         self.len.store(table.bans.len(), Relaxed);
-        removed
+        true
     }
 
     /// Takes over a ban that another process has begun or changed: it is no change of this one.
     pub(crate) fn adopt(&self, ban: SiteBan) {
         let key = ban.key();
         let mut table = self.table.write();
-        if table.changed.contains_key(&key) {
-            // What this process has done is newer than what it reads, or is about to be written over it.
+        // What this process has done is newer than what it reads, or is about to be written over it. One that has ended here was
+        // renewed elsewhere when it ends later now.
+        let is_newer_here =
+            |gone: &Option<Gone>| gone.as_ref().and_then(|gone| gone.until).is_none_or(|until| until >= ban.until);
+        if table.changed.get(&key).is_some_and(is_newer_here) {
             return;
         }
         table.insert(ban);
@@ -149,8 +167,7 @@ impl SiteBans {
         if table.changed.contains_key(&key) {
             return;
         }
-        table.remove(key);
-        table.changed.remove(&key);
+        table.take(key);
         self.len.store(table.bans.len(), Relaxed);
     }
 
@@ -178,7 +195,7 @@ impl SiteBans {
         let mut table = self.table.write();
         let changed = std::mem::take(&mut table.changed).into_iter();
         let change = |(key, gone)| match gone {
-            Some((site, exit)) => Some(SiteBanChange::Removed { site, exit }),
+            Some(Gone { site, exit, until }) => Some(SiteBanChange::Removed { site, exit, until }),
             None => table.bans.get(&key).cloned().map(SiteBanChange::Put),
         };
         changed.filter_map(change).collect()
@@ -212,8 +229,10 @@ mod tests {
     #[test]
     fn changes_are_taken_once_and_say_what_holds_now() {
         let bans = SiteBans::default();
-        let removed =
-            |site: &str, number: u32| SiteBanChange::Removed { site: site.into(), exit: IpAddr::V4(number.into()) };
+        let removed = |site: &str, number: u32, until: Option<u64>| {
+            let exit = IpAddr::V4(number.into());
+            SiteBanChange::Removed { site: site.into(), exit, until: until.map(Timestamp) }
+        };
         bans.insert(ban("a.example", 1, 10));
         bans.insert(ban("a.example", 1, 20));
         assert_eq!(bans.take_changes(), [SiteBanChange::Put(ban("a.example", 1, 20))]);
@@ -223,9 +242,28 @@ mod tests {
         assert_eq!(bans.take_changes(), [SiteBanChange::Put(ban("a.example", 1, 30))], "lifted and begun again");
         bans.insert(ban("b.example", 2, 5));
         bans.remove("b.example", IpAddr::V4(2.into()));
-        assert_eq!(bans.take_changes(), [removed("b.example", 2)], "the store may know it from before");
+        assert_eq!(bans.take_changes(), [removed("b.example", 2, None)], "the store may know it from before");
         bans.expire(Timestamp(30));
-        assert_eq!(bans.take_changes(), [removed("a.example", 1)]);
+        assert_eq!(bans.take_changes(), [removed("a.example", 1, Some(30))]);
+    }
+
+    #[test]
+    fn what_has_ended_here_is_taken_over_when_it_was_renewed_elsewhere() {
+        let bans = SiteBans::default();
+        let lists = |untils: &[u64]| {
+            let until: Vec<u64> = bans.list(Timestamp(0)).iter().map(|ban| ban.until.0).collect();
+            assert_eq!(until, untils);
+        };
+        bans.insert(ban("a.example", 1, 10));
+        bans.expire(Timestamp(10));
+        bans.adopt(ban("a.example", 1, 10));
+        lists(&[]);
+        bans.adopt(ban("a.example", 1, 20));
+        lists(&[20]);
+        assert_eq!(bans.take_changes(), [], "nothing is written over the renewal");
+        bans.remove("a.example", IpAddr::V4(1.into()));
+        bans.adopt(ban("a.example", 1, 30));
+        lists(&[]);
     }
 
     #[test]

@@ -54,12 +54,14 @@ pub enum Change {
     RemoveBan(NodeId),
     /// An exit is not used for a site for a time: the whole row replaces what was there for the two.
     PutSiteBan(SiteBanRow),
-    /// The ban of an exit for a site has ended.
+    /// The ban of an exit for a site has ended. A store that is shared keeps one that ends later: it was renewed by another instance.
     RemoveSiteBan {
         /// The site.
         site: Box<str>,
         /// The address that the site sees.
         exit: IpAddr,
+        /// When it ends, as far as is known; [`Change::WHENEVER`] for one that was lifted.
+        until: Timestamp,
     },
     /// An operator says something about a node: the whole row replaces what was there.
     PutAnnotation(AnnotationRow),
@@ -85,7 +87,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// For the end of a session, whenever it would have ended.
+    /// For the end of a session, or of an exit's ban for a site, whenever it would have ended.
     pub const WHENEVER: Timestamp = Timestamp(u64::MAX);
 
     /// What it is about, for the log: the kind and the name, no link and no password.
@@ -104,7 +106,7 @@ impl Change {
             Self::PutBan(row) => format!("ban of node {}", row.id),
             Self::RemoveBan(id) => format!("end of the ban of node {id}"),
             Self::PutSiteBan(row) => format!("ban of exit {} for site {:?}", row.exit, row.site),
-            Self::RemoveSiteBan { site, exit } => format!("end of the ban of exit {exit} for site {site:?}"),
+            Self::RemoveSiteBan { site, exit, .. } => format!("end of the ban of exit {exit} for site {site:?}"),
             Self::PutAnnotation(row) => format!("annotation of node {}", row.id),
             Self::RemoveAnnotation(id) => format!("end of the annotation of node {id}"),
             Self::PutDashboard(row) => format!("dashboard's {} {:?}", row.kind.name(), row.key),

@@ -70,7 +70,7 @@ impl RowTarget {
                 Change::PutBan(row) => self.bans.adopt(row, &self.pool),
                 Change::RemoveBan(id) => self.bans.adopt_lift(id, &self.pool),
                 Change::PutSiteBan(row) => self.pool.adopt_exit_ban(site_ban(row)),
-                Change::RemoveSiteBan { site, exit } => self.pool.adopt_exit_ban_end(&site, exit),
+                Change::RemoveSiteBan { site, exit, .. } => self.pool.adopt_exit_ban_end(&site, exit),
                 Change::PutAnnotation(row) => said.push((row.id, Some(row))),
                 Change::RemoveAnnotation(id) => said.push((id, None)),
                 Change::PutDashboard(row) => self.dashboard.adopt(row, &self.pool),
@@ -95,7 +95,8 @@ impl RowTarget {
         changes.extend(gone(self.bans.ids(), bans.iter().map(|row| row.id)).map(Change::RemoveBan));
         let here = self.pool.exit_bans(now).into_iter().map(|ban| (ban.site, ban.exit));
         let there = site_bans.iter().map(|row| (row.site.clone(), row.exit));
-        changes.extend(gone(here, there).map(|(site, exit)| Change::RemoveSiteBan { site, exit }));
+        let end = |(site, exit)| Change::RemoveSiteBan { site, exit, until: Change::WHENEVER };
+        changes.extend(gone(here, there).map(end));
         let ids = annotations.iter().map(|row| row.id);
         changes.extend(gone(self.annotations.ids(), ids).map(Change::RemoveAnnotation));
         let keys = dashboard.iter().map(|row| (row.kind, row.key.clone()));

@@ -26,7 +26,8 @@ pub(crate) fn restore(rows: Vec<SiteBanRow>, pool: &Nodes, now: Timestamp) -> Ve
     }
     // What the store knows already is not written again; of too many, some have ended in the pool.
     let beyond = pool.take_exit_ban_changes().into_iter().map(row).filter(is_removal);
-    let ended = ended.into_iter().map(|row| Change::RemoveSiteBan { site: row.site, exit: row.exit });
+    let end = |SiteBanRow { site, exit, until, .. }| Change::RemoveSiteBan { site, exit, until };
+    let ended = ended.into_iter().map(end);
     ended.chain(beyond).collect()
 }
 
@@ -40,7 +41,9 @@ fn row(change: SiteBanChange) -> Change {
         SiteBanChange::Put(SiteBan { site, exit, since, until, reason }) => {
             Change::PutSiteBan(SiteBanRow { site, exit, since, until, reason })
         }
-        SiteBanChange::Removed { site, exit } => Change::RemoveSiteBan { site, exit },
+        SiteBanChange::Removed { site, exit, until } => {
+            Change::RemoveSiteBan { site, exit, until: until.unwrap_or(Change::WHENEVER) }
+        }
     }
 }
 
@@ -114,7 +117,8 @@ mod tests {
         let pool = Nodes::new(Rules::default());
         let rows = vec![row("a.example", [192, 0, 2, 1], 50), row("b.example", [192, 0, 2, 2], 100)];
         let repairs = restore(rows, &pool, Timestamp(50));
-        let ended = Change::RemoveSiteBan { site: "a.example".into(), exit: [192, 0, 2, 1].into() };
+        let ended =
+            Change::RemoveSiteBan { site: "a.example".into(), exit: [192, 0, 2, 1].into(), until: Timestamp(50) };
         assert_eq!(repairs, [ended]);
         let bans = pool.exit_bans(Timestamp(50));
         assert_eq!((bans.len(), &*bans[0].site, bans[0].until), (1, "b.example", Timestamp(100)));

@@ -28,7 +28,8 @@ const PUT_BAN: &str = "INSERT INTO bans (id, uri, label, since) VALUES ($1, $2, 
 const DELETE_BAN: &str = "DELETE FROM bans WHERE id = $1";
 const PUT_SITE_BAN: &str = "INSERT INTO site_bans (site, exit, since, until, reason) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (site, exit) DO UPDATE SET since = excluded.since, until = excluded.until, reason = excluded.reason, version = DEFAULT";
-const DELETE_SITE_BAN: &str = "DELETE FROM site_bans WHERE site = $1 AND exit = $2";
+/// One that another instance has renewed meanwhile stays.
+const DELETE_SITE_BAN: &str = "DELETE FROM site_bans WHERE site = $1 AND exit = $2 AND until <= $3";
 const PUT_ANNOTATION: &str = "INSERT INTO annotations (id, uri, disabled, pinned, tags, note, changed) \
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET uri = excluded.uri, disabled = excluded.disabled, \
      pinned = excluded.pinned, tags = excluded.tags, note = excluded.note, changed = excluded.changed, version = DEFAULT";
@@ -80,9 +81,9 @@ async fn one_by_one(
                 transaction.query(DELETE_BAN).bind(uuid(id)).execute(connection(transaction)).await?;
             }
             Change::PutSiteBan(row) => put_site_ban(transaction, row).await?,
-            Change::RemoveSiteBan { site, exit } => {
+            Change::RemoveSiteBan { site, exit, until } => {
                 let query = transaction.query(DELETE_SITE_BAN).bind(text(site)).bind(exit.to_string());
-                query.execute(connection(transaction)).await?;
+                query.bind(from_time(*until)).execute(connection(transaction)).await?;
             }
             Change::PutAnnotation(row) => put_annotation(transaction, row).await?,
             Change::RemoveAnnotation(id) => {

@@ -205,7 +205,8 @@ fn removal(row: &PgRow) -> Result<Option<Change>, sqlx::Error> {
             Some(Change::RemoveSession { name, ends: Change::WHENEVER })
         }
         ("site_bans", [site, exit]) => {
-            exit.parse().ok().map(|exit| Change::RemoveSiteBan { site: site.as_str().into(), exit })
+            let lifted = |exit| Change::RemoveSiteBan { site: site.as_str().into(), exit, until: Change::WHENEVER };
+            exit.parse().ok().map(lifted)
         }
         ("dashboard", [kind, key]) => DashboardKind::ALL
             .into_iter()

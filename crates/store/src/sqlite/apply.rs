@@ -106,7 +106,7 @@ async fn one_by_one(connection: &mut SqliteConnection, run: &[Change]) -> Result
                 sqlx::query(queries::DELETE_BAN).bind(id.to_string()).execute(&mut *connection).await?;
             }
             Change::PutSiteBan(row) => put_site_ban(connection, row).await?,
-            Change::RemoveSiteBan { site, exit } => {
+            Change::RemoveSiteBan { site, exit, until: _ } => {
                 let query = sqlx::query(queries::DELETE_SITE_BAN).bind(&**site).bind(exit.to_string());
                 query.execute(&mut *connection).await?;
             }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Change, ChangePosition, ChangedRows, ChangesSince, ControlChange, DashboardKind, DashboardRow, MemberBeat,
-    ObjectRow, SessionName, SessionRow, SharedStore, SourceRow, Store, StoreIdentity, UsageRow, Wake,
+    ObjectRow, SessionName, SessionRow, SharedStore, SiteBanRow, SourceRow, Store, StoreIdentity, UsageRow, Wake,
 };
 
 struct Instance {
@@ -280,4 +280,30 @@ async fn of_two_that_begin_a_session_the_first_wins_until_it_ends() {
     assert_eq!(one.store.load().await.unwrap().sessions, std::slice::from_ref(&later));
     one.write(&[end(later.ends)]).await;
     assert_eq!(one.store.load().await.unwrap().sessions, []);
+}
+
+#[tokio::test]
+async fn a_ban_of_an_exit_that_ends_here_stays_when_it_was_renewed_elsewhere() {
+    let Some(place) = Place::postgres("a_ban_of_an_exit_that_ends_here_stays") else { return };
+    let (late, renewing) = (Instance::of(&place, "").await, Instance::of(&place, "").await);
+    let ban = |until| SiteBanRow {
+        site: "a.example".into(),
+        exit: [192, 0, 2, 1].into(),
+        since: Timestamp(1),
+        until: Timestamp(until),
+        reason: "refused".into(),
+    };
+    let end = |until| Change::RemoveSiteBan { site: "a.example".into(), exit: [192, 0, 2, 1].into(), until };
+    late.write(&[Change::PutSiteBan(ban(5_000))]).await;
+    renewing.write(&[Change::PutSiteBan(ban(9_000))]).await;
+    let mut position = renewing.shared.position().await.unwrap();
+    // The other one has not heard of the renewal.
+    late.write(&[end(Timestamp(5_000))]).await;
+    assert_eq!(late.store.load().await.unwrap().site_bans, [ban(9_000)]);
+    assert_eq!(renewing.since(&mut position).await.changes, [], "nobody is told that it was lifted");
+    for until in [Timestamp(9_000), Change::WHENEVER] {
+        late.write(&[Change::PutSiteBan(ban(9_000)), end(until)]).await;
+        assert_eq!(late.store.load().await.unwrap().site_bans, []);
+        assert_eq!(renewing.since(&mut position).await.changes, [end(Change::WHENEVER)]);
+    }
 }

@@ -104,7 +104,7 @@ impl Model {
             Change::PutSiteBan(row) => {
                 self.site_bans.insert((row.site.clone(), row.exit), row);
             }
-            Change::RemoveSiteBan { site, exit } => {
+            Change::RemoveSiteBan { site, exit, .. } => {
                 self.site_bans.remove(&(site, exit));
             }
             Change::PutAnnotation(row) => {
@@ -350,7 +350,7 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
             let (since, until) = (Timestamp(since.into()), Timestamp(until.into()));
             Change::PutSiteBan(SiteBanRow { site, exit, since, until, reason: reason.into() })
         }),
-        1 => site_and_exit().prop_map(|(site, exit)| Change::RemoveSiteBan { site, exit }),
+        1 => site_and_exit().prop_map(|(site, exit)| Change::RemoveSiteBan { site, exit, until: Change::WHENEVER }),
         1 => (number(), any::<u32>(), proptest::collection::vec("[^\\s\0]{1,4}", 0..3)).prop_map(|(n, changed, tags)| {
             Change::PutAnnotation(AnnotationRow {
                 id: id(n),

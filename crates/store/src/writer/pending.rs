@@ -26,8 +26,7 @@ pub(crate) struct Pending {
     sessions: BTreeMap<SessionName, SessionNews>,
     /// `None` = lifted.
     bans: BTreeMap<NodeId, Option<BanRow>>,
-    /// `None` = ended.
-    site_bans: BTreeMap<(Box<str>, IpAddr), Option<SiteBanRow>>,
+    site_bans: BTreeMap<(Box<str>, IpAddr), SiteBanNews>,
     /// `None` = removed.
     annotations: BTreeMap<NodeId, Option<AnnotationRow>>,
     /// `None` = removed.
@@ -56,6 +55,12 @@ enum Put {
 enum SessionNews {
     Put(SessionRow),
     Removed { ends: Timestamp },
+}
+
+#[derive(Debug)]
+enum SiteBanNews {
+    Put(SiteBanRow),
+    Removed { until: Timestamp },
 }
 
 #[derive(Debug, Default)]
@@ -118,10 +123,10 @@ impl Pending {
                 self.bans.insert(id, None);
             }
             Change::PutSiteBan(row) => {
-                self.site_bans.insert((row.site.clone(), row.exit), Some(row));
+                self.site_bans.insert((row.site.clone(), row.exit), SiteBanNews::Put(row));
             }
-            Change::RemoveSiteBan { site, exit } => {
-                self.site_bans.insert((site, exit), None);
+            Change::RemoveSiteBan { site, exit, until } => {
+                self.site_bans.insert((site, exit), SiteBanNews::Removed { until });
             }
             Change::PutAnnotation(row) => {
                 self.annotations.insert(row.id, Some(row));
@@ -233,11 +238,10 @@ impl Pending {
         let bans = std::mem::take(&mut self.bans).into_iter();
         changes.extend(bans.map(|(id, row)| row.map_or(Change::RemoveBan(id), Change::PutBan)));
         let site_bans = std::mem::take(&mut self.site_bans).into_iter();
-        changes.extend(
-            site_bans.map(|((site, exit), row)| {
-                row.map_or_else(|| Change::RemoveSiteBan { site, exit }, Change::PutSiteBan)
-            }),
-        );
+        changes.extend(site_bans.map(|((site, exit), news)| match news {
+            SiteBanNews::Put(row) => Change::PutSiteBan(row),
+            SiteBanNews::Removed { until } => Change::RemoveSiteBan { site, exit, until },
+        }));
         let pruned = std::mem::take(&mut self.pruned).into_iter();
         changes.extend(pruned.map(|(step, before)| Change::PruneHistory { step, before }));
         changes.extend(std::mem::take(&mut self.history).into_values().map(Change::PutHistory));
