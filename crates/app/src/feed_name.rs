@@ -11,6 +11,8 @@ use crate::running::write_private;
 const FILE: &str = "feed-name";
 /// How many hexadecimal digits a name has.
 const DIGITS: usize = 32;
+/// Over so many feeds a node comes at most: one that has come over so many is told no further, and not taken in.
+pub(crate) const MOST_VIA: usize = 8;
 
 /// Whether a text can be the name of an instance in feeds. The names of others are kept and compared, so that they are bounded.
 pub(crate) fn is_name(text: &str) -> bool {

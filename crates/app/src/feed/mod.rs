@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    feed_name::MOST_VIA,
     nodes::{Nodes, Payload},
     sources::Upstreams,
 };
@@ -27,8 +28,6 @@ use journal::Journal;
 const EVERY: Duration = Duration::from_millis(250);
 /// After so long without a reader the changes are not collected any more.
 const IDLE: Duration = Duration::from_secs(300);
-/// Over so many feeds a node comes at most.
-const MOST_VIA: usize = 8;
 
 /// What other instances follow.
 pub(crate) struct NodeFeed {
@@ -154,7 +153,7 @@ impl NodeFeed {
             let Some(via) = upstream.via(node.id()) else { continue };
             if via.iter().any(|name| Some(&**name) == reader) {
                 from_reader = true;
-            } else if via.len() <= MOST_VIA {
+            } else if via.len() < MOST_VIA {
                 return Route::Known(via.iter().map(ToString::to_string).collect());
             }
         }

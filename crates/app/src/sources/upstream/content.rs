@@ -7,10 +7,8 @@ use hezar_core::{Country, Label, NodeId, NodeSpec, Timestamp};
 use hezar_formats::{LinkReader, RejectCode};
 use hezar_pool::{Exit, Hearsay};
 
-use crate::feed_name;
+use crate::feed_name::{self, MOST_VIA};
 
-/// Over so many feeds a node that is taken in has come at most.
-const MOST_VIA: usize = 8;
 /// The longest cursor that is kept, in bytes.
 const MOST_CURSOR: usize = 256;
 

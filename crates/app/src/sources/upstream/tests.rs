@@ -1,8 +1,12 @@
 //! What is taken from the feed of another instance, and what is asked for next.
 
+use hezar_api::FeedQuery;
+use hezar_engine::Clock;
 use hezar_formats::RejectCode;
+use hezar_pool::{Origin, Outcome, PoolChange, Rules};
 
 use super::*;
+use crate::{feed::NodeFeed, feed_name::MOST_VIA, nodes::Nodes};
 
 const US: &str = "00000000000000000000000000000000";
 const THEY: &str = "11111111111111111111111111111111";
@@ -105,4 +109,24 @@ fn a_change_is_asked_for_until_it_is_time_to_ask_for_everything() {
     // What the pool has no room for is not remembered.
     upstream.note(&read(&(head(false) + &node(4, "") + &node(5, ""))), NOW.after(hour), |told| told == id(5));
     assert_eq!((upstream.len(), upstream.via(id(4))), (2, None));
+}
+
+#[test]
+fn a_node_is_told_no_further_than_others_take_it() {
+    let via = |number: usize| format!(",\"via\":[{}]", vec![format!("\"{THIRD}\""); number].join(","));
+    let content = read(&(head(true) + &node(1, &via(MOST_VIA - 2)) + &node(2, &via(MOST_VIA - 1))));
+    assert_eq!(content.told.len(), 2);
+    let (upstreams, pool, clock) =
+        (Upstreams::new(US.into()), Arc::new(Nodes::new(Rules::default())), Clock::start());
+    let upstream = upstreams.unread();
+    upstream.note(&content, NOW, |_| true);
+    upstreams.set("up", Some(upstream));
+    let nodes = content.told.iter().map(|told| (told.spec.clone(), told.label.clone())).collect();
+    pool.apply(PoolChange::List { source: "up".into(), allow_private: false, nodes, complete: true }, clock.now());
+    for number in [1, 2] {
+        pool.report(id(number), &Outcome::success(Origin::Probe, Duration::from_millis(40)), clock.now());
+    }
+    let (_, told) = NodeFeed::new(US.into(), pool, clock, upstreams).answer(&FeedQuery::default());
+    let told: Vec<_> = told.iter().map(|node| (node.id.clone(), node.via.len())).collect();
+    assert_eq!(told, [(id(1).to_string(), MOST_VIA - 1)], "nobody takes the other one");
 }
