@@ -18,9 +18,6 @@ use tokio::{sync::watch, time::Instant};
 use super::{own, roster::Roster};
 use crate::{config::Config, host::host_name, version::VERSION};
 
-/// No lag is known.
-const NO_LAG: u64 = u64::MAX;
-
 /// A member and whether it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KnownMember {
@@ -77,7 +74,8 @@ pub(crate) struct Membership {
     draining: watch::Sender<bool>,
     requested: watch::Sender<Arc<[Arc<str>]>>,
     facts: OnceLock<FactSource>,
-    lag_ms: AtomicU64,
+    /// When the last complete reading of the others' changes began.
+    read: Mutex<Option<Instant>>,
     pub(super) failed_beats: AtomicU64,
     /// Of when the copy is that this instance serves from; 0 when it serves from what the shared store says.
     copy_of: AtomicU64,
@@ -102,7 +100,7 @@ impl Membership {
             draining: watch::Sender::new(false),
             requested: watch::Sender::new(Arc::default()),
             facts: OnceLock::new(),
-            lag_ms: AtomicU64::new(NO_LAG),
+            read: Mutex::default(),
             failed_beats: AtomicU64::new(0),
             copy_of: AtomicU64::new(0),
         }
@@ -148,10 +146,9 @@ impl Membership {
         Arc::clone(&self.known.borrow())
     }
 
-    /// Notes how far behind the changes of others this instance is; `None` while it does not know.
-    pub(crate) fn set_lag(&self, lag: Option<Duration>) {
-        let lag = lag.map_or(NO_LAG, |lag| u64::try_from(lag.as_millis()).unwrap_or(NO_LAG - 1));
-        self.lag_ms.store(lag, Relaxed);
+    /// Notes that a complete reading of what others have changed began then.
+    pub(crate) fn note_read(&self, began: Instant) {
+        *self.read.lock() = Some(began);
     }
 
     /// Notes of when the copy is that this instance serves from, since the shared store is away; `None` when it is not.
@@ -164,9 +161,9 @@ impl Membership {
         Some(Timestamp(self.copy_of.load(Relaxed))).filter(|written| written.0 > 0)
     }
 
-    fn lag(&self) -> Option<Duration> {
-        let lag = self.lag_ms.load(Relaxed);
-        (lag != NO_LAG).then(|| Duration::from_millis(lag))
+    /// How old what this instance knows of the changes of others is now; `None` where it follows none.
+    pub(super) fn lag(&self) -> Option<Duration> {
+        self.read.lock().map(|began| began.elapsed())
     }
 
     /// Beats that the store has not taken.

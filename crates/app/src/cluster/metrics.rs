@@ -9,16 +9,18 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use hezar_engine::Clock;
+
 use super::Membership;
 
 /// Registers what an instance of several says of the others; nothing where it is alone.
-pub(crate) fn register(registry: &mut Registry, membership: Arc<Membership>) {
+pub(crate) fn register(registry: &mut Registry, membership: Arc<Membership>, clock: Clock) {
     if membership.shared().is_some() {
-        registry.register_collector(Box::new(MemberCollector(membership)));
+        registry.register_collector(Box::new(MemberCollector(membership, clock)));
     }
 }
 
-struct MemberCollector(Arc<Membership>);
+struct MemberCollector(Arc<Membership>, Clock);
 
 impl fmt::Debug for MemberCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,13 +61,25 @@ impl Collector for MemberCollector {
             None,
             MetricType::Gauge,
         )?)?;
-        let Some(silence) = self.0.silence() else { return Ok(()) };
-        let help = "Since when the shared store was reached last";
-        ConstGauge::new(silence.as_secs_f64()).encode(encoder.encode_descriptor(
-            "hezar_cluster_silence_seconds",
-            help,
-            None,
-            MetricType::Gauge,
-        )?)
+        let copy_age = self.0.copy_of().map(|written| self.1.wall().since(written));
+        let ages = [
+            (
+                "hezar_cluster_copy_age_seconds",
+                "Age of the local copy that this instance serves from; 0 when it serves from the shared store",
+                Some(copy_age.unwrap_or_default()),
+            ),
+            (
+                "hezar_cluster_changes_age_seconds",
+                "Age of what is known of the changes of other instances",
+                self.0.lag(),
+            ),
+            ("hezar_cluster_silence_seconds", "Since when the shared store was reached last", self.0.silence()),
+        ];
+        for (name, help, age) in ages {
+            let Some(age) = age else { continue };
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(age.as_secs_f64()).encode(gauge)?;
+        }
+        Ok(())
     }
 }

@@ -150,3 +150,19 @@ async fn one_instance_alone_is_drained_by_its_name() {
     assert_eq!(membership.roles(), Roles::all());
     assert_eq!(membership.name(), &Arc::from("a"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_lag_that_a_beat_tells_grows_while_the_store_stands_still() {
+    let membership = membership("gateway");
+    let lag = || membership.beat().figures.lag_ms;
+    assert_eq!(lag(), None, "it follows nobody");
+    membership.note_read(Instant::now());
+    assert_eq!(lag(), Some(0));
+    for seconds in [1, 2, 62] {
+        let known = Duration::from_secs(seconds);
+        advance(known - Duration::from_millis(lag().unwrap())).await;
+        assert_eq!((lag(), membership.lag()), (Some(seconds * 1000), Some(known)), "nothing is read meanwhile");
+    }
+    membership.note_read(Instant::now());
+    assert_eq!(lag(), Some(0));
+}

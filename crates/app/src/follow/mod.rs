@@ -33,7 +33,7 @@ use self::{
     rows::RowTarget,
     suspicion::Suspicion,
 };
-pub(crate) use status::FollowStatus;
+use status::FollowStatus;
 
 use crate::{
     annotations::Annotations,
@@ -126,6 +126,7 @@ impl Follower {
     pub(crate) fn new(parts: FollowParts, start: FollowStart, registry: &mut Registry) -> Self {
         let FollowStart { position, database_clock, copy_of } = start;
         parts.membership.set_copy_of(copy_of);
+        parts.membership.note_read(Instant::now());
         let ownership = parts.membership.ownership();
         Self {
             database_clock,
@@ -178,8 +179,6 @@ impl Follower {
         let mut pause = FIRST_PAUSE;
         loop {
             let caught_up = self.catch_up(&mut progress).await;
-            self.membership.set_lag(Some(self.status.age()));
-            self.status.note_copy(self.membership.copy_of().map(|written| self.clock.wall().since(written)));
             match caught_up {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(error) => {
@@ -221,7 +220,8 @@ impl Follower {
         if progress.control && Instant::now() >= progress.control_due {
             self.apply_control(progress).await?;
         }
-        if let Some(failed) = self.status.note_read(began, count) {
+        self.membership.note_read(began);
+        if let Some(failed) = self.status.note_read(count) {
             tracing::info!(failed_s = failed.as_secs(), rows = count, "the changes of other instances are read again");
         }
         Ok(())

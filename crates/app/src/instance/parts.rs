@@ -221,7 +221,7 @@ impl InstanceParts {
         self.access_log.register(registry);
         register_pool(registry, Arc::clone(&self.pool), self.collector.table());
         register_tasks(registry);
-        cluster::register(registry, Arc::clone(&self.membership));
+        cluster::register(registry, Arc::clone(&self.membership), self.clock);
         certificates::register(registry, Arc::clone(&self.certificates));
         register_process(registry);
         register_instance(registry, Arc::clone(&self.connections), Arc::clone(&self.sessions));

@@ -116,8 +116,7 @@ fn a_node_is_told_no_further_than_others_take_it() {
     let via = |number: usize| format!(",\"via\":[{}]", vec![format!("\"{THIRD}\""); number].join(","));
     let content = read(&(head(true) + &node(1, &via(MOST_VIA - 2)) + &node(2, &via(MOST_VIA - 1))));
     assert_eq!(content.told.len(), 2);
-    let (upstreams, pool, clock) =
-        (Upstreams::new(US.into()), Arc::new(Nodes::new(Rules::default())), Clock::start());
+    let (upstreams, pool, clock) = (Upstreams::new(US.into()), Arc::new(Nodes::new(Rules::default())), Clock::start());
     let upstream = upstreams.unread();
     upstream.note(&content, NOW, |_| true);
     upstreams.set("up", Some(upstream));
