@@ -7,6 +7,7 @@ use hezar_core::Timestamp;
 use hezar_store::{Claimed, SharedStore, SourceRow, StoreError, Writer};
 use tokio::{
     sync::watch,
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -51,7 +52,7 @@ pub(super) enum Turn {
 pub(super) struct Claim {
     turns: Turns,
     source: Arc<str>,
-    _lengthening: DropGuard,
+    lengthening: Lengthening,
 }
 
 impl Turns {
@@ -90,22 +91,40 @@ impl Turns {
     }
 
     fn hold(&self, source: &Arc<str>) -> Claim {
-        let ended = CancellationToken::new();
-        let (turns, name, end) = (self.clone(), Arc::clone(source), ended.clone());
-        tokio::spawn(async move {
-            let lengthen = async {
-                loop {
-                    sleep(LENGTHEN_EVERY).await;
-                    // When it fails the lease may run out, and the source is read twice, which does no harm.
-                    let _ = turns.shared.claim_source(&name, &turns.holder, LEASE).await;
-                }
-            };
-            tokio::select! {
-                () = end.cancelled() => {}
-                () = lengthen => {}
+        let (turns, name) = (self.clone(), Arc::clone(source));
+        let lengthening = Lengthening::begin(move || {
+            let (turns, name) = (turns.clone(), Arc::clone(&name));
+            async move {
+                // When it fails the lease may run out, and the source is read twice, which does no harm.
+                let _ = turns.shared.claim_source(&name, &turns.holder, LEASE).await;
             }
         });
-        Claim { turns: self.clone(), source: Arc::clone(source), _lengthening: ended.drop_guard() }
+        Claim { turns: self.clone(), source: Arc::clone(source), lengthening }
+    }
+}
+
+/// Lengthens a claim until it is ended, or dropped.
+struct Lengthening {
+    end: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Lengthening {
+    fn begin<F: Future<Output = ()> + Send + 'static>(lengthen: impl Fn() -> F + Send + Sync + 'static) -> Self {
+        let end = CancellationToken::new();
+        let ended = end.clone();
+        let task = tokio::spawn(async move {
+            while ended.run_until_cancelled(sleep(LENGTHEN_EVERY)).await.is_some() {
+                lengthen().await;
+            }
+        });
+        Self { end: end.drop_guard(), task }
+    }
+
+    /// Ends it. What is on its way has arrived afterwards: what would come later would be a claim of nobody.
+    async fn end(self) {
+        drop(self.end);
+        let _ = self.task.await;
     }
 }
 
@@ -126,8 +145,39 @@ impl Claim {
     }
 
     async fn release(self) {
-        if let Err(error) = self.turns.shared.release_source(&self.source, &self.turns.holder).await {
-            tracing::debug!(source = %self.source, "a claim runs out by itself: {error}");
+        let Self { turns, source, lengthening } = self;
+        lengthening.end().await;
+        if let Err(error) = turns.shared.release_source(&source, &turns.holder).await {
+            tracing::debug!(source = %source, "a claim runs out by itself: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_is_not_lengthened_behind_its_end() {
+        let counts: [Arc<AtomicU32>; 2] = Default::default();
+        let [begun, arrived] = counts.clone();
+        let lengthening = Lengthening::begin(move || {
+            let (begun, arrived) = (Arc::clone(&begun), Arc::clone(&arrived));
+            async move {
+                begun.fetch_add(1, SeqCst);
+                sleep(Duration::from_secs(3)).await;
+                arrived.fetch_add(1, SeqCst);
+            }
+        });
+        // The second one is on its way.
+        sleep(2 * LENGTHEN_EVERY + Duration::from_secs(4)).await;
+        let counted = || counts.each_ref().map(|count| count.load(SeqCst));
+        assert_eq!(counted(), [2, 1]);
+        lengthening.end().await;
+        assert_eq!(counted(), [2, 2], "it arrives before the end");
+        sleep(3 * LENGTHEN_EVERY).await;
+        assert_eq!(counted(), [2, 2]);
     }
 }
