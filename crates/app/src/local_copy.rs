@@ -10,7 +10,6 @@ use std::{
 use hezar_core::Timestamp;
 use hezar_store::{Access, Change, Contents, ControlChange, Store, StoreError};
 use tokio::{
-    sync::mpsc,
     task::spawn_blocking,
     time::{Instant, sleep, timeout},
 };
@@ -92,7 +91,7 @@ impl LocalCopy {
     /// Writes a whole copy, which then takes the place of the older one. What a person or a session made comes from the database, the
     /// nodes from memory.
     pub(crate) async fn try_to_write(&self) -> Result<usize, StoreError> {
-        let first = self.read_all_but_nodes().await?;
+        let first = self.store.load_all_but_nodes().await?;
         let (control, usage) = (self.store.load_control().await?, self.store.usage_totals().await?);
         let partial = self.data.join(PARTIAL);
         remove(&partial);
@@ -113,15 +112,6 @@ impl LocalCopy {
         fs::rename(&partial, &path).map_err(|source| StoreError::Io { path, source })?;
         remove(&partial);
         Ok(nodes)
-    }
-
-    async fn read_all_but_nodes(&self) -> Result<Contents, StoreError> {
-        let (parts, mut received) = mpsc::channel(1);
-        // The store stops reading when nobody receives any more.
-        let first = async move { received.recv().await };
-        let (read, first) = tokio::join!(self.store.load_in_parts(parts), first);
-        read?;
-        Ok(Contents { nodes: Vec::new(), ..first.unwrap_or_default() })
     }
 
     async fn write_nodes(&self, copy: &dyn Store) -> Result<usize, StoreError> {

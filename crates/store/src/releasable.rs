@@ -119,6 +119,10 @@ impl Store for ReleasableStore {
         self.get()?.load_in_parts(parts).await
     }
 
+    async fn load_all_but_nodes(&self) -> Result<Contents, StoreError> {
+        self.get()?.load_all_but_nodes().await
+    }
+
     async fn history(&self, step: HistoryStep, from: Timestamp, to: Timestamp) -> Result<Vec<HistoryRow>, StoreError> {
         self.get()?.history(step, from, to).await
     }

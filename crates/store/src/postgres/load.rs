@@ -46,7 +46,8 @@ pub(super) async fn in_parts(
     Ok(())
 }
 
-async fn everything_but_nodes(transaction: &mut Transaction) -> Result<Contents, sqlx::Error> {
+/// Everything but the nodes. Those would be on their way before anybody could say that they are not wanted.
+pub(super) async fn everything_but_nodes(transaction: &mut Transaction) -> Result<Contents, sqlx::Error> {
     let mut part = Contents::default();
     for row in rows(transaction, SELECT_SOURCES).await? {
         part.sources.push(decode::source(&row)?);

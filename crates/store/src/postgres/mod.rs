@@ -219,6 +219,15 @@ impl Store for Postgres {
         self.limited(Purpose::Load, load).await
     }
 
+    async fn load_all_but_nodes(&self) -> Result<Contents, StoreError> {
+        let load = async {
+            let mut transaction = self.begin(Purpose::Load).await?;
+            let loaded = load::everything_but_nodes(&mut transaction).await;
+            transaction.finish(loaded).await
+        };
+        self.limited(Purpose::Load, load).await
+    }
+
     async fn history(&self, step: HistoryStep, from: Timestamp, to: Timestamp) -> Result<Vec<HistoryRow>, StoreError> {
         self.read_history(step, (from, to), None).await
     }

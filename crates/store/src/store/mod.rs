@@ -48,6 +48,19 @@ pub trait Store: Debug + Send + Sync {
         loaded.map(|()| whole)
     }
 
+    /// Reads everything but the nodes, in one consistent view.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn load_all_but_nodes(&self) -> Result<Contents, StoreError> {
+        let (parts, mut received) = mpsc::channel(1);
+        // The store stops reading when nobody receives any more.
+        let first = async move { received.recv().await };
+        let (read, first) = tokio::join!(self.load_in_parts(parts), first);
+        read?;
+        Ok(Contents { nodes: Vec::new(), ..first.unwrap_or_default() })
+    }
+
     /// The rows of the history that stand for `step` each and began in `[from, to)`, in the order of time.
     ///
     /// # Errors
