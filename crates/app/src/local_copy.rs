@@ -8,7 +8,7 @@ use std::{
 };
 
 use hezar_core::Timestamp;
-use hezar_store::{Access, Change, Contents, ControlChange, Store, StoreError};
+use hezar_store::{Access, Change, Store, StoreError};
 use tokio::{
     task::spawn_blocking,
     time::{Instant, sleep, timeout},
@@ -97,10 +97,8 @@ impl LocalCopy {
         remove(&partial);
         let copy = hezar_store::open(&url(PARTIAL), &self.data, Access::Exclusive).await?;
         let written = async {
-            copy.write(&rows(first)).await?;
-            let objects = control.objects.into_iter().map(ControlChange::PutObject);
-            let tokens = control.tokens.into_iter().map(ControlChange::PutToken);
-            copy.write_control(&objects.chain(tokens).collect::<Vec<_>>()).await?;
+            copy.write(&first.into_changes()).await?;
+            copy.write_control(&control.into_changes()).await?;
             copy.add_usage(&usage).await?;
             self.write_nodes(&*copy).await
         };
@@ -131,24 +129,6 @@ impl LocalCopy {
     }
 }
 
-/// The changes that write everything but nodes.
-fn rows(contents: Contents) -> Vec<Change> {
-    let Contents { nodes: _, sources, listings, sessions, bans, site_bans, annotations, dashboard, strange: _ } =
-        contents;
-    let sources = sources.into_iter().map(Change::PutSource);
-    let listings = listings.into_iter().map(|listing| Change::SetListing {
-        source: listing.source,
-        ids: listing.ids,
-        complete: true,
-    });
-    let sessions = sessions.into_iter().map(Change::PutSession);
-    let bans = bans.into_iter().map(Change::PutBan);
-    let site_bans = site_bans.into_iter().map(Change::PutSiteBan);
-    let annotations = annotations.into_iter().map(Change::PutAnnotation);
-    let dashboard = dashboard.into_iter().map(Change::PutDashboard);
-    sources.chain(listings).chain(sessions).chain(bans).chain(site_bans).chain(annotations).chain(dashboard).collect()
-}
-
 fn url(file: &str) -> String {
     format!("sqlite:{file}")
 }
@@ -171,7 +151,7 @@ fn remove(path: &Path) {
 mod tests {
     use hezar_core::Label;
     use hezar_pool::{PoolChange, Rules};
-    use hezar_store::{ObjectRow, Sqlite, UsageRow};
+    use hezar_store::{ControlChange, ObjectRow, Sqlite, UsageRow};
 
     use super::*;
 

@@ -62,6 +62,16 @@ pub struct ControlContents {
     pub tokens: Vec<TokenRow>,
 }
 
+impl ControlContents {
+    /// The changes that add all of it to a store.
+    #[must_use]
+    pub fn into_changes(self) -> Vec<ControlChange> {
+        let Self { objects, tokens } = self;
+        let objects = objects.into_iter().map(ControlChange::PutObject);
+        objects.chain(tokens.into_iter().map(ControlChange::PutToken)).collect()
+    }
+}
+
 /// One change of what [`ControlContents`] holds, or a line of the record. These are rare and written at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlChange {

@@ -43,15 +43,16 @@ impl Follower {
         let (mut seen, mut count) = (HashSet::new(), 0);
         let Some(mut first) = received.recv().await else { return (seen, count) };
         let now = self.clock.now();
-        let mut changes = self.rows.differences(&mut first, now);
+        let (nodes, listings) = (std::mem::take(&mut first.nodes), std::mem::take(&mut first.listings));
+        let listings = Arc::new(StoredListings::of_rows(listings));
+        let mut changes = self.rows.differences(first, now);
         count += changes.len();
         self.rows.apply_sources(&mut changes, now);
-        let listings = Arc::new(StoredListings::of_rows(std::mem::take(&mut first.listings)));
         self.rows.apply(changes);
-        let mut next = Some(first);
-        while let Some(part) = next {
-            seen.extend(part.nodes.iter().map(|row| row.id));
-            count += part.nodes.len();
+        let mut next = Some(nodes);
+        while let Some(nodes) = next {
+            seen.extend(nodes.iter().map(|row| row.id));
+            count += nodes.len();
             let (target, listings, ownership) =
                 (self.nodes.clone(), Arc::clone(&listings), self.ownership.borrow().clone());
             let taking = spawn_blocking(move || {
@@ -59,10 +60,10 @@ impl Follower {
                     let sources = listings.sources_of(row.id);
                     (row, sources)
                 };
-                target.adopt(part.nodes.into_iter().map(listed).collect(), &ownership, now);
+                target.adopt(nodes.into_iter().map(listed).collect(), &ownership, now);
             });
             let _ = taking.await;
-            next = received.recv().await;
+            next = received.recv().await.map(|part| part.nodes);
         }
         (seen, count)
     }

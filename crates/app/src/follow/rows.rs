@@ -83,10 +83,10 @@ impl RowTarget {
         }
     }
 
-    /// What has to happen so that this process has what the store has, and nothing else. The nodes are not looked at.
-    pub(super) fn differences(&self, stored: &mut Contents, now: Timestamp) -> Vec<Change> {
+    /// What has to happen so that this process has what the store has, and nothing else; nodes and lists are not among it.
+    pub(super) fn differences(&self, mut stored: Contents, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
-        let Contents { sources, sessions, bans, site_bans, annotations, dashboard, .. } = stored;
+        let Contents { sources, sessions, bans, site_bans, annotations, dashboard, .. } = &stored;
         let names = sources.iter().map(|row| Arc::clone(&row.name));
         changes.extend(gone(self.table.names(), names).map(Change::RemoveSource));
         let names = sessions.iter().map(|row| row.name.clone());
@@ -101,12 +101,8 @@ impl RowTarget {
         changes.extend(gone(self.annotations.ids(), ids).map(Change::RemoveAnnotation));
         let keys = dashboard.iter().map(|row| (row.kind, row.key.clone()));
         changes.extend(gone(self.dashboard.keys(), keys).map(|(kind, key)| Change::RemoveDashboard(kind, key)));
-        changes.extend(sources.drain(..).map(Change::PutSource));
-        changes.extend(sessions.drain(..).map(Change::PutSession));
-        changes.extend(bans.drain(..).map(Change::PutBan));
-        changes.extend(site_bans.drain(..).filter(|row| row.until > now).map(Change::PutSiteBan));
-        changes.extend(annotations.drain(..).map(Change::PutAnnotation));
-        changes.extend(dashboard.drain(..).map(Change::PutDashboard));
+        stored.site_bans.retain(|row| row.until > now);
+        changes.extend(stored.into_changes());
         changes
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn read_store(
     let pass_on = async {
         while let Some(part) = received.recv().await {
             tally.add_strange(part.strange.len() as u64);
-            if !send_all(changes(part), tally, batches).await {
+            if !send_all(part.into_changes(), tally, batches).await {
                 break;
             }
         }
@@ -47,24 +47,6 @@ pub(super) async fn read_store(
     send_all(history, tally, batches).await;
     send(Batch::Control(control(source).await?), tally, batches).await;
     usage(source, tally, batches).await
-}
-
-fn changes(part: Contents) -> Vec<Change> {
-    let Contents { nodes, sources, listings, sessions, bans, site_bans, annotations, dashboard, strange: _ } = part;
-    let listings = listings.into_iter().map(|listing| Change::SetListing {
-        source: listing.source,
-        ids: listing.ids,
-        complete: false,
-    });
-    let mut changes: Vec<Change> = nodes.into_iter().map(Change::PutNode).collect();
-    changes.extend(sources.into_iter().map(Change::PutSource));
-    changes.extend(listings);
-    changes.extend(sessions.into_iter().map(Change::PutSession));
-    changes.extend(bans.into_iter().map(Change::PutBan));
-    changes.extend(site_bans.into_iter().map(Change::PutSiteBan));
-    changes.extend(annotations.into_iter().map(Change::PutAnnotation));
-    changes.extend(dashboard.into_iter().map(Change::PutDashboard));
-    changes
 }
 
 /// Sends changes in batches; false when nobody receives any more.
@@ -99,8 +81,7 @@ async fn control(source: &dyn Store) -> Result<Vec<ControlChange>, StoreError> {
     let contents = source.load_control().await?;
     let limit = u32::try_from(MOST_AUDIT_ROWS).unwrap_or(u32::MAX);
     let lines = source.audit(&AuditQuery { limit, ..AuditQuery::default() }).await?;
-    let mut changes: Vec<ControlChange> = contents.objects.into_iter().map(ControlChange::PutObject).collect();
-    changes.extend(contents.tokens.into_iter().map(ControlChange::PutToken));
+    let mut changes = contents.into_changes();
     changes.extend(lines.into_iter().rev().map(|line| ControlChange::Audit(AuditRow { id: 0, ..line })));
     Ok(changes)
 }
