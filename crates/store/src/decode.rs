@@ -127,8 +127,7 @@ pub(crate) fn annotation(row: &impl Columns, id: NodeId) -> Result<AnnotationRow
 
 /// What a dashboard keeps; `None` when it is of a kind that a later version knows.
 pub(crate) fn dashboard(row: &impl Columns) -> Result<Option<DashboardRow>, sqlx::Error> {
-    let name = row.text(0)?;
-    let Some(kind) = DashboardKind::ALL.into_iter().find(|kind| kind.name() == name) else { return Ok(None) };
+    let Some(kind) = DashboardKind::from_name(row.text(0)?) else { return Ok(None) };
     Ok(Some(DashboardRow { kind, key: row.text(1)?.into(), value: row.text(2)?.into() }))
 }
 

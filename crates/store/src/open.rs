@@ -33,7 +33,7 @@ pub async fn open_configured(
     directory: &Path,
     access: Access,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    if is_postgres(settings.url.0.expose()) {
+    if settings.url.is_shared() {
         return Ok(Arc::new(Postgres::open(settings, access).await?));
     }
     let files = StoreFiles::of(settings, directory)?;
@@ -54,8 +54,7 @@ pub fn in_use(url: &str, directory: &Path) -> Option<StoreError> {
 /// one in PostgreSQL, and when the settings cannot be used, which [`open_configured`] explains.
 #[must_use]
 pub fn has_contents(settings: &StoreSettings, directory: &Path) -> bool {
-    is_postgres(settings.url.0.expose())
-        || StoreFiles::of(settings, directory).map_or(true, |files| !files.places().is_empty())
+    settings.url.is_shared() || StoreFiles::of(settings, directory).map_or(true, |files| !files.places().is_empty())
 }
 
 pub(crate) fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {

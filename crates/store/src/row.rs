@@ -212,6 +212,11 @@ impl DashboardKind {
             Self::Storage => "storage",
         }
     }
+
+    /// The kind of this name; `None` when a later version knows it.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// One thing that a dashboard keeps here.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use hezar_api::{DrainReport, InstanceDto};
+use hezar_core::Role;
 use hyper::StatusCode;
 
 use super::remote::percent_encoded;
@@ -15,8 +16,6 @@ use crate::{
 
 /// The path of the instances.
 const PATH: &str = "/api/v1/instances";
-/// The number of roles of an instance that has them all.
-const ALL_ROLES: usize = 4;
 
 pub(super) async fn cluster(remote: Remote, args: ClusterArgs) -> anyhow::Result<ExitCode> {
     match args.command {
@@ -48,7 +47,7 @@ fn table(instances: &[InstanceDto], columns: Option<u16>) -> String {
 
 fn cells(instance: &InstanceDto) -> [String; 10] {
     let unknown = || "–".to_owned();
-    let roles = if instance.roles.len() == ALL_ROLES { "all".to_owned() } else { instance.roles.join(",") };
+    let roles = if instance.roles.len() == Role::ALL.len() { "all".to_owned() } else { instance.roles.join(",") };
     [
         instance.name.clone(),
         roles,

@@ -228,7 +228,7 @@ impl Follower {
     }
 
     async fn take_over(&self, progress: &mut Progress, rows: ChangedRows) -> usize {
-        let ChangedRows { mut changes, control, usage, next, now: _ } = rows;
+        let ChangedRows { mut changes, control, usage, next } = rows;
         let (count, now) = (changes.len() + usage.len(), self.clock.now());
         self.rows.apply_sources(&mut changes, now);
         self.rows.apply_lifts(&mut changes);

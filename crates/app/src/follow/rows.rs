@@ -3,12 +3,16 @@
 use std::{collections::HashSet, hash::Hash, sync::Arc};
 
 use hezar_core::Timestamp;
-use hezar_pool::SiteBan;
-use hezar_store::{Change, Contents, SiteBanRow, SourceRow};
+use hezar_store::{Change, Contents, SourceRow};
 
 use crate::{
-    annotations::Annotations, bans::Bans, config::MANUAL_PRIVATE, dashboard::DashboardState, nodes::Nodes,
-    sources::status::SourceTable, store_sync::sessions::SessionsAmongGateways,
+    annotations::Annotations,
+    bans::Bans,
+    config::MANUAL_PRIVATE,
+    dashboard::DashboardState,
+    nodes::Nodes,
+    sources::status::SourceTable,
+    store_sync::{sessions::SessionsAmongGateways, site_bans},
 };
 
 /// Where such rows are taken over to.
@@ -69,7 +73,7 @@ impl RowTarget {
                 Change::RemoveSession { name, .. } => self.sessions.adopt_end(&name),
                 Change::PutBan(row) => self.bans.adopt(row, &self.pool),
                 Change::RemoveBan(id) => self.bans.adopt_lift(id, &self.pool),
-                Change::PutSiteBan(row) => self.pool.adopt_exit_ban(site_ban(row)),
+                Change::PutSiteBan(row) => self.pool.adopt_exit_ban(site_bans::ban(row)),
                 Change::RemoveSiteBan { site, exit, .. } => self.pool.adopt_exit_ban_end(&site, exit),
                 Change::PutAnnotation(row) => said.push((row.id, Some(row))),
                 Change::RemoveAnnotation(id) => said.push((id, None)),
@@ -114,9 +118,4 @@ fn gone<K: Eq + Hash>(
 ) -> impl Iterator<Item = K> {
     let there: HashSet<K> = there.into_iter().collect();
     here.into_iter().filter(move |key| !there.contains(key)).collect::<Vec<_>>().into_iter()
-}
-
-fn site_ban(row: SiteBanRow) -> SiteBan {
-    let SiteBanRow { site, exit, since, until, reason } = row;
-    SiteBan { site, exit, since, until, reason }
 }

@@ -21,9 +21,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Gives the pool the bans that the store kept, without those that have ended; returns what has to be written.
 pub(crate) fn restore(rows: Vec<SiteBanRow>, pool: &Nodes, now: Timestamp) -> Vec<Change> {
     let (running, ended): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.until > now);
-    for SiteBanRow { site, exit, since, until, reason } in running {
-        pool.ban_exit(SiteBan { site, exit, since, until, reason });
-    }
+    running.into_iter().for_each(|row| pool.ban_exit(ban(row)));
     // What the store knows already is not written again; of too many, some have ended in the pool.
     let beyond = pool.take_exit_ban_changes().into_iter().map(row).filter(is_removal);
     let end = |SiteBanRow { site, exit, until, .. }| Change::RemoveSiteBan { site, exit, until };
@@ -33,6 +31,12 @@ pub(crate) fn restore(rows: Vec<SiteBanRow>, pool: &Nodes, now: Timestamp) -> Ve
 
 const fn is_removal(change: &Change) -> bool {
     matches!(change, Change::RemoveSiteBan { .. })
+}
+
+/// A ban as the store keeps it.
+pub(crate) fn ban(row: SiteBanRow) -> SiteBan {
+    let SiteBanRow { site, exit, since, until, reason } = row;
+    SiteBan { site, exit, since, until, reason }
 }
 
 /// What the store is told of a change.
@@ -136,8 +140,7 @@ mod tests {
         let pool = Arc::new(Nodes::new(Rules::default()));
         let sync = SiteBanSync::new(Arc::clone(&pool), writer);
         let known = row("b.example", [192, 0, 2, 2], 100);
-        let SiteBanRow { site, exit, since, until, reason } = known.clone();
-        pool.ban_exit(SiteBan { site, exit, since, until, reason });
+        pool.ban_exit(ban(known.clone()));
         assert_eq!(sync.save().await, Ok(true));
         assert_eq!(store.load().await.unwrap().site_bans, std::slice::from_ref(&known));
         assert!(pool.lift_exit_ban(&known.site, known.exit));

@@ -22,9 +22,8 @@ const MOST_NODES: i64 = 200_000;
 const SELECT_POSITION: &str = "SELECT database_identity.id::text || '/' || CASE WHEN pg_is_in_recovery() THEN 'standby' \
      ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END, pg_current_snapshot()::text FROM database_identity";
 const SELECT_CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-/// Whether removals since the position are all there, the time, and in which tables something has changed.
+/// Whether removals since the position are all there, and in which tables something has changed.
 const SELECT_OVERVIEW: &str = "SELECT (SELECT version < pg_snapshot_xmin($1::text::pg_snapshot) FROM tombstones_cleared), \
-     (extract(epoch FROM clock_timestamp()) * 1000)::bigint, \
      (SELECT count(*) FROM (SELECT FROM proxies WHERE changed_since(version, $1::text::pg_snapshot) LIMIT $2) AS changed) \
      + (SELECT count(*) FROM (SELECT FROM listings WHERE changed_since(version, $1::text::pg_snapshot) LIMIT $2) AS changed) \
      + (SELECT count(*) FROM (SELECT FROM tombstones WHERE changed_since(version, $1::text::pg_snapshot) AND kind = 'listings' LIMIT $2) AS changed), \
@@ -111,19 +110,13 @@ pub(super) async fn since(
     let seen = &*since.seen;
     let query = transaction.query(SELECT_OVERVIEW).bind(seen).bind(MOST_NODES + 1);
     let overview = query.fetch_one(&mut **transaction).await?;
-    let (keeps_removals, nodes) = (overview.try_get::<bool, _>(0)?, overview.try_get::<i64, _>(2)?);
+    let (keeps_removals, nodes) = (overview.try_get::<bool, _>(0)?, overview.try_get::<i64, _>(1)?);
     if !keeps_removals || nodes > MOST_NODES {
         return Ok(ChangesSince::LoadAnew);
     }
-    let mut changed = ChangedRows {
-        changes: Vec::new(),
-        control: overview.try_get(5)?,
-        usage: Vec::new(),
-        next,
-        now: to_time(overview.try_get(1)?),
-    };
+    let mut changed = ChangedRows { changes: Vec::new(), control: overview.try_get(4)?, usage: Vec::new(), next };
     let changes = &mut changed.changes;
-    if overview.try_get(4)? {
+    if overview.try_get(3)? {
         for row in rows(transaction, SELECT_REMOVED, seen).await? {
             changes.extend(removal(&row)?);
         }
@@ -134,26 +127,26 @@ pub(super) async fn since(
             changes.extend(node(&row)?.into_iter().flatten());
         }
     }
-    if overview.try_get(3)? {
+    if overview.try_get(2)? {
         let mut rows = transaction.query(SELECT_RECORDS).bind(seen).bind(region).fetch(&mut **transaction);
         while let Some(row) = rows.try_next().await? {
             changes.extend(load::node(&row)?.map(|node| Change::PutRecord(node.id, node.record)));
         }
     }
-    if overview.try_get(7)? {
+    if overview.try_get(6)? {
         for row in rows(transaction, SELECT_SOURCES, seen).await? {
             changes.push(Change::PutSource(decode::source(&row)?));
         }
     }
-    if overview.try_get(8)? {
+    if overview.try_get(7)? {
         for row in rows(transaction, SELECT_SESSIONS, seen).await? {
             changes.push(Change::PutSession(load::session(&row)?));
         }
     }
-    if overview.try_get(9)? {
+    if overview.try_get(8)? {
         rare(transaction, seen, changes).await?;
     }
-    if overview.try_get(6)? {
+    if overview.try_get(5)? {
         for row in rows(transaction, SELECT_USAGE, seen).await? {
             changed.usage.push(decode::usage(&row)?);
         }
@@ -208,10 +201,9 @@ fn removal(row: &PgRow) -> Result<Option<Change>, sqlx::Error> {
             let lifted = |exit| Change::RemoveSiteBan { site: site.as_str().into(), exit, until: Change::WHENEVER };
             exit.parse().ok().map(lifted)
         }
-        ("dashboard", [kind, key]) => DashboardKind::ALL
-            .into_iter()
-            .find(|known| known.name() == kind)
-            .map(|kind| Change::RemoveDashboard(kind, key.as_str().into())),
+        ("dashboard", [kind, key]) => {
+            DashboardKind::from_name(kind).map(|kind| Change::RemoveDashboard(kind, key.as_str().into()))
+        }
         _ => None,
     })
 }

@@ -9,6 +9,7 @@ use tokio::{sync::mpsc, time::sleep};
 use super::{
     Postgres, apply, control,
     error::{place, translate},
+    schema,
     transaction::{Purpose, Transaction},
     usage,
 };
@@ -62,8 +63,7 @@ impl Postgres {
             return Err(StoreError::InUse { path: place(&self.server), pid: None });
         }
         transaction.execute(LOCK).await.map_err(failed)?;
-        let query = sqlx::query_scalar(HOLDS_SOMETHING).persistent(false);
-        let holds_something: bool = query.fetch_one(&mut **transaction).await.map_err(failed)?;
+        let holds_something = schema::flag(transaction, HOLDS_SOMETHING).await.map_err(failed)?;
         if holds_something && !replace {
             return Err(StoreError::NotEmpty { store: self.server.to_string().into() });
         }
@@ -77,9 +77,7 @@ impl Postgres {
 async fn is_in_use(transaction: &mut Transaction) -> Result<bool, sqlx::Error> {
     for _ in 0..LOOKS {
         transaction.execute(LOOK_ANEW).await?;
-        let query = sqlx::query_scalar(OTHERS).persistent(false);
-        let others: bool = query.fetch_one(&mut **transaction).await?;
-        if !others {
+        if !schema::flag(transaction, OTHERS).await? {
             return Ok(false);
         }
         sleep(PAUSE).await;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hezar_core::Roles;
 use sqlx::{Row, postgres::PgRow};
 
-use super::{transaction::Transaction, values::text};
+use super::{changes, transaction::Transaction, values::text};
 use crate::{
     Claimed, GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members, SourceRow, decode,
     numbers::{from_count, from_duration, from_time, to_count, to_duration, to_time, to_u32},
@@ -35,7 +35,6 @@ const FORGET_REQUESTS: &str = "DELETE FROM fetch_requests WHERE at < clock_times
 const SELECT: &str = "SELECT name, incarnation, roles, region, host, pid, version, proxy, api, started, tunnels, routable, owned, queue, \
      claims, lag_ms, cpu_percent, memory_bytes, (extract(epoch FROM clock_timestamp() - beat_at) * 1000)::bigint, \
      (extract(epoch FROM clock_timestamp() - joined_at) * 1000)::bigint, draining FROM members ORDER BY name COLLATE \"C\"";
-const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 const REQUESTED: &str = "SELECT source FROM fetch_requests ORDER BY at LIMIT 1000";
 const HAND_OVER: &str = "UPDATE members SET incarnation = 0 WHERE name = $1 AND incarnation = $2";
 const LEAVE: &str = "DELETE FROM members WHERE name = $1 AND incarnation = $2";
@@ -72,19 +71,19 @@ pub(super) async fn beat(
     let written = query.execute(&mut **transaction).await?;
     transaction.query(FORGET).execute(&mut **transaction).await?;
     transaction.query(FORGET_REQUESTS).execute(&mut **transaction).await?;
-    let now: i64 = transaction.query(NOW).fetch_one(&mut **transaction).await?.try_get(0)?;
+    let now = changes::clock(transaction).await?;
     let requested = transaction.query(REQUESTED).fetch_all(&mut **transaction).await?;
     let requested = requested.iter().map(|row| row.try_get::<&str, _>(0).map(Arc::from));
     Ok(Members {
         is_accepted: written.rows_affected() > 0,
-        now: to_time(now),
+        now,
         requested: requested.collect::<Result<_, _>>()?,
         rows: members(transaction).await?,
     })
 }
 
 /// All instances by name.
-pub(super) async fn members(transaction: &mut Transaction) -> Result<Vec<MemberRow>, sqlx::Error> {
+async fn members(transaction: &mut Transaction) -> Result<Vec<MemberRow>, sqlx::Error> {
     let rows = transaction.query(SELECT).fetch_all(&mut **transaction).await?;
     rows.iter().map(member).collect()
 }

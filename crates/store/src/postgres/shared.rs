@@ -8,8 +8,8 @@ use hezar_core::{NodeId, Timestamp};
 
 use super::{Postgres, changes, listener::PostgresListener, members, sessions, transaction::Purpose};
 use crate::{
-    ChangeListener, ChangePosition, ChangesSince, Claimed, MemberBeat, MemberRow, Members, SessionRow, SharedStore,
-    SourceRow, StoreError, StoreIdentity,
+    ChangeListener, ChangePosition, ChangesSince, Claimed, MemberBeat, Members, SessionRow, SharedStore, SourceRow,
+    StoreError, StoreIdentity,
 };
 
 #[async_trait]
@@ -25,15 +25,6 @@ impl SharedStore for Postgres {
             transaction.finish(done).await
         };
         self.limited(Purpose::Write, work).await
-    }
-
-    async fn members(&self) -> Result<Vec<MemberRow>, StoreError> {
-        let work = async {
-            let mut transaction = self.begin(Purpose::Read).await?;
-            let done = members::members(&mut transaction).await;
-            transaction.finish(done).await
-        };
-        self.limited(Purpose::Read, work).await
     }
 
     async fn hand_over_member(&self, name: &str, incarnation: i64) -> Result<(), StoreError> {

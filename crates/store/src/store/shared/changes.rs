@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use hezar_core::{NodeId, Timestamp};
+use hezar_core::NodeId;
 
 use crate::{Change, StoreError, UsageRow};
 
@@ -47,8 +47,6 @@ pub struct ChangedRows {
     pub usage: Vec<UsageRow>,
     /// Where the next reading begins.
     pub next: ChangePosition,
-    /// The database's clock at the reading.
-    pub now: Timestamp,
 }
 
 /// What wakes those who follow changes.

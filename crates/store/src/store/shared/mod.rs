@@ -43,12 +43,6 @@ pub trait SharedStore: Store {
     /// [`StoreError`] when the store cannot be written.
     async fn beat(&self, beat: &MemberBeat, takes_over: bool) -> Result<Members, StoreError>;
 
-    /// All members by name, as [`SharedStore::beat`] returns them.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store cannot be read.
-    async fn members(&self) -> Result<Vec<MemberRow>, StoreError>;
-
     /// Lets another process beat under the name from now on: it takes over from this one.
     ///
     /// # Errors
