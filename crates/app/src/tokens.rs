@@ -44,7 +44,7 @@ impl ApiTokens {
     /// The store cannot be read: then nothing has changed.
     pub(crate) async fn adopt(&self) -> Result<(), StoreError> {
         let _alone = self.changing.lock().await;
-        let rows = self.store.load_control().await?.tokens;
+        let rows = self.store.load_tokens().await?;
         self.used.lock().retain(|name, _| rows.iter().any(|row| row.name == *name));
         *self.rows.write() = rows;
         Ok(())

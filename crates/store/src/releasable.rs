@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, Postgres,
-    SharedStore, SnapshotFile, SnapshotStatus, Store, StoreDescription, StoreError, StoreSettings, UsageQuery,
-    UsageRow, open_configured, restore,
+    SharedStore, SnapshotFile, SnapshotStatus, Store, StoreDescription, StoreError, StoreSettings, TokenRow,
+    UsageQuery, UsageRow, open_configured, restore,
 };
 
 /// The copy that is made before another version of the program opens the store.
@@ -142,6 +142,10 @@ impl Store for ReleasableStore {
 
     async fn load_control(&self) -> Result<ControlContents, StoreError> {
         self.get()?.load_control().await
+    }
+
+    async fn load_tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        self.get()?.load_tokens().await
     }
 
     async fn write_control(&self, changes: &[ControlChange]) -> Result<(), StoreError> {

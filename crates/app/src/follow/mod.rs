@@ -107,8 +107,10 @@ struct Progress {
     position: Option<ChangePosition>,
     /// Rows of nodes that this process is changing itself: they are taken over when that is handed to the writer.
     deferred: HashMap<NodeId, ListedRow>,
-    /// Whether objects or tokens have changed and are not in force yet.
-    control: bool,
+    /// Whether objects have changed and are not in force yet.
+    objects: bool,
+    /// Whether tokens have.
+    tokens: bool,
     /// When they are to be put into force.
     control_due: Instant,
     /// Whether it was said that objects cannot be put into force.
@@ -116,9 +118,13 @@ struct Progress {
 }
 
 impl Progress {
-    /// Objects or tokens have changed.
-    fn note_control(&mut self) {
-        (self.control, self.control_due) = (true, Instant::now());
+    /// Objects or tokens may have changed.
+    fn note_control(&mut self, objects: bool, tokens: bool) {
+        self.objects |= objects;
+        self.tokens |= tokens;
+        if objects || tokens {
+            self.control_due = Instant::now();
+        }
     }
 }
 
@@ -156,7 +162,8 @@ impl Follower {
             progress: Mutex::new(Progress {
                 position,
                 deferred: HashMap::new(),
-                control: false,
+                objects: false,
+                tokens: false,
                 control_due: Instant::now(),
                 control_failed: false,
             }),
@@ -213,11 +220,11 @@ impl Follower {
                 let (position, count) = self.load_anew().await?;
                 progress.position = Some(position);
                 progress.deferred.clear();
-                progress.note_control();
+                progress.note_control(true, true);
                 count
             }
         };
-        if progress.control && Instant::now() >= progress.control_due {
+        if (progress.objects || progress.tokens) && Instant::now() >= progress.control_due {
             self.apply_control(progress).await?;
         }
         self.membership.note_read(began);
@@ -228,7 +235,7 @@ impl Follower {
     }
 
     async fn take_over(&self, progress: &mut Progress, rows: ChangedRows) -> usize {
-        let ChangedRows { mut changes, control, usage, next } = rows;
+        let ChangedRows { mut changes, objects, tokens, usage, next } = rows;
         let (count, now) = (changes.len() + usage.len(), self.clock.now());
         self.rows.apply_sources(&mut changes, now);
         self.rows.apply_lifts(&mut changes);
@@ -244,9 +251,7 @@ impl Follower {
         let is_applied = self.apply_nodes(nodes, now).await;
         self.rows.apply(changes);
         self.adopt_usage(usage, now).await;
-        if control {
-            progress.note_control();
-        }
+        progress.note_control(objects, tokens);
         // What a panic has left half done is read anew.
         progress.position = is_applied.then_some(next);
         count
@@ -279,10 +284,16 @@ impl Follower {
     /// Puts the objects and tokens of the store into force. What cannot be done here is tried again every few seconds.
     async fn apply_control(&self, progress: &mut Progress) -> Result<(), StoreError> {
         progress.control_due = Instant::now() + POLL;
-        self.tokens.adopt().await?;
+        if progress.tokens {
+            self.tokens.adopt().await?;
+            progress.tokens = false;
+        }
+        if !progress.objects {
+            return Ok(());
+        }
         match self.runtime.adopt_objects().await {
             Ok(difference) => {
-                (progress.control, progress.control_failed) = (false, false);
+                (progress.objects, progress.control_failed) = (false, false);
                 if let Some(difference) = difference.filter(|difference| !difference.changed.is_empty()) {
                     tracing::info!(changed = difference.changed.join(", "), "changed by another instance");
                 }

@@ -29,13 +29,15 @@ const SELECT_OVERVIEW: &str = "SELECT (SELECT version < pg_snapshot_xmin($1::tex
      + (SELECT count(*) FROM (SELECT FROM tombstones WHERE changed_since(version, $1::text::pg_snapshot) AND kind = 'listings' LIMIT $2) AS changed), \
      EXISTS (SELECT FROM records WHERE changed_since(version, $1::text::pg_snapshot)), \
      EXISTS (SELECT FROM tombstones WHERE changed_since(version, $1::text::pg_snapshot) AND kind <> 'listings'), \
-     EXISTS (SELECT FROM objects WHERE changed_since(version, $1::text::pg_snapshot)) OR EXISTS (SELECT FROM api_tokens WHERE changed_since(version, $1::text::pg_snapshot)) \
-     OR EXISTS (SELECT FROM tombstones WHERE changed_since(version, $1::text::pg_snapshot) AND kind IN ('objects', 'api_tokens')), \
+     EXISTS (SELECT FROM objects WHERE changed_since(version, $1::text::pg_snapshot)) \
+     OR EXISTS (SELECT FROM tombstones WHERE changed_since(version, $1::text::pg_snapshot) AND kind = 'objects'), \
      EXISTS (SELECT FROM usage WHERE changed_since(version, $1::text::pg_snapshot)), \
      EXISTS (SELECT FROM sources WHERE changed_since(version, $1::text::pg_snapshot)), \
      EXISTS (SELECT FROM sessions WHERE changed_since(version, $1::text::pg_snapshot)), \
      EXISTS (SELECT FROM bans WHERE changed_since(version, $1::text::pg_snapshot)) OR EXISTS (SELECT FROM site_bans WHERE changed_since(version, $1::text::pg_snapshot)) \
-     OR EXISTS (SELECT FROM annotations WHERE changed_since(version, $1::text::pg_snapshot)) OR EXISTS (SELECT FROM dashboard WHERE changed_since(version, $1::text::pg_snapshot))";
+     OR EXISTS (SELECT FROM annotations WHERE changed_since(version, $1::text::pg_snapshot)) OR EXISTS (SELECT FROM dashboard WHERE changed_since(version, $1::text::pg_snapshot)), \
+     EXISTS (SELECT FROM api_tokens WHERE changed_since(version, $1::text::pg_snapshot)) \
+     OR EXISTS (SELECT FROM tombstones WHERE changed_since(version, $1::text::pg_snapshot) AND kind = 'api_tokens')";
 /// As [`load::node`] reads, and then the sources that list the node.
 const SELECT_NODES: &str = "WITH changed AS (SELECT id FROM proxies WHERE changed_since(version, $1::text::pg_snapshot) \
      UNION SELECT proxy FROM listings WHERE changed_since(version, $1::text::pg_snapshot) \
@@ -114,7 +116,13 @@ pub(super) async fn since(
     if !keeps_removals || nodes > MOST_NODES {
         return Ok(ChangesSince::LoadAnew);
     }
-    let mut changed = ChangedRows { changes: Vec::new(), control: overview.try_get(4)?, usage: Vec::new(), next };
+    let mut changed = ChangedRows {
+        changes: Vec::new(),
+        objects: overview.try_get(4)?,
+        tokens: overview.try_get(9)?,
+        usage: Vec::new(),
+        next,
+    };
     let changes = &mut changed.changes;
     if overview.try_get(3)? {
         for row in rows(transaction, SELECT_REMOVED, seen).await? {

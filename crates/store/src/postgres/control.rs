@@ -21,8 +21,9 @@ const PUT_TOKEN: &str = "INSERT INTO api_tokens (name, hash, scope, created, las
      ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, scope = excluded.scope, created = excluded.created, \
      last_used = excluded.last_used, version = DEFAULT";
 const DELETE_TOKEN: &str = "DELETE FROM api_tokens WHERE name = $1";
-/// Several instances note when a token was used; the latest counts.
-const USE_TOKEN: &str = "UPDATE api_tokens SET last_used = greatest(last_used, $1), version = DEFAULT WHERE name = $2";
+/// Several instances note when a token was used; the latest counts, and an older one is no change.
+const USE_TOKEN: &str = "UPDATE api_tokens SET last_used = greatest(last_used, $1), version = DEFAULT WHERE name = $2 \
+     AND last_used IS DISTINCT FROM greatest(last_used, $1)";
 /// Must follow the order in which [`decode::audit`] reads. An absent filter is NULL and lets every row through.
 const SELECT_AUDIT: &str = "SELECT id, at, who, via, action, kind, name, old_value, new_value FROM audit \
      WHERE id < coalesce($1, 9223372036854775807) AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR name = $3) \
@@ -34,11 +35,16 @@ const TRIM_AUDIT: &str = "DELETE FROM audit WHERE id <= (SELECT max(id) FROM aud
 /// Reads all objects and tokens.
 pub(super) async fn load(transaction: &mut Transaction) -> Result<ControlContents, sqlx::Error> {
     let objects = transaction.query(SELECT_OBJECTS).fetch_all(&mut **transaction).await?;
-    let tokens = transaction.query(SELECT_TOKENS).fetch_all(&mut **transaction).await?;
     Ok(ControlContents {
         objects: objects.iter().map(decode::object).collect::<Result<_, _>>()?,
-        tokens: tokens.iter().map(decode::token).collect::<Result<_, _>>()?,
+        tokens: tokens(transaction).await?,
     })
+}
+
+/// Reads all tokens.
+pub(super) async fn tokens(transaction: &mut Transaction) -> Result<Vec<TokenRow>, sqlx::Error> {
+    let tokens = transaction.query(SELECT_TOKENS).fetch_all(&mut **transaction).await?;
+    tokens.iter().map(decode::token).collect()
 }
 
 /// Writes all the changes in their order.

@@ -34,7 +34,7 @@ use tokio::{
 
 use crate::{
     Access, AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep,
-    SharedStore, Store, StoreDescription, StoreError, StoreIdentity, StoreSettings, UsageQuery, UsageRow, transfer,
+    SharedStore, Store, StoreDescription, StoreError, StoreIdentity, StoreSettings, TokenRow, UsageQuery, UsageRow,
 };
 
 use server::Server;
@@ -255,6 +255,15 @@ impl Store for Postgres {
         self.limited(Purpose::Read, read).await
     }
 
+    async fn load_tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        let read = async {
+            let mut transaction = self.begin(Purpose::Read).await?;
+            let loaded = control::tokens(&mut transaction).await;
+            transaction.finish(loaded).await
+        };
+        self.limited(Purpose::Read, read).await
+    }
+
     async fn write_control(&self, changes: &[ControlChange]) -> Result<(), StoreError> {
         self.write_in_one(Work::Control(changes)).await
     }
@@ -306,7 +315,7 @@ impl Store for Postgres {
     }
 
     async fn backup(&self, to: &Path, replace: bool) -> Result<(), StoreError> {
-        transfer::backup(self, to, replace).await
+        crate::transfer::backup(self, to, replace).await
     }
 
     fn shared(&self) -> Option<Arc<dyn SharedStore>> {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     AuditQuery, AuditRow, Change, Contents, ControlChange, ControlContents, HistoryRow, HistoryStep, SnapshotFile,
-    SnapshotStatus, StoreDescription, StoreError, UsageQuery, UsageRow,
+    SnapshotStatus, StoreDescription, StoreError, TokenRow, UsageQuery, UsageRow,
 };
 
 pub use shared::{
@@ -92,6 +92,14 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     async fn load_control(&self) -> Result<ControlContents, StoreError>;
+
+    /// Reads the tokens alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    async fn load_tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        Ok(self.load_control().await?.tokens)
+    }
 
     /// Writes changes of what was made while the program ran, in one transaction: all of it, or nothing. When it returns, they are on
     /// the disk.

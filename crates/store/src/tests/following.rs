@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     Change, ChangePosition, ChangedRows, ChangesSince, ControlChange, DashboardKind, DashboardRow, MemberBeat,
-    ObjectRow, SessionName, SessionRow, SharedStore, SiteBanRow, SourceRow, Store, StoreIdentity, UsageRow, Wake,
+    ObjectRow, SessionName, SessionRow, SharedStore, SiteBanRow, SourceRow, Store, StoreIdentity, TokenRow, UsageRow,
+    Wake,
 };
 
 struct Instance {
@@ -109,7 +110,7 @@ async fn every_kind_of_row_is_followed() {
     let object = ObjectRow { kind: "user".into(), name: "bob".into(), value: "{}".into(), changed: Timestamp(5) };
     writer.store.write_control(&[ControlChange::PutObject(object)]).await.unwrap();
     let rows = reader.since(&mut position).await;
-    assert!(rows.control && rows.usage == [usage]);
+    assert!(rows.objects && !rows.tokens && rows.usage == [usage]);
     for expected in [
         Change::PutSource(SourceRow::new("a", "url")),
         Change::PutNode(node(1)),
@@ -131,7 +132,7 @@ async fn every_kind_of_row_is_followed() {
     ];
     writer.write(&removed).await;
     let rows = reader.since(&mut position).await;
-    assert!(!rows.control && rows.usage.is_empty());
+    assert!(!rows.objects && !rows.tokens && rows.usage.is_empty());
     for gone in [&removed[0], &removed[2], &removed[3], &Change::ListNode { id: id(1), sources: Vec::new() }] {
         assert!(rows.changes.contains(gone), "{}", gone.subject());
     }
@@ -139,6 +140,29 @@ async fn every_kind_of_row_is_followed() {
     writer.write(&[Change::RemoveSource("a".into()), Change::PutSource(SourceRow::new("a", "url"))]).await;
     let rows = reader.since(&mut position).await;
     assert_eq!(rows.changes, [Change::PutSource(SourceRow::new("a", "url"))]);
+}
+
+#[tokio::test]
+async fn the_use_of_a_token_is_followed_as_a_change_of_tokens_alone() {
+    let Some(place) = Place::postgres("the_use_of_a_token_is_followed") else { return };
+    let (writer, reader) = (Instance::of(&place, "").await, Instance::of(&place, "").await);
+    let mut position = reader.shared.position().await.unwrap();
+    let [name, hash, scope] = ["phone", "hash", "read"].map(Box::from);
+    let row = TokenRow { name, hash, scope, created: Timestamp(1), last_used: None };
+    let changes = [
+        ControlChange::PutToken(row.clone()),
+        ControlChange::TokensUsed(vec![("phone".into(), Timestamp(9))]),
+        ControlChange::TokensUsed(vec![("phone".into(), Timestamp(5))]),
+        ControlChange::RemoveToken("phone".into()),
+    ];
+    let used = TokenRow { last_used: Some(Timestamp(9)), ..row.clone() };
+    let expected = [(true, vec![row]), (true, vec![used.clone()]), (false, vec![used]), (true, Vec::new())];
+    for (change, (is_change, tokens)) in changes.into_iter().zip(expected) {
+        writer.store.write_control(&[change]).await.unwrap();
+        let rows = reader.since(&mut position).await;
+        assert_eq!((rows.tokens, rows.objects), (is_change, false));
+        assert_eq!(reader.store.load_tokens().await.unwrap(), tokens);
+    }
 }
 
 #[tokio::test]

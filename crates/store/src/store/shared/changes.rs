@@ -41,8 +41,10 @@ pub struct ChangedRows {
     /// [`Change::PutNode`] is followed by the [`Change::ListNode`] of the same node. Records are those of the own region, or of
     /// another one where the own says nothing.
     pub changes: Vec<Change>,
-    /// Whether objects or tokens have changed: [`Store::load_control`](crate::Store::load_control) tells all of them.
-    pub control: bool,
+    /// Whether objects have changed: [`Store::load_control`](crate::Store::load_control) tells all of them.
+    pub objects: bool,
+    /// Whether tokens have changed or were used: [`Store::load_tokens`](crate::Store::load_tokens) tells all of them.
+    pub tokens: bool,
     /// What users have moved in all on single days.
     pub usage: Vec<UsageRow>,
     /// Where the next reading begins.
