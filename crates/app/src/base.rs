@@ -69,6 +69,8 @@ pub(crate) struct Base {
     pub(crate) watch: Option<Watch>,
     /// Countries, networks and cities of addresses, as far as databases are configured.
     pub(crate) geo: Arc<GeoLookup>,
+    /// The name of this instance among those that share its store; `None` when it shares none.
+    pub(crate) name: Option<Arc<str>>,
     /// Where the following of a shared store begins.
     pub(crate) follow: Option<FollowStart>,
     /// Whether the nodes are those of `--demo`.
@@ -96,13 +98,15 @@ impl Base {
         let files = rlimit::raise_open_file_limit();
         let OpenedStore { store: releasable, copy } = opened;
         let store: Arc<dyn Store> = Arc::clone(&releasable) as Arc<dyn Store>;
-        let (clock, follow) = match store.shared() {
+        let (clock, name, follow) = match store.shared() {
             Some(shared) => {
-                shared.identify(cluster::identity(&config));
+                // Once: where the data folder cannot be written, the next one would be another.
+                let name = cluster::name(&config);
+                shared.identify(cluster::identity(Arc::clone(&name), &config));
                 let start = FollowStart::find(&*shared, copy.as_ref().map(|copy| copy.written)).await?;
-                (start.database_clock.clock(), Some(start))
+                (start.database_clock.clock(), Some(name), Some(start))
             }
-            None => (Clock::start(), None),
+            None => (Clock::start(), None, None),
         };
         let contents = copy.map_or_else(|| Arc::clone(&store), |copy| copy.contents);
         let (objects, tokens) = objects::from_store(contents.load_control().await?);
@@ -173,6 +177,7 @@ impl Base {
             sessions,
             watch,
             geo,
+            name,
             follow,
             demo: false,
             files,

@@ -3,7 +3,7 @@
 
 use std::{fs, io::Read, path::Path, sync::Arc};
 
-use hezar_store::Store;
+use hezar_store::ChangePosition;
 
 use crate::running::write_private;
 
@@ -19,12 +19,8 @@ pub(crate) fn is_name(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The name of an instance with this store and data folder.
-pub(crate) async fn of_instance(store: &dyn Store, data: &Path) -> Arc<str> {
-    let position = match store.shared() {
-        Some(shared) => shared.position().await.ok(),
-        None => None,
-    };
+/// The name of an instance with this data folder, and with a position in the store that it shares, as far as it does and has reached it.
+pub(crate) fn of_instance(position: Option<&ChangePosition>, data: &Path) -> Arc<str> {
     let shared_name = position.map(|position| blake3::hash(position.database_id().as_bytes()).to_hex());
     match shared_name.as_ref().and_then(|name| name.get(..DIGITS)) {
         Some(name) => name.into(),

@@ -15,7 +15,7 @@ use hezar_store::{MemberBeat, MemberFigures, MemberRow, Members, SharedStore, St
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
-use super::{own, roster::Roster};
+use super::roster::Roster;
 use crate::{config::Config, host::host_name, version::VERSION};
 
 /// A member and whether it lives.
@@ -83,12 +83,17 @@ pub(crate) struct Membership {
 
 impl Membership {
     /// No other member is known yet.
-    pub(crate) fn new(config: &Config, shared: Option<Arc<dyn SharedStore>>, started: Timestamp) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        config: &Config,
+        shared: Option<Arc<dyn SharedStore>>,
+        started: Timestamp,
+    ) -> Self {
         let roles = config.cluster.roles;
         let alone = shared.is_none() && roles.has(Role::Probe);
         let ownership = if alone { Ownership::everything() } else { Ownership::nothing() };
         Self {
-            name: own::name(config),
+            name,
             roles,
             region: config.cluster.region.clone(),
             incarnation: i64::from_le_bytes(rand::random()) | 1,

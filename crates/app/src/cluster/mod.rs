@@ -14,4 +14,4 @@ pub(crate) use database_clock::DatabaseClock;
 pub(crate) use follow_start::FollowStart;
 pub(crate) use membership::{DrainError, KnownMember, Membership, OwnFacts};
 pub(crate) use metrics::register;
-pub(crate) use own::identity;
+pub(crate) use own::{identity, name};

@@ -22,10 +22,10 @@ pub(crate) fn name(config: &Config) -> Arc<str> {
     format!("{host}-{}", number.get(..NUMBER_DIGITS).unwrap_or_default()).into()
 }
 
-/// Who writes to a shared store.
-pub(crate) fn identity(config: &Config) -> StoreIdentity {
+/// Who writes to a shared store: the instance of this name.
+pub(crate) fn identity(name: Arc<str>, config: &Config) -> StoreIdentity {
     StoreIdentity {
-        instance: name(config),
+        instance: name,
         region: Arc::from(&*config.cluster.region),
         is_observer: !config.cluster.roles.has(Role::Probe),
     }

@@ -7,7 +7,7 @@ use hezar_probe::Ownership;
 use hezar_store::{GONE_AFTER, MemberBeat, MemberFigures, MemberRow, Members};
 use tokio::time::{Instant, advance};
 
-use super::{Membership, roster::Roster};
+use super::{Membership, name, roster::Roster};
 use crate::config::{Config, Layers};
 
 fn row(name: &str, roles: &str, age: Duration) -> MemberRow {
@@ -34,7 +34,7 @@ fn members(rows: Vec<MemberRow>) -> Members {
 /// The membership of `a`, as if its store were shared.
 fn membership(roles: &str) -> Membership {
     let config = Config::read("[cluster]\nname = \"a\"\n", None, &Layers::default()).unwrap();
-    let mut membership = Membership::new(&config, None, Timestamp(1));
+    let mut membership = Membership::new(name(&config), &config, None, Timestamp(1));
     membership.set_roles(roles.parse().unwrap());
     membership
 }

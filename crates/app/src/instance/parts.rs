@@ -103,7 +103,8 @@ impl InstanceParts {
         let api = Arc::new(ApiServer::new(Arc::clone(&certificates), api_socket));
         let api_plan = api.plan(&base.config).await?;
         let clash = ClashEngine::prepare(base).await?;
-        let membership = Arc::new(Membership::new(&base.config, base.store.shared(), base.clock.now()));
+        let name = base.name.clone().unwrap_or_else(|| cluster::name(&base.config));
+        let membership = Arc::new(Membership::new(name, &base.config, base.store.shared(), base.clock.now()));
         let store_task = StoreTask::start_among(base, membership.ownership());
         let collector = Collector::new(base, &store_task.node_sync, &store_task.writer).await?.sharing(&membership);
         let collector = Arc::new(collector);

@@ -128,6 +128,7 @@ impl Collector {
         metrics.register(&mut base.registry);
         let table = SourceTable::new(base.sources.clone(), writer.clone()).syncing_nodes(Arc::clone(node_sync));
         let table = table.with_unreadable(std::mem::take(&mut base.loaded.unreadable));
+        let position = base.follow.as_ref().and_then(|start| start.position.as_ref());
         let factory = ReaderFactory {
             pool: Arc::clone(&base.pool),
             engine: Arc::clone(&base.engine),
@@ -136,7 +137,7 @@ impl Collector {
             metrics,
             table,
             provided: ProvidedLists::default(),
-            upstreams: Upstreams::new(feed_name::of_instance(&*base.store, &base.config.data).await),
+            upstreams: Upstreams::new(feed_name::of_instance(position, &base.config.data)),
         };
         let readers = factory.readers(&base.config, &[], true);
         if !base.config.cluster.roles.has(Role::Fetch) {
