@@ -4,7 +4,7 @@
 use std::{fs, process::Command, thread::sleep, time::Duration};
 
 use hezar_interop::harness::eventually;
-use hezar_lab::Fault;
+use hezar_lab::{Fault, cluster::Member};
 
 use crate::{
     load::{Load, failures, request},
@@ -16,18 +16,23 @@ const RATE: u32 = 20;
 /// How long the database stands still.
 const FROZEN: Duration = Duration::from_secs(8);
 
-#[test]
-fn a_database_that_takes_no_changes_costs_nobody_a_request() {
-    let Some((stage, [])) = Stage::open("cluster: refusing", NODES, []) else { return };
-    let cluster = &stage.cluster;
-    let _fetcher = cluster.member("fetcher", "fetch").unwrap();
-    let prober = cluster.member("prober", "probe,api").unwrap();
-    let gateways = cluster.gateways(2).unwrap();
+/// A fetcher, a prober and two gateways that know all nodes, and clients of the gateways.
+fn serving(test: &str) -> Option<(Stage, [Member; 2], Vec<Member>, Load)> {
+    let (stage, []) = Stage::open(test, NODES, [])?;
+    let fetcher = stage.cluster.member("fetcher", "fetch").unwrap();
+    let prober = stage.cluster.member("prober", "probe,api").unwrap();
+    let gateways = stage.cluster.gateways(2).unwrap();
     know_healthy(gateways.iter().chain([&prober]), NODES);
     let load = Load::start(gateways.iter().map(|gateway| gateway.proxy).collect(), RATE);
+    Some((stage, [fetcher, prober], gateways, load))
+}
+
+#[test]
+fn a_database_that_takes_no_changes_costs_nobody_a_request() {
+    let Some((stage, [_fetcher, prober], gateways, load)) = serving("cluster: refusing") else { return };
     let set = |value: &str| {
-        cluster.sql(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).unwrap();
-        cluster.sql("SELECT pg_reload_conf()").unwrap();
+        stage.cluster.sql(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).unwrap();
+        stage.cluster.sql("SELECT pg_reload_conf()").unwrap();
     };
     set("on");
     stage.set_fault(0, Fault::Refused);
@@ -50,14 +55,8 @@ fn a_database_that_takes_no_changes_costs_nobody_a_request() {
 
 #[test]
 fn a_database_that_stands_still_costs_nobody_a_request() {
-    let Some((stage, [])) = Stage::open("cluster: frozen", NODES, []) else { return };
-    let cluster = &stage.cluster;
-    let _fetcher = cluster.member("fetcher", "fetch").unwrap();
-    let prober = cluster.member("prober", "probe,api").unwrap();
-    let gateways = cluster.gateways(2).unwrap();
-    know_healthy(gateways.iter().chain([&prober]), NODES);
-    let load = Load::start(gateways.iter().map(|gateway| gateway.proxy).collect(), RATE);
-    let server = cluster.server.pid().unwrap();
+    let Some((stage, [_fetcher, _prober], gateways, load)) = serving("cluster: frozen") else { return };
+    let server = stage.cluster.server.pid().unwrap();
     let frozen = Frozen::new(processes_of(server));
     // Sessions that begin meanwhile ask the database, and go on without its answer.
     let exits: Vec<u64> =
