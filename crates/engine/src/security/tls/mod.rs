@@ -6,7 +6,7 @@
 mod ech;
 mod handshake;
 pub(super) mod name;
-mod records;
+pub(super) mod records;
 mod sessions;
 mod target;
 #[cfg(test)]

@@ -23,14 +23,14 @@ use crate::{
 pub(in crate::security) const HEADER: usize = 5;
 
 /// Application data (RFC 8446 §5.1).
-pub(super) const DATA: u8 = 23;
+pub(in crate::security) const DATA: u8 = 23;
 
 /// The length of a nonce that travels.
 const EXPLICIT: usize = 8;
 
 /// How records look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edition {
+pub(in crate::security) enum Edition {
     Tls13,
     Tls12,
 }
@@ -43,7 +43,7 @@ impl Edition {
 }
 
 /// The keys of one direction, and the number of its next record.
-pub(super) struct Half {
+pub(in crate::security) struct Half {
     edition: Edition,
     key: AeadKey,
     iv: NonceBytes,
@@ -60,9 +60,9 @@ impl Drop for Half {
 
 /// Where the text of an opened record lies, and its type.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) kind: u8,
-    pub(super) length: usize,
+pub(in crate::security) struct Text {
+    pub(in crate::security) kind: u8,
+    pub(in crate::security) length: usize,
 }
 
 impl Half {
@@ -85,7 +85,7 @@ impl Half {
     ///
     /// # Errors
     /// [`Cause::Unsupported`] for a key that has not the algorithm's length.
-    pub(super) fn with(
+    pub(in crate::security) fn with(
         edition: Edition,
         sequence: u64,
         algorithm: &'static Algorithm,
@@ -116,13 +116,18 @@ impl Half {
         nonce
     }
 
-    /// The header of a record of this type, with what is authenticated for it.
-    fn header(&self, kind: u8, text: usize) -> ([u8; HEADER], Aad) {
-        let length = match self.edition {
-            Edition::Tls13 => text + 1 + TAG,
-            Edition::Tls12 => text + self.around(),
+    /// How long a record with this text is, with its header and without padding.
+    const fn record_length(&self, text: usize) -> usize {
+        let content_type = match self.edition {
+            Edition::Tls13 => 1,
+            Edition::Tls12 => 0,
         };
-        let [high, low] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+        HEADER + text + content_type + self.around()
+    }
+
+    /// The header of a record of this type and length, with what is authenticated for it.
+    fn header(&self, kind: u8, text: usize, record_length: usize) -> ([u8; HEADER], Aad) {
+        let [high, low] = u16::try_from(record_length.saturating_sub(HEADER)).unwrap_or(u16::MAX).to_be_bytes();
         let kind = if self.edition == Edition::Tls13 { DATA } else { kind };
         let header = [kind, 3, 3, high, low];
         (header, self.aad(header, text))
@@ -143,8 +148,26 @@ impl Half {
     ///
     /// # Errors
     /// [`Cause::Unsupported`] never happens: a record is short.
-    pub(super) fn seal(&mut self, kind: u8, text: &[u8], wire: &mut Vec<u8>) -> Result<(), Cause> {
-        let (header, aad) = self.header(kind, text.len());
+    pub(in crate::security) fn seal(&mut self, kind: u8, text: &[u8], wire: &mut Vec<u8>) -> Result<(), Cause> {
+        self.seal_padded(kind, text, self.record_length(text.len()), wire)
+    }
+
+    /// Appends a record of exactly `record_length` bytes, its header included. In TLS 1.3 zeroes fill it up (RFC 8446 §5.4).
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] when the text is too long for the record, or too short in TLS 1.2, which has no padding. Nothing was
+    /// appended then.
+    pub(in crate::security) fn seal_padded(
+        &mut self,
+        kind: u8,
+        text: &[u8],
+        record_length: usize,
+        wire: &mut Vec<u8>,
+    ) -> Result<(), Cause> {
+        let padding = record_length.checked_sub(self.record_length(text.len()));
+        let padding = padding.filter(|padding| *padding == 0 || self.edition == Edition::Tls13);
+        let padding = padding.ok_or(Cause::Unsupported("a TLS record of this length"))?;
+        let (header, aad) = self.header(kind, text.len(), record_length);
         let nonce = self.nonce();
         wire.extend_from_slice(&header);
         wire.extend_from_slice(nonce.get(nonce.len() - self.explicit..).unwrap_or_default());
@@ -153,6 +176,7 @@ impl Half {
         if self.edition == Edition::Tls13 {
             wire.push(kind);
         }
+        wire.resize(wire.len() + padding, 0);
         self.sequence = self.sequence.wrapping_add(1);
         self.key.seal(nonce, aad.bytes(), wire, from)
     }
@@ -164,7 +188,7 @@ impl Half {
 
     /// Opens a record: into the room of `out`, without making it part of `out`, or in place, where the text then begins at
     /// [`Half::text_at`]. `None` when it was changed on the way.
-    pub(super) fn open(&mut self, record: &mut [u8], out: Option<&mut ReadBuf<'_>>) -> Option<Text> {
+    pub(in crate::security) fn open(&mut self, record: &mut [u8], out: Option<&mut ReadBuf<'_>>) -> Option<Text> {
         let (header, body) = record.split_first_chunk_mut::<HEADER>()?;
         let (explicit, sealed) = body.split_at_mut_checked(self.explicit)?;
         let length = sealed.len().checked_sub(TAG)?;
@@ -188,7 +212,7 @@ impl Half {
     }
 
     /// Where the text of a record begins that was opened in place.
-    pub(super) const fn text_at(&self) -> usize {
+    pub(in crate::security) const fn text_at(&self) -> usize {
         HEADER + self.explicit
     }
 }

@@ -1,6 +1,6 @@
 //! The records of a TLS connection after its handshake (RFC 8446 §4.6, §5, §6): data, and the messages that may come in between.
 //!
-//! rustls still derives new keys and stores tickets.
+//! What made the keys of the handshake still derives new ones: rustls, or REALITY's own key schedule.
 
 mod half;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -17,8 +17,8 @@ use rustls::{
 };
 use tokio::io::ReadBuf;
 
-pub(in crate::security) use self::half::HEADER;
-use self::half::{DATA, Edition, Half, Text};
+use self::half::Text;
+pub(in crate::security) use self::half::{DATA, Edition, HEADER, Half};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::{rustls_comparison::compare, zero_keys::decode};
 use super::sessions::{self, LONGEST_TICKET, MOST_TICKETS};
@@ -37,8 +37,8 @@ const MOST_MESSAGE: usize = (1 << 16) + 512;
 /// The most records in a row that carry no data: tickets, and padding that nobody needs.
 const MOST_EMPTY: u8 = 64;
 
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
+pub(in crate::security) const ALERT: u8 = 21;
+pub(in crate::security) const HANDSHAKE: u8 = 22;
 /// Alerts (RFC 8446 §6).
 const CLOSE_NOTIFY: u8 = 0;
 const USER_CANCELED: u8 = 90;
@@ -55,46 +55,41 @@ const FATAL: u8 = 2;
 
 const CHANGED: &str = "a TLS record does not open";
 const TOO_LONG: &str = "a TLS record is too long";
-const UNEXPECTED: Cause = Cause::Protocol("a TLS message that has no place here");
+pub(in crate::security) const UNEXPECTED: Cause = Cause::Protocol("a TLS message that has no place here");
 
-/// What the server may ask for after the handshake: new keys, and keeping tickets.
-pub(super) trait PostHandshake: Send + Sync {
-    /// The next secrets of our direction.
+/// What the peer may ask for after the handshake: new keys, and whatever else a client takes from its server.
+pub(in crate::security) trait PostHandshake: Send + Sync {
+    /// Our direction with its next keys.
     ///
     /// # Errors
     /// When the version has none.
-    fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
+    fn renew_ours(&mut self) -> Result<Half, Cause>;
 
-    /// The next secrets of the server's direction.
+    /// The peer's direction with its next keys.
     ///
     /// # Errors
     /// When the version has none.
-    fn renew_theirs(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
+    fn renew_theirs(&mut self) -> Result<Half, Cause>;
 
-    /// Keeps a ticket for the next connection.
+    /// Acts on another message of the handshake protocol. A server takes none.
     ///
     /// # Errors
-    /// When it is malformed.
-    fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error>;
+    /// [`UNEXPECTED`], or what is wrong with the message.
+    fn take_message(&mut self, edition: Edition, kind: u8, body: &[u8]) -> Result<(), Cause> {
+        let _ = (edition, kind, body);
+        Err(UNEXPECTED)
+    }
 }
 
 /// The connection state of rustls, which derives keys and takes tickets.
-struct Kernel {
+struct ClientKernel {
     connection: KernelConnection<ClientConnectionData>,
     /// The length of the server's certificates, which go with every ticket.
     chain: usize,
     tickets: u8,
 }
 
-impl PostHandshake for Kernel {
-    fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        self.connection.update_tx_secret()
-    }
-
-    fn renew_theirs(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        self.connection.update_rx_secret()
-    }
-
+impl ClientKernel {
     /// Passes over what is too long, and over what comes when enough has come.
     fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error> {
         if ticket.len() > LONGEST_TICKET || self.tickets >= MOST_TICKETS {
@@ -103,6 +98,30 @@ impl PostHandshake for Kernel {
         self.tickets += 1;
         sessions::announced(ticket.len() + self.chain, || self.connection.handle_new_session_ticket(ticket))
     }
+}
+
+impl PostHandshake for ClientKernel {
+    fn renew_ours(&mut self) -> Result<Half, Cause> {
+        half_of(Edition::Tls13, self.connection.update_tx_secret().map_err(failed)?)
+    }
+
+    fn renew_theirs(&mut self) -> Result<Half, Cause> {
+        half_of(Edition::Tls13, self.connection.update_rx_secret().map_err(failed)?)
+    }
+
+    fn take_message(&mut self, edition: Edition, kind: u8, body: &[u8]) -> Result<(), Cause> {
+        match (edition, kind, body) {
+            (Edition::Tls13, NEW_SESSION_TICKET, ticket) => self.keep_ticket(ticket).map_err(failed),
+            // A client may pass over it (RFC 5246 §7.4.1.1).
+            (Edition::Tls12, HELLO_REQUEST, []) => Ok(()),
+            _ => Err(UNEXPECTED),
+        }
+    }
+}
+
+/// One direction with the secrets that rustls gives out.
+fn half_of(edition: Edition, (sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Half, Cause> {
+    Half::new(edition, sequence, &secrets)
 }
 
 /// Both directions.
@@ -117,7 +136,7 @@ pub(crate) struct Records {
     message: Vec<u8>,
     /// Records without data since the last one with it.
     empty: u8,
-    /// Whether the server wants new keys from us too.
+    /// Whether the peer wants new keys from us too.
     renewal_due: bool,
     speaks_h2: bool,
 }
@@ -136,15 +155,14 @@ impl Records {
             SupportedCipherSuite::Tls13(suite) => suite.common.confidentiality_limit,
             SupportedCipherSuite::Tls12(suite) => suite.common.confidentiality_limit,
         };
-        let half = |(sequence, secrets): (u64, ConnectionTrafficSecrets)| {
-            Half::new(edition, sequence, &secrets).map_err(|cause| Error::General(cause.to_string()))
-        };
+        let half = |secrets| half_of(edition, secrets).map_err(|cause| Error::General(cause.to_string()));
         let (ours, theirs) = (half(secrets.tx)?, half(secrets.rx)?);
-        let kernel = Kernel { connection: kernel, chain, tickets: 0 };
+        let kernel = ClientKernel { connection: kernel, chain, tickets: 0 };
         Ok(Self::with(edition, (ours, theirs), limit, Box::new(kernel), speaks_h2))
     }
 
-    fn with(
+    /// The records of a connection with these keys, of which each may have `limit` records.
+    pub(in crate::security) fn with(
         edition: Edition,
         (ours, theirs): (Half, Half),
         limit: u64,
@@ -171,9 +189,9 @@ impl Records {
         if !used_up && !self.renewal_due {
             return Ok(());
         }
-        let (sequence, secrets) = self.post_handshake.renew_ours().map_err(failed)?;
+        let renewed = self.post_handshake.renew_ours()?;
         self.ours.seal(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0], wire)?;
-        self.ours = Half::new(self.edition, sequence, &secrets)?;
+        self.ours = renewed;
         self.renewal_due = false;
         Ok(())
     }
@@ -215,16 +233,12 @@ impl Records {
     /// Acts on one message; `last` says that nothing follows it in its record.
     fn read_message(&mut self, kind: u8, body: &[u8], last: bool) -> Result<(), Cause> {
         match (self.edition, kind, body) {
-            (Edition::Tls13, NEW_SESSION_TICKET, ticket) => self.post_handshake.keep_ticket(ticket).map_err(failed),
             (Edition::Tls13, KEY_UPDATE, [wants @ 0..=1]) if last => {
-                let (sequence, secrets) = self.post_handshake.renew_theirs().map_err(failed)?;
-                self.theirs = Half::new(self.edition, sequence, &secrets)?;
+                self.theirs = self.post_handshake.renew_theirs()?;
                 self.renewal_due |= *wants == 1;
                 Ok(())
             }
-            // A client may pass over it (RFC 5246 §7.4.1.1).
-            (Edition::Tls12, HELLO_REQUEST, []) => Ok(()),
-            _ => Err(UNEXPECTED),
+            (edition, kind, body) => self.post_handshake.take_message(edition, kind, body),
         }
     }
 

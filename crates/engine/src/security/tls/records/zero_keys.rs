@@ -1,12 +1,12 @@
 //! Records for the fuzz targets, sealed by a server whose keys are all zeroes.
 
 use rustls::{
-    ConnectionTrafficSecrets, Error,
+    ConnectionTrafficSecrets,
     crypto::cipher::{AeadKey, Iv},
 };
 use tokio::io::ReadBuf;
 
-use super::{Edition, Half, PostHandshake, Records};
+use super::{Edition, HELLO_REQUEST, Half, NEW_SESSION_TICKET, PostHandshake, Records, UNEXPECTED};
 use crate::{
     Cause,
     io::codec_stream::{Codec as _, Opened},
@@ -16,16 +16,19 @@ use crate::{
 struct Nobody;
 
 impl PostHandshake for Nobody {
-    fn renew_ours(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        Ok((0, zeroes()))
+    fn renew_ours(&mut self) -> Result<Half, Cause> {
+        Half::new(Edition::Tls13, 0, &zeroes())
     }
 
-    fn renew_theirs(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        Ok((0, zeroes()))
+    fn renew_theirs(&mut self) -> Result<Half, Cause> {
+        Half::new(Edition::Tls13, 0, &zeroes())
     }
 
-    fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error> {
-        if ticket.is_empty() { Err(Error::General("no ticket".into())) } else { Ok(()) }
+    fn take_message(&mut self, edition: Edition, kind: u8, body: &[u8]) -> Result<(), Cause> {
+        match (edition, kind, body) {
+            (Edition::Tls13, NEW_SESSION_TICKET, [_, ..]) | (Edition::Tls12, HELLO_REQUEST, []) => Ok(()),
+            _ => Err(UNEXPECTED),
+        }
     }
 }
 

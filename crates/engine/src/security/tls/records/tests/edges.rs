@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::{
     super::{
         ALERT, BAD_RECORD_MAC, DATA, Edition, HANDSHAKE, HEADER, Half, KEY_UPDATE, MOST_EMPTY, MOST_TEXT,
-        RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
+        NEW_SESSION_TICKET, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
         zero_keys::{read, zeroed},
     },
     meet, text,
@@ -91,6 +91,31 @@ fn a_record_has_a_longest_text() {
     assert!(too_long(NEW, 0, &padded(MOST_TEXT, 1)));
     assert!(too_long(NEW, 0, &padded(1, MOST_TEXT + 100)));
     assert!(whole(NEW, 0, &padded(1, MOST_TEXT - 1), 1));
+}
+
+#[test]
+fn a_record_is_padded_to_any_length() {
+    for algorithm in [&AES_128_GCM, &AES_256_GCM, &CHACHA20_POLY1305] {
+        let half = |edition| Half::with(edition, 9, algorithm, &vec![3; algorithm.key_len()], [4; 12]).unwrap();
+        let (mut ours, mut theirs, mut wire) = (half(NEW), half(NEW), Vec::new());
+        let shortest = HEADER + 3 + 1 + 16;
+        for length in [shortest, shortest + 1, 100, HEADER + MOST_TEXT + 17] {
+            wire.clear();
+            ours.seal_padded(HANDSHAKE, b"abc", length, &mut wire).unwrap();
+            assert_eq!((wire.len(), &wire[..3]), (length, &[DATA, 3, 3][..]));
+            assert_eq!(usize::from(u16::from_be_bytes([wire[3], wire[4]])), length - HEADER);
+            let opened = theirs.open(&mut wire, None).unwrap();
+            assert_eq!((opened.kind, &wire[HEADER..HEADER + opened.length]), (HANDSHAKE, &b"abc"[..]));
+        }
+        // What does not fit leaves nothing behind, and uses up no number.
+        for (edition, length) in [(NEW, shortest - 1), (NEW, 0), (OLD, 100), (OLD, 5)] {
+            let mut ours = half(edition);
+            assert!(ours.seal_padded(HANDSHAKE, b"abc", length, &mut Vec::new()).is_err());
+            wire.clear();
+            ours.seal(DATA, b"next", &mut wire).unwrap();
+            assert_eq!(half(edition).open(&mut wire, None).unwrap().length, 4);
+        }
+    }
 }
 
 #[test]
@@ -414,9 +439,9 @@ async fn rustls_is_the_one_that_was_read() {
         assert_eq!((records.ours.sequence(), records.theirs.sequence()), (sequence, sequence));
         // The next keys begin at 0; before TLS 1.3 there are none, and no ticket comes after the handshake.
         let (ours, theirs) = (records.post_handshake.renew_ours(), records.post_handshake.renew_theirs());
-        assert_eq!(ours.ok().map(|(sequence, _)| sequence), tls13.then_some(0));
-        assert_eq!(theirs.ok().map(|(sequence, _)| sequence), tls13.then_some(0));
-        assert!(records.post_handshake.keep_ticket(b"no ticket").is_err());
+        assert_eq!(ours.ok().map(|half| half.sequence()), tls13.then_some(0));
+        assert_eq!(theirs.ok().map(|half| half.sequence()), tls13.then_some(0));
+        assert!(records.post_handshake.take_message(records.edition, NEW_SESSION_TICKET, b"no ticket").is_err());
     }
 }
 
