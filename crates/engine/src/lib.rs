@@ -23,6 +23,8 @@ mod net;
 mod protocol;
 mod quic;
 mod security;
+mod served;
+pub mod server;
 mod settings;
 mod stream;
 mod transport;

@@ -21,6 +21,11 @@ impl Codec {
     pub(super) const fn new(key: wire::Key) -> Self {
         Self { key: Some(key) }
     }
+
+    /// A codec for a stream whose request has been read.
+    pub(super) const fn answering() -> Self {
+        Self { key: None }
+    }
 }
 
 impl PacketCodec for Codec {

@@ -1,6 +1,7 @@
 //! Trojan outbound: a hashed password and a SOCKS-like request in front of the payload, everything inside TLS.
 
 mod datagram;
+pub(crate) mod server;
 mod wire;
 
 #[cfg(test)]

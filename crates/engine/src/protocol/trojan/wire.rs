@@ -21,20 +21,25 @@ use crate::{
         address::{MAX_ADDRESS, put_socks, take_socks},
         packets::{Taken, unsendable},
     },
+    served::{CredentialId, Head, Keyring, StrangerReason},
 };
 
 /// The hashed password in hexadecimal digits.
-pub(super) type Key = [u8; 56];
+pub(super) type Key = [u8; KEY_LENGTH];
 
 /// Open a TCP stream.
 pub(super) const CONNECT: u8 = 1;
 /// Carry datagrams.
 pub(super) const ASSOCIATE: u8 = 3;
+/// Mux.cool, which is not served.
+const MUX: u8 = 0x7f;
 const CRLF: &[u8] = b"\r\n";
+/// The length of a [`Key`].
+const KEY_LENGTH: usize = 56;
 
 /// Hashes a password.
 pub(super) fn key(password: &str) -> Key {
-    let mut key = [0; 56];
+    let mut key = [0; KEY_LENGTH];
     // 28 bytes make 56 digits; the lengths cannot differ.
     let _ = hex::encode_to_slice(digest(&SHA224, password.as_bytes()), &mut key);
     key
@@ -80,4 +85,65 @@ pub(super) fn take_packet(bytes: &[u8]) -> Result<Taken, Cause> {
         return Err(Cause::Protocol("a packet's header does not end as it should"));
     }
     Ok(Taken::framed(bytes.len(), address + 4, usize::from(u16::from_be_bytes([high, low])), from))
+}
+
+/// What a known client asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum TrojanRequest {
+    /// A stream.
+    Connect { credential: CredentialId, target: Target },
+    /// Datagrams; the request's own target means nothing, since each datagram names one.
+    Associate { credential: CredentialId },
+}
+
+/// Judges the bytes of a connection as early as they can be told from a client's: a site would already be answering.
+pub(super) fn take_request(bytes: &[u8], keyring: &Keyring) -> Head<TrojanRequest> {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let digits = bytes.get(..KEY_LENGTH).unwrap_or(bytes);
+    if !digits.iter().all(is_digit) {
+        return Head::Stranger(StrangerReason::Protocol);
+    }
+    if !keyring.may_begin_with(digits) {
+        return Head::Stranger(StrangerReason::Credential);
+    }
+    let Some((key, rest)) = bytes.split_at_checked(KEY_LENGTH) else { return Head::Incomplete };
+    let Some(credential) = keyring.find(key) else { return Head::Stranger(StrangerReason::Credential) };
+    match take_command(rest) {
+        Ok(None) => Head::Incomplete,
+        Ok(Some((ASSOCIATE, _, length))) => {
+            Head::Whole { request: TrojanRequest::Associate { credential }, length: KEY_LENGTH + length }
+        }
+        Ok(Some((CONNECT, Some(target), length))) => {
+            Head::Whole { request: TrojanRequest::Connect { credential, target }, length: KEY_LENGTH + length }
+        }
+        Ok(Some((MUX, ..))) => Head::Stranger(StrangerReason::Command("mux.cool of Trojan")),
+        Ok(Some(_)) | Err(_) => Head::Stranger(StrangerReason::Protocol),
+    }
+}
+
+/// What stands behind the hash: the command, its target where it is one, and how many bytes there were.
+type CommandRead = (u8, Option<Target>, usize);
+
+/// Reads what stands behind the hash; `None` while it is incomplete.
+///
+/// # Errors
+/// [`Cause::Protocol`] when it is no request.
+fn take_command(bytes: &[u8]) -> Result<Option<CommandRead>, Cause> {
+    let Some(rest) = take_line_end(bytes)? else { return Ok(None) };
+    let Some((&command, rest)) = rest.split_first() else { return Ok(None) };
+    let Some((target, length)) = take_socks(rest)? else { return Ok(None) };
+    let Some(rest) = take_line_end(rest.get(length..).unwrap_or_default())? else { return Ok(None) };
+    Ok(Some((command, target, bytes.len() - rest.len())))
+}
+
+/// Takes a line's end away; `None` while it is incomplete.
+///
+/// # Errors
+/// [`Cause::Protocol`] when something else is there.
+fn take_line_end(bytes: &[u8]) -> Result<Option<&[u8]>, Cause> {
+    match bytes {
+        [b'\r', b'\n', rest @ ..] => Ok(Some(rest)),
+        [] | [b'\r'] => Ok(None),
+        _ => Err(Cause::Protocol("a request's line does not end as it should")),
+    }
 }

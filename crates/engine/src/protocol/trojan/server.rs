@@ -1,0 +1,39 @@
+//! The server's side of Trojan: reads a client's request, and keeps every byte of whoever is no client.
+
+use std::io;
+
+use super::{
+    datagram::Codec,
+    wire::{self, TrojanRequest},
+};
+use crate::{
+    BoxStream,
+    protocol::packets::Packets,
+    served::{DatagramRequest, Head, InboundRequest, Keyring, Opening, StreamRequest, Wordless, read_head},
+};
+
+/// The longest request: the hash, the command and a name of 253 bytes.
+const MAX_HEAD: usize = 512;
+
+/// Reads a request. Trojan answers nothing by itself: the first bytes of the target are the answer.
+///
+/// # Errors
+/// The connection failed, or ended before it said anything.
+pub(crate) async fn accept(stream: BoxStream, keyring: &Keyring) -> io::Result<Opening> {
+    let (request, stream) = match read_head(stream, MAX_HEAD, |bytes| wire::take_request(bytes, keyring)).await? {
+        Ok(read) => read,
+        Err(stranger) => return Ok(Opening::Stranger(stranger)),
+    };
+    Ok(match request {
+        TrojanRequest::Connect { credential, target } => Opening::Request(InboundRequest::Stream(StreamRequest {
+            credential,
+            target,
+            stream: Box::new(Wordless(stream)),
+        })),
+        TrojanRequest::Associate { credential } => Opening::Request(InboundRequest::Datagrams(DatagramRequest {
+            credential,
+            client: None,
+            datagram: Box::new(Packets::new(stream, Codec::answering())),
+        })),
+    })
+}

@@ -1,0 +1,61 @@
+//! Reads the head of a client's request, and keeps every byte for a site when it is no client's.
+
+use std::io;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncReadExt;
+
+use super::{Stranger, StrangerReason, said_nothing};
+use crate::{BoxStream, Prefixed};
+
+/// Read at a time.
+const PIECE: usize = 4096;
+
+/// What the bytes that have come so far are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Head<T> {
+    /// A whole head of `length` bytes.
+    Whole { request: T, length: usize },
+    /// The beginning of a head.
+    Incomplete,
+    /// Nothing that a client sends.
+    Stranger(StrangerReason),
+}
+
+/// Reads until `judge` knows what the bytes are; it is asked again whenever more have come. Gives the request and the stream
+/// behind its head. A head that is not whole after `most` bytes is a stranger's, as is one that ends too early.
+///
+/// # Errors
+/// Those of reading, and [`io::ErrorKind::UnexpectedEof`] when the connection ended before its first byte.
+pub(crate) async fn read_head<T>(
+    mut stream: BoxStream,
+    most: usize,
+    mut judge: impl FnMut(&[u8]) -> Head<T>,
+) -> io::Result<Result<(T, BoxStream), Stranger>> {
+    let mut bytes = BytesMut::with_capacity(PIECE.min(most));
+    loop {
+        let ended = stream.read_buf(&mut bytes).await? == 0;
+        if bytes.is_empty() {
+            return Err(said_nothing());
+        }
+        let why = match judge(&bytes) {
+            Head::Whole { request, length } => {
+                bytes.advance(length.min(bytes.len()));
+                return Ok(Ok((request, behind(bytes, stream))));
+            }
+            Head::Stranger(why) => why,
+            Head::Incomplete if ended => StrangerReason::TooShort,
+            Head::Incomplete if bytes.len() >= most => StrangerReason::Protocol,
+            Head::Incomplete => {
+                bytes.reserve(PIECE.min(most - bytes.len()));
+                continue;
+            }
+        };
+        return Ok(Err(Stranger { stream: behind(bytes, stream), why }));
+    }
+}
+
+/// The stream with what was read from it in front.
+fn behind(bytes: BytesMut, stream: BoxStream) -> BoxStream {
+    if bytes.is_empty() { stream } else { Box::new(Prefixed::new(bytes.freeze(), stream)) }
+}

@@ -1,0 +1,86 @@
+//! The server's side of the protocols: what a client's bytes ask for, without users and nodes.
+
+use std::{fmt, io, sync::Arc};
+
+use crate::{BoxStream, BuildError, protocol::trojan};
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::served::{
+    BoxServed, BoxSession, CredentialId, DatagramRequest, InboundKey, InboundRequest, InboundSession, Keyring,
+    KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, Stranger, StrangerReason, StreamRequest,
+    WebAnswer, WebBody, WebRequest, WebResponder, Wordless,
+};
+
+/// What clients speak inside the transport.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServerProtocol {
+    /// Trojan.
+    Trojan,
+}
+
+/// What carries the protocol's bytes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServerTransport {
+    /// The stream as it is.
+    Tcp,
+}
+
+/// What protects the transport.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServerSecurity {
+    /// Nothing: somebody in front of this port does.
+    None,
+}
+
+/// What an inbound speaks.
+#[derive(Debug)]
+pub struct InboundSettings {
+    /// The protocol.
+    pub protocol: ServerProtocol,
+    /// What carries it.
+    pub transport: ServerTransport,
+    /// What protects that.
+    pub security: ServerSecurity,
+}
+
+/// The server's side of one inbound over streams, built once per configuration.
+pub struct InboundServer {
+    settings: InboundSettings,
+}
+
+impl InboundServer {
+    /// Checks how the settings fit together.
+    ///
+    /// # Errors
+    /// [`BuildError::Invalid`] when they do not.
+    pub const fn new(settings: InboundSettings) -> Result<Self, BuildError> {
+        Ok(Self { settings })
+    }
+
+    /// Reads what a client asks for. The caller bounds the time.
+    ///
+    /// # Errors
+    /// The connection failed, or ended before it said anything; nobody can be answered.
+    pub async fn accept(&self, stream: BoxStream, keyring: &Arc<Keyring>) -> io::Result<Opening> {
+        let stream = match self.settings.security {
+            ServerSecurity::None => stream,
+        };
+        let carrier = match self.settings.transport {
+            ServerTransport::Tcp => stream,
+        };
+        match self.settings.protocol {
+            ServerProtocol::Trojan => trojan::server::accept(carrier, keyring).await,
+        }
+    }
+}
+
+impl fmt::Debug for InboundServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundServer").field("settings", &self.settings).finish()
+    }
+}
