@@ -44,7 +44,7 @@ pub use error::{Cause, DialError};
 pub use hand_over::HandedOver;
 pub use io::prefixed::Prefixed;
 pub use native::{NativeEngine, NativeEngineConfig, build};
-pub use net::{AddressPolicy, Resolver, ResolverConfig, SystemDialer};
+pub use net::{AddressPolicy, NameServer, Resolver, ResolverConfig, SystemDialer};
 pub use security::TlsClients;
 pub use settings::TlsSettings;
 pub use stream::{BoxStream, Stream};

@@ -331,6 +331,24 @@ fn listeners_have_their_nodes_and_users_also_after_a_reload() {
 }
 
 #[test]
+fn nodes_with_names_are_dialled_at_the_addresses_that_hezar_finds() {
+    let Some(cores) = Cores::start(&[Fault::Healthy; 3], 3, "") else { return };
+    eventually("every node works", || (cores.members("POOL").len() == 3).then_some(()));
+    let before = cores.members("POOL");
+    // The cores have no names of their own (`use-system-hosts` is off): the answer is Hezar's.
+    let named = cores.world.links().replace("@127.0.0.1:", "@localhost:").replace("://127.0.0.1:", "://localhost:");
+    assert!(named.contains("localhost"), "{named}");
+    fs::write(cores.folder.path().join("list.txt"), named).unwrap();
+    let header = format!("{TOKEN}Content-Type: application/json\r\n");
+    ask(cores.api, "POST", "/api/v1/sources/list/refresh", &header, "{}");
+    eventually("the nodes with names work", || {
+        let members = cores.members("POOL");
+        (members.len() == 3 && members.is_disjoint(&before)).then_some(())
+    });
+    assert_eq!(cores.get(&format!("http://{DEMO_HOST}/")).status, 200);
+}
+
+#[test]
 fn a_core_elsewhere_checks_the_nodes_and_its_absence_blames_none() {
     let faults: Vec<Fault> =
         (0..12).map(|index| if index % 2 == 0 { Fault::Healthy } else { Fault::Refused }).collect();

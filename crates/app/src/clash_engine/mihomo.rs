@@ -75,8 +75,9 @@ pub(super) fn provider_file(provider: &str) -> String {
     format!("{provider}.yaml")
 }
 
-/// What every core is told: no port, no direct way, nothing remembered. It looks the servers of nodes up by itself, as this machine does.
-pub(super) fn basics(exposed: Option<&(SocketAddr, Secret)>) -> Map<String, Value> {
+/// What every core is told: no port, no direct way, nothing remembered. It asks `names` for the addresses of nodes' servers; a core on
+/// another machine looks them up by itself. Targets of datagrams that are names are looked up as this machine does.
+pub(super) fn basics(exposed: Option<&(SocketAddr, Secret)>, names: Option<SocketAddr>) -> Map<String, Value> {
     let mut config = Map::new();
     config.insert("mixed-port".into(), 0.into());
     config.insert("mode".into(), "rule".into());
@@ -85,6 +86,17 @@ pub(super) fn basics(exposed: Option<&(SocketAddr, Secret)>) -> Map<String, Valu
     config.insert("find-process-mode".into(), "off".into());
     config.insert("profile".into(), json!({ "store-selected": false, "store-fake-ip": false }));
     config.insert("external-controller-unix".into(), SOCKET.into());
+    if let Some(names) = names {
+        let dns = json!({
+            "enable": true,
+            "ipv6": true,
+            "use-hosts": false,
+            "use-system-hosts": false,
+            "nameserver": ["system"],
+            "proxy-server-nameserver": [names.to_string()],
+        });
+        config.insert("dns".into(), dns);
+    }
     if let Some((address, secret)) = exposed {
         config.insert("external-controller".into(), address.to_string().into());
         config.insert("secret".into(), secret.expose().into());

@@ -7,6 +7,7 @@ mod listeners;
 mod members;
 mod metrics;
 mod mihomo;
+mod names;
 mod node_check;
 mod probe;
 mod rules;
@@ -39,6 +40,7 @@ use gateway::{GatewayCore, GatewayOptions, GatewayStart};
 use listeners::problems;
 pub(crate) use listeners::warnings;
 pub(crate) use metrics::register;
+use names::Names;
 use node_check::CoreCheck;
 use probe::{ProbeCore, ProbeStart};
 
@@ -58,6 +60,8 @@ const SECRET_FILE: &str = "controller-secret";
 pub(crate) struct ClashEngine {
     probe: Arc<ProbeCore>,
     gateway: GatewayCore,
+    /// Answers the cores for the names of nodes' servers.
+    names: Arc<Names>,
     /// What says which servers may be reached.
     engine: Arc<dyn Engine>,
     settings: EngineSettings,
@@ -79,18 +83,21 @@ impl ClashEngine {
         }
         let program = examine(config).await?;
         let settings = config.engine.clone();
-        let cores = Cores::new(config, program)?;
+        let names = Names::bind(Arc::clone(&base.engine)).await.context("no free port for the names of nodes")?;
+        let cores = Cores::new(config, program, Arc::new(names))?;
         let probe = Arc::new(cores.probe(&settings)?);
         let gateway = cores.gateway(base, &settings)?;
         let roles = &config.cluster.roles;
         let roles = (roles.has(Role::Probe), roles.has(Role::Gateway));
         let engine = Arc::clone(&base.engine);
-        Ok(Some(Arc::new(Self { probe, gateway, engine, settings, clock: base.clock, roles })))
+        let names = Arc::clone(&cores.names);
+        Ok(Some(Arc::new(Self { probe, gateway, names, engine, settings, clock: base.clock, roles })))
     }
 
     /// What checks nodes for a prober with these settings.
     pub(crate) fn node_check(&self, config: &ProbeConfig) -> Arc<dyn NodeCheck> {
-        Arc::new(CoreCheck::new(Arc::clone(&self.probe), Arc::clone(&self.engine), config))
+        let (probe, engine) = (Arc::clone(&self.probe), Arc::clone(&self.engine));
+        Arc::new(CoreCheck::new(probe, engine, Arc::clone(&self.names), config))
     }
 
     /// Lets the GATEWAY core serve the listeners of a configuration, at these addresses, the first one in front.
@@ -113,7 +120,10 @@ impl ClashEngine {
                 self.gateway.run(stop, grace, metrics).await;
             }
         };
-        tokio::join!(probe, gateway);
+        tokio::select! {
+            _ = async { tokio::join!(probe, gateway) } => {}
+            () = self.names.run() => {}
+        }
     }
 }
 
@@ -150,10 +160,11 @@ struct Cores {
     memory_limit: u64,
     /// Of the controllers that are exposed.
     secret: Option<Secret>,
+    names: Arc<Names>,
 }
 
 impl Cores {
-    fn new(config: &Config, program: PathBuf) -> anyhow::Result<Self> {
+    fn new(config: &Config, program: PathBuf, names: Arc<Names>) -> anyhow::Result<Self> {
         let launcher = Launcher::this_program([LAUNCH.into()]).context("cannot find this program's own file")?;
         let is_exposed = listeners::exposed(&config.engine).next().is_some();
         let secret = match &config.engine.controller_secret {
@@ -162,7 +173,7 @@ impl Cores {
             None => Some(made_secret(&config.data)?),
         };
         let (homes, memory_limit) = (config.data.join(HOMES), config.sidecar.memory.0);
-        Ok(Self { program, launcher, homes, memory_limit, secret })
+        Ok(Self { program, launcher, homes, memory_limit, secret, names })
     }
 
     fn probe(&self, settings: &EngineSettings) -> anyhow::Result<ProbeCore> {
@@ -175,6 +186,7 @@ impl Cores {
             home: CoreHome::create(&self.homes, "probe")?,
             memory_limit: self.memory_limit,
             exposed: settings.expose_controller.zip(self.secret.clone()),
+            names: self.names.address(),
         };
         Ok(ProbeCore::here(start, settings.batch))
     }
@@ -186,10 +198,10 @@ impl Cores {
             launcher: self.launcher.clone(),
             home: CoreHome::create(&self.homes, "gateway")?,
             memory_limit: self.memory_limit,
-            options: GatewayOptions { strategy: settings.strategy, exposed },
+            options: GatewayOptions { strategy: settings.strategy, exposed, names: self.names.address() },
             update_pause: settings.update_pause,
         };
-        Ok(GatewayCore::new(start, Arc::clone(&base.pool), Box::new(Vec::new)))
+        Ok(GatewayCore::new(start, Arc::clone(&base.pool), Arc::clone(&self.names), Box::new(Vec::new)))
     }
 }
 

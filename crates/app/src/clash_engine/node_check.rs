@@ -13,6 +13,7 @@ use super::{
     CORE_REFUSED, CORE_UNAVAILABLE, NODE_UNSUPPORTED,
     batches::{Batch, Loaded},
     members::entry,
+    names::Names,
     probe::ProbeCore,
 };
 
@@ -29,6 +30,7 @@ const REPEATS: u32 = 3;
 pub(super) struct CoreCheck {
     core: Arc<ProbeCore>,
     engine: Arc<dyn Engine>,
+    names: Arc<Names>,
     url: String,
     status: u16,
 }
@@ -41,11 +43,11 @@ impl std::fmt::Debug for CoreCheck {
 
 impl CoreCheck {
     /// Checks with the URL and the status of this configuration. `engine` says which servers may be reached.
-    pub(super) fn new(core: Arc<ProbeCore>, engine: Arc<dyn Engine>, config: &ProbeConfig) -> Self {
-        Self { core, engine, url: config.url.as_str().to_owned(), status: config.expect_status }
+    pub(super) fn new(core: Arc<ProbeCore>, engine: Arc<dyn Engine>, names: Arc<Names>, config: &ProbeConfig) -> Self {
+        Self { core, engine, names, url: config.url.as_str().to_owned(), status: config.expect_status }
     }
 
-    /// Refuses servers at addresses that the node's source does not allow. A core itself dials whatever it is given.
+    /// Refuses servers at addresses that the node's source does not allow. A core itself dials the addresses that it is given.
     async fn admit(&self, node: &Node<Arc<dyn Dialer>>, limit: Duration) -> Result<(), DialError> {
         let direct = self.engine.direct(AddressPolicy::allowing_private(node.allow_private()));
         match direct.local_network() {
@@ -97,6 +99,7 @@ impl NodeCheck for CoreCheck {
     async fn check(&self, node: &Node<Arc<dyn Dialer>>, limit: Duration) -> Result<Duration, NodeCheckError> {
         let Some(entry) = entry(node) else { return Err(NodeCheckError::Unsupported(NODE_UNSUPPORTED)) };
         self.admit(node, limit).await?;
+        self.names.note(node);
         if !self.core.is_up_within(limit).await {
             return Err(NodeCheckError::Unavailable(CORE_UNAVAILABLE));
         }

@@ -58,6 +58,8 @@ pub(super) struct ProbeStart {
     pub(super) memory_limit: u64,
     /// Where its controller listens beside its socket, and the secret that it asks for.
     pub(super) exposed: Option<(SocketAddr, Secret)>,
+    /// Where it asks for the addresses of nodes' servers.
+    pub(super) names: SocketAddr,
 }
 
 impl ProbeCore {
@@ -68,6 +70,7 @@ impl ProbeCore {
         let setup = ProbeSetup {
             program: start.program,
             exposed: start.exposed,
+            names: start.names,
             controller: controller.clone(),
             readiness: Readiness::default(),
         };
@@ -156,6 +159,7 @@ impl ProbeCore {
 pub(super) struct ProbeSetup {
     program: PathBuf,
     exposed: Option<(SocketAddr, Secret)>,
+    names: SocketAddr,
     controller: Controller,
     readiness: Readiness,
 }
@@ -176,7 +180,7 @@ impl CoreSetup for ProbeSetup {
             let path = format!("./{}", provider_file(&provider(number)));
             (provider(number), json!({ "type": "file", "path": path, "health-check": { "enable": false } }))
         });
-        let config = configuration(providers.collect(), self.exposed.as_ref());
+        let config = configuration(providers.collect(), self.exposed.as_ref(), Some(self.names));
         home.write(mihomo::CONFIGURATION, config.to_string().as_bytes())?;
         Ok(mihomo::command(self.program.clone(), home))
     }
@@ -191,8 +195,12 @@ impl CoreSetup for ProbeSetup {
 }
 
 /// The configuration of the core over these providers: it serves nobody.
-fn configuration(providers: Map<String, Value>, exposed: Option<&(SocketAddr, Secret)>) -> Value {
-    let mut config = basics(exposed);
+fn configuration(
+    providers: Map<String, Value>,
+    exposed: Option<&(SocketAddr, Secret)>,
+    names: Option<SocketAddr>,
+) -> Value {
+    let mut config = basics(exposed, names);
     let names: Vec<&String> = providers.keys().collect();
     let group = json!({ "name": GROUP, "type": "load-balance", "use": names, "empty-fallback": "REJECT" });
     config.insert("proxy-groups".into(), json!([group]));
@@ -244,7 +252,7 @@ fn inline(batches: &[Vec<Arc<str>>]) -> String {
         let payload: Vec<Value> = entries.collect();
         (provider(number), json!({ "type": "inline", "payload": payload, "health-check": { "enable": false } }))
     });
-    configuration(providers.collect(), None).to_string()
+    configuration(providers.collect(), None, None).to_string()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod cache;
 mod datagram;
+mod name_server;
 mod own;
 mod race;
 mod resolver;
@@ -20,6 +21,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
 pub(crate) use datagram::udp_socket;
+pub use name_server::NameServer;
 pub(crate) use own::OwnListeners;
 pub use resolver::{Resolver, ResolverConfig};
 

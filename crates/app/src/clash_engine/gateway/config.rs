@@ -19,11 +19,13 @@ pub(crate) struct GatewayOptions {
     pub(crate) strategy: CoreStrategy,
     /// Where its controller listens beside its socket, and the secret that it asks for.
     pub(crate) exposed: Option<(SocketAddr, Secret)>,
+    /// Where it asks for the addresses of nodes' servers.
+    pub(crate) names: SocketAddr,
 }
 
 /// The configuration in JSON, which YAML includes.
 pub(super) fn render(listeners: &[CoreListener], options: &GatewayOptions) -> String {
-    let mut config = basics(options.exposed.as_ref());
+    let mut config = basics(options.exposed.as_ref(), Some(options.names));
     let first = listeners.iter().find(|listener| listener.is_first());
     if let Some(first) = first {
         config.insert("mixed-port".into(), first.address().port().into());
@@ -84,7 +86,8 @@ mod tests {
         let config = Config::read(text, None, &Layers::default()).unwrap();
         let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
         let listeners = listeners(&config, &addresses, Timestamp(1_000));
-        let options = GatewayOptions { strategy: CoreStrategy::RoundRobin, exposed: None };
+        let options =
+            GatewayOptions { strategy: CoreStrategy::RoundRobin, exposed: None, names: ([127, 0, 0, 1], 53).into() };
         serde_json::from_str(&render(&listeners, &options)).unwrap()
     }
 

@@ -24,6 +24,7 @@ use super::{
     listeners::CoreListener,
     members::Entries,
     mihomo::{Readiness, SOCKET},
+    names::Names,
 };
 use crate::nodes::Nodes;
 pub(super) use config::GatewayOptions;
@@ -53,6 +54,7 @@ pub(super) struct GatewayCore {
     home: Arc<CoreHome>,
     supervisor: CoreSupervisor<GatewaySetup>,
     pool: Arc<Nodes>,
+    names: Arc<Names>,
     entries: Entries,
     told: tokio::sync::Mutex<Told>,
     /// Makes the listeners of the configuration of the moment; users expire with time.
@@ -76,7 +78,7 @@ pub(super) struct GatewayStart {
 
 impl GatewayCore {
     /// A core that was not started yet.
-    pub(super) fn new(start: GatewayStart, pool: Arc<Nodes>, plan: ListenerPlan) -> Self {
+    pub(super) fn new(start: GatewayStart, pool: Arc<Nodes>, names: Arc<Names>, plan: ListenerPlan) -> Self {
         let home = Arc::new(start.home);
         let controller = Controller::new(ControllerAddress::Unix(home.file(SOCKET)));
         let setup = Arc::new(GatewaySetup {
@@ -94,6 +96,7 @@ impl GatewayCore {
             home,
             supervisor,
             pool,
+            names,
             entries: Entries::default(),
             told: tokio::sync::Mutex::default(),
             plan: Mutex::new(plan),

@@ -111,7 +111,11 @@ mod tests {
         for (port, serves) in [(0, false), (8000, true)] {
             let setup = GatewaySetup {
                 program: "mihomo".into(),
-                options: GatewayOptions { strategy: CoreStrategy::RoundRobin, exposed: None },
+                options: GatewayOptions {
+                    strategy: CoreStrategy::RoundRobin,
+                    exposed: None,
+                    names: ([127, 0, 0, 1], 53).into(),
+                },
                 listeners: RwLock::new(listeners.clone()),
                 started_with: Mutex::new(listeners.clone()),
                 providers: RwLock::default(),

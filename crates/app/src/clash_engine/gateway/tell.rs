@@ -46,6 +46,7 @@ impl GatewayCore {
         let (mut texts, mut all) = (HashMap::new(), HashSet::new());
         for (number, listener) in listeners.iter().enumerate() {
             let members = members(&self.pool, listener.filter.as_ref());
+            members.iter().for_each(|node| self.names.note(node));
             let entries: Vec<Arc<str>> = members.iter().filter_map(|node| self.entries.of(node)).collect();
             if listener.is_first() {
                 self.members.store(entries.len() as u64, Ordering::Relaxed);
@@ -54,6 +55,7 @@ impl GatewayCore {
             texts.insert(listener.provider(number), provider(&entries).into());
         }
         self.entries.keep(|id| all.contains(&id));
+        self.names.forget_old();
         *self.setup.providers.write() = texts;
     }
 
