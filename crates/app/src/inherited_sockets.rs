@@ -1,6 +1,10 @@
 //! Listening sockets that this process has from another one: from its predecessor, or from a service manager.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,15 +23,96 @@ pub(crate) enum SocketRole {
     Any,
 }
 
-/// A socket that is bound and listens.
+/// What a socket receives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SocketProtocol {
+    /// Connections of TCP.
+    #[default]
+    Tcp,
+    /// Datagrams of UDP.
+    Udp,
+}
+
+/// Where a socket is bound. A TCP and a UDP socket can have the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SocketPlace {
+    pub(crate) protocol: SocketProtocol,
+    pub(crate) address: SocketAddr,
+}
+
+/// A TCP socket that listens, or a UDP socket that is bound.
+#[derive(Debug)]
+pub(crate) enum BoundSocket {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
+
+impl BoundSocket {
+    /// A socket that another process has sent.
+    pub(crate) fn from_descriptor(protocol: SocketProtocol, descriptor: OwnedFd) -> Self {
+        match protocol {
+            SocketProtocol::Tcp => Self::Tcp(descriptor.into()),
+            SocketProtocol::Udp => Self::Udp(descriptor.into()),
+        }
+    }
+
+    pub(crate) const fn protocol(&self) -> SocketProtocol {
+        match self {
+            Self::Tcp(_) => SocketProtocol::Tcp,
+            Self::Udp(_) => SocketProtocol::Udp,
+        }
+    }
+
+    /// Where it is bound.
+    ///
+    /// # Errors
+    /// The system does not say it.
+    pub(crate) fn place(&self) -> io::Result<SocketPlace> {
+        let address = match self {
+            Self::Tcp(socket) => socket.local_addr(),
+            Self::Udp(socket) => socket.local_addr(),
+        };
+        Ok(SocketPlace { protocol: self.protocol(), address: address? })
+    }
+
+    /// The same socket, kept once more.
+    ///
+    /// # Errors
+    /// The process has too many descriptors.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Udp(socket) => socket.try_clone().map(Self::Udp),
+        }
+    }
+
+    fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.set_nonblocking(true),
+            Self::Udp(socket) => socket.set_nonblocking(true),
+        }
+    }
+}
+
+impl AsFd for BoundSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
+        }
+    }
+}
+
+/// A socket that is bound, with what is known of its use.
 #[derive(Debug)]
 pub(crate) struct InheritedSocket {
     pub(crate) role: SocketRole,
     /// The address that the predecessor's configuration named, such as one with port 0; absent when a service manager has bound it.
     pub(crate) configured: Option<SocketAddr>,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
-    pub(crate) socket: TcpListener,
+    pub(crate) place: SocketPlace,
+    pub(crate) socket: BoundSocket,
 }
 
 impl InheritedSocket {
@@ -35,15 +120,16 @@ impl InheritedSocket {
     ///
     /// # Errors
     /// It is no socket that can be used.
-    pub(crate) fn new(role: SocketRole, configured: Option<SocketAddr>, socket: TcpListener) -> std::io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { role, configured, address: socket.local_addr()?, socket })
+    pub(crate) fn new(role: SocketRole, configured: Option<SocketAddr>, socket: BoundSocket) -> io::Result<Self> {
+        socket.set_nonblocking()?;
+        Ok(Self { role, configured, place: socket.place()?, socket })
     }
 
-    /// Whether it is the socket for this role when the configuration names this address.
+    /// Whether it is the TCP socket for this role when the configuration names this address.
     fn serves(&self, role: &SocketRole, wanted: SocketAddr) -> bool {
-        let is_there = self.address == wanted && self.role == SocketRole::Any;
-        is_there || self.role == *role && is_for(self.configured, self.address, wanted)
+        let is_there = self.place.address == wanted && self.role == SocketRole::Any;
+        let is_for_role = self.role == *role && is_for(self.configured, self.place.address, wanted);
+        self.place.protocol == SocketProtocol::Tcp && (is_there || is_for_role)
     }
 }
 
@@ -68,7 +154,7 @@ impl InheritedSockets {
         self.0.append(&mut other.0);
     }
 
-    /// Takes the socket for a role when the configuration names this address.
+    /// Takes the TCP socket for a role when the configuration names this address.
     pub(crate) fn take(&mut self, role: &SocketRole, wanted: SocketAddr) -> Option<InheritedSocket> {
         let place = self.0.iter().position(|socket| socket.serves(role, wanted))?;
         Some(self.0.swap_remove(place))
@@ -95,7 +181,7 @@ mod tests {
     use super::*;
 
     fn socket(role: SocketRole, configured: Option<&str>) -> InheritedSocket {
-        let bound = TcpListener::bind("127.0.0.1:0").unwrap();
+        let bound = BoundSocket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
         InheritedSocket::new(role, configured.map(|text| text.parse().unwrap()), bound).unwrap()
     }
 
@@ -115,14 +201,19 @@ mod tests {
         assert!(!taken(socket(listener("a"), Some("127.0.0.1:0")), &listener("b"), any_port));
         assert!(!taken(socket(listener("a"), Some("127.0.0.1:0")), &listener("a"), other));
         let fixed = socket(listener("a"), Some("127.0.0.1:0"));
-        let address = fixed.address;
+        let address = fixed.place.address;
         assert!(taken(fixed, &listener("a"), address));
         // By a service manager: by name, wherever it listens, or by address.
         assert!(taken(socket(listener("a"), None), &listener("a"), other));
         assert!(!taken(socket(listener("a"), None), &SocketRole::Api, other));
         let unnamed = socket(SocketRole::Any, None);
-        let address = unnamed.address;
+        let address = unnamed.place.address;
         assert!(taken(unnamed, &SocketRole::Api, address));
         assert!(!taken(socket(SocketRole::Any, None), &SocketRole::Api, other));
+        // A UDP socket never serves the API.
+        let bound = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = bound.local_addr().unwrap();
+        let udp = InheritedSocket::new(SocketRole::Any, None, BoundSocket::Udp(bound)).unwrap();
+        assert!(!taken(udp, &SocketRole::Api, address));
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    inherited_sockets::{API_SOCKET, InheritedSocket, InheritedSockets, SocketRole},
+    inherited_sockets::{API_SOCKET, BoundSocket, InheritedSocket, InheritedSockets, SocketRole},
     nodes::Nodes,
 };
 
@@ -32,10 +32,9 @@ pub(crate) fn sockets() -> InheritedSockets {
     let mut given = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
-        let socket = given
-            .take_tcp_listener(index)
-            .and_then(|socket| socket.map(|socket| InheritedSocket::new(role(&name), None, socket)).transpose());
-        match socket {
+        let socket = take(&mut given, index);
+        match socket.and_then(|socket| socket.map(|socket| InheritedSocket::new(role(&name), None, socket)).transpose())
+        {
             Ok(Some(socket)) => sockets.push(socket),
             Ok(None) => {}
             Err(error) => {
@@ -44,6 +43,15 @@ pub(crate) fn sockets() -> InheritedSockets {
         }
     }
     InheritedSockets::new(sockets)
+}
+
+/// The socket of this number, which is one of TCP that listens, or one of UDP.
+fn take(given: &mut listenfd::ListenFd, index: usize) -> std::io::Result<Option<BoundSocket>> {
+    // One of another kind stays where it is.
+    match given.take_tcp_listener(index) {
+        Ok(socket) => Ok(socket.map(BoundSocket::Tcp)),
+        Err(error) => given.take_udp_socket(index).map_err(|_| error).map(|socket| socket.map(BoundSocket::Udp)),
+    }
 }
 
 /// There is no log yet.

@@ -10,8 +10,8 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AccessLog, ConfigError, Connections, GatewayConfig, GroupSelections, Metrics, OpenElsewhere, RequestTracer,
-    Sessions, SharedSessions, Usage,
+    AccessLog, ConfigError, Connections, GatewayConfig, GroupSelections, ListenerSockets, Metrics, OpenElsewhere,
+    RequestTracer, Sessions, SharedSessions, Usage,
     accepting::Accepting,
     context::{Context, Services},
     failover::Explanation,
@@ -175,7 +175,7 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::open`].
     pub async fn serve(&self, socket: TcpListener, drain: CancellationToken) -> Result<(), ServeError> {
-        self.open(self.config.clone(), socket, &drain)?.await;
+        self.open(self.config.clone(), socket.into(), &drain)?.await;
         Ok(())
     }
 
@@ -189,11 +189,11 @@ impl Gateway {
     pub fn open(
         &self,
         mut config: GatewayConfig,
-        socket: TcpListener,
+        sockets: ListenerSockets,
         drain: &CancellationToken,
     ) -> Result<impl Future<Output = ()> + Send + use<>, ServeError> {
-        // What counts is where the socket really listens.
-        config.listen = socket.local_addr()?;
+        // What counts is where the sockets really listen.
+        config.listen = sockets.local_addr()?;
         config.validate()?;
         let name = config.name.clone();
         let mut open = self.open.lock();
@@ -204,7 +204,7 @@ impl Gateway {
         let context = Context::new(config, &self.services, drain.child_token());
         open.insert(name, context.clone());
         let listed = OpenListener { open: self.open.clone(), context };
-        Ok(async move { listener::run(&listed.context, socket).await })
+        Ok(async move { listener::run(&listed.context, sockets).await })
     }
 
     /// Gives a listener other settings, which hold for every request from now on; what runs goes on. The address stays: a

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Refusal,
+    ListenerSockets, Refusal,
     accepting::Accepting,
     access::ClientEntry,
     context::Context,
@@ -28,11 +28,15 @@ const LEFT_OUT: Duration = Duration::from_secs(60);
 
 /// Serves until the drain of the listener begins or a successor accepts; then lets what runs finish, and returns when every
 /// connection is gone.
-pub(crate) async fn run(context: &Arc<Context>, socket: TcpListener) {
+pub(crate) async fn run(context: &Arc<Context>, sockets: ListenerSockets) {
     context.tasks.spawn(log_left_out(context.clone()));
     let serve = async {
-        accept_while_open(context, &socket).await;
-        drop(socket);
+        let ListenerSockets { tcp, udp } = sockets;
+        match &tcp {
+            Some(tcp) => accept_while_open(context, tcp).await,
+            None => context.closed().await,
+        }
+        drop((tcp, udp));
         drain(context).await;
     };
     tokio::select! {

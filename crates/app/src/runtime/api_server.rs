@@ -13,7 +13,7 @@ use super::listeners::listen;
 use crate::{
     certificates::Certificates,
     config::Config,
-    inherited_sockets::{InheritedSockets, SocketRole},
+    inherited_sockets::{BoundSocket, InheritedSockets, SocketRole},
     places::UserFolders,
     running::Announcement,
     supervise, token,
@@ -92,7 +92,10 @@ impl ApiServer {
     }
 
     fn take_inherited(&self, wanted: SocketAddr) -> Option<std::net::TcpListener> {
-        self.inherited.lock().take(&SocketRole::Api, wanted).map(|inherited| inherited.socket)
+        match self.inherited.lock().take(&SocketRole::Api, wanted)?.socket {
+            BoundSocket::Tcp(socket) => Some(socket),
+            BoundSocket::Udp(_) => None,
+        }
     }
 
     /// Where the API listens now.
@@ -104,9 +107,13 @@ impl ApiServer {
     ///
     /// # Errors
     /// The socket cannot be kept once more.
-    pub(crate) fn handed_socket(&self) -> std::io::Result<Option<(SocketRole, SocketAddr, std::net::TcpListener)>> {
+    pub(crate) fn handed_socket(&self) -> std::io::Result<Option<(SocketRole, SocketAddr, BoundSocket)>> {
         let served = self.wanted.borrow().clone();
-        served.map(|served| Ok((SocketRole::Api, served.listen, served.socket.try_clone()?))).transpose()
+        let handed = |served: Arc<Served>| {
+            let socket = served.socket.try_clone()?;
+            Ok((SocketRole::Api, served.listen, BoundSocket::Tcp(socket)))
+        };
+        served.map(handed).transpose()
     }
 
     /// Serves nobody until [`ApiServer::resume`]: open requests get five seconds to end, and clients that come wait at the socket.

@@ -3,7 +3,6 @@
 use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
-    net::TcpListener,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
@@ -115,7 +114,7 @@ impl Channel {
     ///
     /// # Errors
     /// The connection has ended, or the other side does not read.
-    pub(crate) async fn send_sockets(&self, sockets: &[TcpListener]) -> anyhow::Result<()> {
+    pub(crate) async fn send_sockets(&self, sockets: &[impl AsFd]) -> anyhow::Result<()> {
         let _alone = self.writing.lock().await;
         for some in sockets.chunks(SOCKETS_AT_ONCE) {
             let descriptors: Vec<BorrowedFd<'_>> = some.iter().map(AsFd::as_fd).collect();
@@ -129,7 +128,7 @@ impl Channel {
     ///
     /// # Errors
     /// They do not come within `longest`, or there are too many.
-    pub(crate) async fn receive_sockets(&self, count: usize, longest: Duration) -> anyhow::Result<Vec<TcpListener>> {
+    pub(crate) async fn receive_sockets(&self, count: usize, longest: Duration) -> anyhow::Result<Vec<OwnedFd>> {
         if count > MOST_SOCKETS {
             bail!("the other process hands over too many sockets");
         }
@@ -140,7 +139,7 @@ impl Channel {
                 if received.is_empty() {
                     bail!("the other process has not sent its sockets");
                 }
-                sockets.extend(received.into_iter().map(TcpListener::from));
+                sockets.extend(received);
             }
             Ok(sockets)
         };
@@ -190,6 +189,8 @@ fn receive_descriptors(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     const SOON: Duration = Duration::from_secs(30);
@@ -213,7 +214,8 @@ mod tests {
         let receiving = async {
             assert_eq!(other.receive::<String>(SOON).await.unwrap(), long);
             let sockets = other.receive_sockets(150, SOON).await.unwrap();
-            let received: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+            let received: Vec<_> =
+                sockets.into_iter().map(|socket| TcpListener::from(socket).local_addr().unwrap()).collect();
             assert_eq!(other.receive::<String>(SOON).await.unwrap(), "behind");
             received
         };

@@ -172,8 +172,9 @@ impl Handover {
     /// Gives the sockets away and waits until the successor serves. `unwritten` gets what the store has not seen by then.
     async fn move_to(&self, channel: &Channel, unwritten: &mut Vec<Change>) -> anyhow::Result<()> {
         let handed = self.parts.listeners.handed_sockets()?.into_iter().chain(self.parts.api.handed_socket()?);
-        let (notes, sockets): (Vec<_>, Vec<_>) =
-            handed.map(|(role, configured, socket)| (SocketNote { role, configured }, socket)).unzip();
+        let (notes, sockets): (Vec<_>, Vec<_>) = handed
+            .map(|(role, configured, socket)| (SocketNote { role, configured, protocol: socket.protocol() }, socket))
+            .unzip();
         channel.send(&ToSuccessor::Released(notes)).await?;
         channel.send_sockets(&sockets).await?;
         drop(sockets);

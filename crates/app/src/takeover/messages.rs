@@ -18,7 +18,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::inherited_sockets::SocketRole;
+use crate::inherited_sockets::{SocketProtocol, SocketRole};
 
 /// The version of these messages: an instance refuses a successor that speaks another one.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -67,6 +67,9 @@ pub(crate) struct SocketNote {
     pub(crate) role: SocketRole,
     /// The address that the configuration names.
     pub(crate) configured: SocketAddr,
+    /// What it receives; older versions hand over TCP sockets alone and do not say it.
+    #[serde(default)]
+    pub(crate) protocol: SocketProtocol,
 }
 
 /// What a successor says.

@@ -11,7 +11,7 @@ use super::{
     endpoint,
     messages::{CountedReport, PROTOCOL, Report, Request, SessionNote, ToPredecessor, ToSuccessor},
 };
-use crate::inherited_sockets::{InheritedSocket, InheritedSockets};
+use crate::inherited_sockets::{BoundSocket, InheritedSocket, InheritedSockets};
 
 /// How long the predecessor may take to release the store.
 const RELEASE: Duration = Duration::from_secs(90);
@@ -64,8 +64,11 @@ impl Predecessor {
         };
         let sockets = channel.receive_sockets(notes.len(), RELEASE).await?;
         let inherited = notes.into_iter().zip(sockets);
-        let inherited: std::io::Result<Vec<_>> =
-            inherited.map(|(note, socket)| InheritedSocket::new(note.role, Some(note.configured), socket)).collect();
+        let inherited = inherited.map(|(note, descriptor)| {
+            let socket = BoundSocket::from_descriptor(note.protocol, descriptor);
+            InheritedSocket::new(note.role, Some(note.configured), socket)
+        });
+        let inherited: std::io::Result<Vec<_>> = inherited.collect();
         let inherited = inherited.context("a listening socket of the running instance cannot be used")?;
         tracing::info!(sockets = inherited.len(), "the running instance has released its store for this process");
         let alive = CancellationToken::new();

@@ -39,9 +39,9 @@ async fn listeners_come_and_go_beside_each_other() {
     let mut stream = tunnel(&world, "example.com:443").await;
     let (drain, socket) = (CancellationToken::new(), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = socket.local_addr().unwrap();
-    let serving = tokio::spawn(world.gateway.open(named("second"), socket, &drain).unwrap());
+    let serving = tokio::spawn(world.gateway.open(named("second"), socket.into(), &drain).unwrap());
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    assert!(matches!(world.gateway.open(named("second"), socket, &drain), Err(ServeError::NameTaken(_))));
+    assert!(matches!(world.gateway.open(named("second"), socket.into(), &drain), Err(ServeError::NameTaken(_))));
     assert_eq!(world.gateway.listeners(), [("proxy".into(), world.address), ("second".into(), address)]);
     assert!(TcpStream::connect(address).await.is_ok());
     assert!(world.gateway.close("second") && !world.gateway.close("second"));
@@ -51,7 +51,7 @@ async fn listeners_come_and_go_beside_each_other() {
     ping(&mut stream, b"still there").await;
     // The name is free, for another address.
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let serving = tokio::spawn(world.gateway.open(named("second"), socket, &drain).unwrap());
+    let serving = tokio::spawn(world.gateway.open(named("second"), socket.into(), &drain).unwrap());
     drain.cancel();
     serving.await.unwrap();
     eventually("the listener is gone", || world.gateway.listeners().len() == 1).await;

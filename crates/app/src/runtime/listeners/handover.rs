@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hezar_gateway::OpenElsewhere;
 
 use super::Listeners;
-use crate::inherited_sockets::SocketRole;
+use crate::inherited_sockets::{BoundSocket, SocketRole};
 
 impl Listeners {
     /// What a successor needs to accept clients in the place of this process: each socket with its role and the address that the
@@ -13,13 +13,14 @@ impl Listeners {
     ///
     /// # Errors
     /// A socket cannot be kept once more.
-    pub(crate) fn handed_sockets(&self) -> std::io::Result<Vec<(SocketRole, SocketAddr, std::net::TcpListener)>> {
+    pub(crate) fn handed_sockets(&self) -> std::io::Result<Vec<(SocketRole, SocketAddr, BoundSocket)>> {
         let mut handed = Vec::new();
         for open in self.open.read().iter() {
             let role = SocketRole::Listener(open.config.name.clone());
-            for (number, address) in open.addresses().enumerate() {
-                let Some(socket) = self.sockets.get(address)? else { continue };
-                handed.push((role.clone(), if number == 0 { open.config.listen } else { address }, socket));
+            for place in open.places() {
+                let Some(socket) = self.sockets.get(place)? else { continue };
+                let is_first = place.address == open.address;
+                handed.push((role.clone(), if is_first { open.config.listen } else { place.address }, socket));
             }
         }
         Ok(handed)

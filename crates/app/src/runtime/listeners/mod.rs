@@ -2,6 +2,7 @@
 
 mod at_core;
 mod handover;
+mod plan;
 mod sockets;
 mod status;
 
@@ -14,8 +15,8 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use hezar_engine::NativeEngine;
-use hezar_gateway::{Gateway, GatewayConfig, PortRange};
-use hezar_pool::{Filter, FilterId};
+use hezar_gateway::{Gateway, GatewayConfig};
+use hezar_pool::FilterId;
 use parking_lot::RwLock;
 use tokio::{
     net::TcpListener,
@@ -28,68 +29,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    certificates::Certificates, config::Config, convert, inherited_sockets::InheritedSockets, nodes::Nodes, supervise,
+    certificates::Certificates,
+    config::Config,
+    inherited_sockets::{BoundSocket, InheritedSockets, SocketPlace},
+    nodes::Nodes,
+    supervise,
 };
+use plan::{Open, Place, Plan, Planned, Wanted, listener_sockets, port_places, protocols};
 use sockets::ListeningSockets;
 pub(crate) use sockets::listen;
 
-/// A listener that is open.
-#[derive(Clone)]
-struct Open {
-    /// Its settings; `listen` is what the configuration says.
-    config: GatewayConfig,
-    filter: Option<Filter>,
-    /// Where it really listens.
-    address: SocketAddr,
-}
-
-impl Open {
-    /// Every address at which it listens, the first one in front.
-    fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
-        let ip = self.address.ip();
-        let ports = self.config.ports.into_iter().flat_map(PortRange::ports);
-        std::iter::once(self.address).chain(ports.map(move |port| SocketAddr::new(ip, port)))
-    }
-}
-
 /// Serves a listener until it is closed.
 type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What the listeners are to become. All addresses are bound and all filters are made, and nothing has changed yet.
-pub(crate) struct Plan {
-    next: Vec<Planned>,
-    /// The filters that were made for it.
-    made: Vec<FilterId>,
-}
-
-struct Planned {
-    config: GatewayConfig,
-    filter: Option<Filter>,
-    place: Place,
-    /// Ports beside the first one at which it does not listen yet.
-    ports: Vec<std::net::TcpListener>,
-}
-
-impl Planned {
-    /// Sockets that it does not have yet, by their addresses, kept once more.
-    fn new_sockets(&self) -> std::io::Result<BTreeMap<SocketAddr, std::net::TcpListener>> {
-        let first = match &self.place {
-            Place::Stays(_) | Place::AtCore(_) => None,
-            Place::Bound(socket) => Some(socket),
-        };
-        first.into_iter().chain(&self.ports).map(|socket| Ok((socket.local_addr()?, socket.try_clone()?))).collect()
-    }
-}
-
-/// Where a listener is to listen.
-enum Place {
-    /// Where it listens now.
-    Stays(Box<Open>),
-    /// On another address, or for the first time.
-    Bound(std::net::TcpListener),
-    /// A Clash core listens at this address; this process opens no socket there.
-    AtCore(SocketAddr),
-}
 
 /// All listeners.
 pub(crate) struct Listeners {
@@ -163,14 +114,10 @@ impl Listeners {
         if !self.serves {
             return Ok(plan);
         }
-        let kept = self.kept_addresses(config);
-        let first = (convert::gateway(config), None, "proxy.listen or --listen");
-        let others = config.listeners.iter().map(|listener| {
-            let filter = convert::filter(config, listener);
-            (convert::listener(config, listener, None), Some(filter), "listen of the [[listener]]")
-        });
-        for (config, filter, key) in std::iter::once(first).chain(others) {
-            if let Err(error) = self.add(&mut plan, config, filter, key, &kept).await {
+        let all = Wanted::all(config);
+        let kept = self.kept_places(&all);
+        for wanted in all {
+            if let Err(error) = self.add(&mut plan, wanted, &kept).await {
                 self.remove_filters(&plan.made);
                 return Err(error);
             }
@@ -178,32 +125,22 @@ impl Listeners {
         Ok(plan)
     }
 
-    /// The addresses that listeners go on to use which stay where they are. All others may pass to another listener.
-    fn kept_addresses(&self, config: &Config) -> BTreeSet<SocketAddr> {
-        let others = config.listeners.iter().map(|listener| (&*listener.name, listener.listen, listener.ports));
-        let first = (&*config.proxy.name, config.proxy.listen, config.proxy.ports);
-        let wanted: BTreeMap<&str, (SocketAddr, Option<PortRange>)> =
-            std::iter::once(first).chain(others).map(|(name, listen, ports)| (name, (listen, ports))).collect();
+    /// The places that listeners go on to use which stay where they are. All others may pass to another listener.
+    fn kept_places(&self, all: &[Wanted]) -> BTreeSet<SocketPlace> {
         let (open, mut kept) = (self.open.read(), BTreeSet::new());
         for open in open.iter() {
-            let Some((listen, ports)) = wanted.get(&*open.config.name) else { continue };
-            if *listen == open.config.listen {
-                let is_wanted = |port| ports.is_some_and(|ports| ports.ports().contains(&port));
-                kept.insert(open.address);
-                kept.extend(open.addresses().skip(1).filter(|address| is_wanted(address.port())));
+            let Some(wanted) = all.iter().find(|wanted| wanted.config.name == open.config.name) else { continue };
+            if open.stays_with(&wanted.config) {
+                let is_wanted = |port| wanted.config.ports.is_some_and(|ports| ports.ports().contains(&port));
+                let is_own = |place: &SocketPlace| place.address == open.address;
+                kept.extend(open.places().filter(|place| is_own(place) || is_wanted(place.address.port())));
             }
         }
         kept
     }
 
-    async fn add(
-        &self,
-        plan: &mut Plan,
-        mut config: GatewayConfig,
-        filter: Option<Filter>,
-        key: &str,
-        kept: &BTreeSet<SocketAddr>,
-    ) -> anyhow::Result<()> {
+    async fn add(&self, plan: &mut Plan, wanted: Wanted, kept: &BTreeSet<SocketPlace>) -> anyhow::Result<()> {
+        let Wanted { mut config, filter, key } = wanted;
         if self.are_at_core {
             plan.next.push(self.planned_at_core(config, key)?);
             return Ok(());
@@ -220,12 +157,13 @@ impl Listeners {
         };
         config.server_tls = self.certificates.of(&config.tls);
         config.validate()?;
-        let stays = known.filter(|known| known.config.listen == config.listen);
+        let stays = known.filter(|known| known.stays_with(&config));
         let place = match stays {
             Some(known) => Place::Stays(Box::new(known)),
             None => {
-                let listen = self.sockets.inherited_address(&config.name, config.listen).unwrap_or(config.listen);
-                Place::Bound(self.sockets.take_or_bind(listen, key, kept).await?)
+                let protocols = protocols(&config);
+                let own = self.sockets.for_listener(&config.name, protocols, config.listen, key, kept);
+                Place::Bound(own.await?)
             }
         };
         let open = match &place {
@@ -233,9 +171,8 @@ impl Listeners {
             Place::Bound(_) | Place::AtCore(_) => Vec::new(),
         };
         let mut ports = Vec::new();
-        for port in config.ports.into_iter().flat_map(PortRange::ports).filter(|port| !open.contains(port)) {
-            let address = SocketAddr::new(config.listen.ip(), port);
-            ports.push(self.sockets.take_or_bind(address, "ports of the [[listener]]", kept).await?);
+        for place in port_places(&config).filter(|place| !open.contains(&place.address.port())) {
+            ports.push(self.sockets.take_or_bind(place, "ports of the [[listener]]", kept).await?);
         }
         plan.next.push(Planned { config, filter, place, ports });
         Ok(())
@@ -258,20 +195,22 @@ impl Listeners {
                     self.gateway.configure(config.clone())?;
                     open.address
                 }
-                Place::Bound(socket) => self.begin(socket, &config)?,
+                Place::Bound(sockets) => self.begin(sockets, &config)?,
                 Place::AtCore(address) => address,
             };
             self.gateway
                 .close_ports(&config.name, |port| config.ports.is_some_and(|ports| ports.ports().contains(&port)));
             for socket in ports {
+                let BoundSocket::Tcp(socket) = socket else { continue };
                 let serving = self.gateway.open_port(&config.name, TcpListener::from_std(socket)?)?;
                 self.serve(Box::pin(serving))?;
             }
             next.push(Open { config, filter, address });
         }
-        let addresses: BTreeSet<SocketAddr> = next.iter().flat_map(Open::addresses).collect();
-        self.sockets.keep(new_sockets, &addresses);
-        self.native.set_own_listeners(addresses.into_iter().chain(*self.api.read()));
+        let places: BTreeSet<SocketPlace> = next.iter().flat_map(Open::places).collect();
+        self.sockets.keep(new_sockets, &places);
+        let addresses = places.into_iter().map(|place| place.address);
+        self.native.set_own_listeners(addresses.chain(*self.api.read()));
         self.open.write().clone_from(&next);
         for old in old {
             let name = &old.config.name;
@@ -287,10 +226,11 @@ impl Listeners {
     }
 
     /// Opens a listener in the place of the one with its name, if there is one.
-    fn begin(&self, socket: std::net::TcpListener, config: &GatewayConfig) -> anyhow::Result<SocketAddr> {
-        let (address, socket) = (socket.local_addr()?, TcpListener::from_std(socket)?);
+    fn begin(&self, sockets: Vec<BoundSocket>, config: &GatewayConfig) -> anyhow::Result<SocketAddr> {
+        let sockets = listener_sockets(sockets)?;
+        let address = sockets.local_addr()?;
         self.gateway.close(&config.name);
-        let serving = self.gateway.open(config.clone(), socket, &self.stop)?;
+        let serving = self.gateway.open(config.clone(), sockets, &self.stop)?;
         self.serve(Box::pin(serving))?;
         Ok(address)
     }

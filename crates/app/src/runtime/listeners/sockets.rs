@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
 };
 
 use anyhow::{Context, bail};
@@ -12,16 +12,20 @@ use tokio::net::TcpSocket;
 
 use crate::{
     config::overlap,
-    inherited_sockets::{InheritedSocket, InheritedSockets, SocketRole, is_for},
+    inherited_sockets::{
+        BoundSocket, InheritedSocket, InheritedSockets, SocketPlace, SocketProtocol, SocketRole, is_for,
+    },
 };
 
 /// How many connections may wait to be accepted at a socket.
 const BACKLOG: u32 = 1024;
+/// How many ports are tried until one is free for both protocols.
+const PORT_TRIES: u32 = 32;
 
-/// Sockets by the address where they really listen.
+/// Sockets by the place where they really listen.
 #[derive(Debug, Default)]
 pub(super) struct ListeningSockets {
-    open: Mutex<BTreeMap<SocketAddr, TcpListener>>,
+    open: Mutex<BTreeMap<SocketPlace, BoundSocket>>,
     /// Whose sockets they were before this process; those that nobody wants are closed with the first [`ListeningSockets::keep`].
     inherited: Mutex<Vec<Inherited>>,
 }
@@ -31,79 +35,121 @@ pub(super) struct ListeningSockets {
 struct Inherited {
     role: SocketRole,
     configured: Option<SocketAddr>,
-    address: SocketAddr,
+    place: SocketPlace,
 }
 
 impl ListeningSockets {
     /// The sockets of another process.
     pub(super) fn inheriting(mut sockets: InheritedSockets) -> Self {
         let (mut open, mut inherited) = (BTreeMap::new(), Vec::new());
-        for InheritedSocket { role, configured, address, socket } in sockets.take_all() {
-            inherited.push(Inherited { role, configured, address });
-            open.insert(address, socket);
+        for InheritedSocket { role, configured, place, socket } in sockets.take_all() {
+            inherited.push(Inherited { role, configured, place });
+            open.insert(place, socket);
         }
         Self { open: Mutex::new(open), inherited: Mutex::new(inherited) }
     }
 
     /// Where the inherited socket of a listener listens, for which the configuration names this address.
-    pub(super) fn inherited_address(&self, listener: &str, wanted: SocketAddr) -> Option<SocketAddr> {
+    fn inherited_address(&self, listener: &str, protocol: SocketProtocol, wanted: SocketAddr) -> Option<SocketAddr> {
         let mut inherited = self.inherited.lock();
         let place = inherited.iter().position(|one| match &one.role {
-            SocketRole::Listener(name) => **name == *listener && is_for(one.configured, one.address, wanted),
+            SocketRole::Listener(name) => {
+                one.place.protocol == protocol
+                    && **name == *listener
+                    && is_for(one.configured, one.place.address, wanted)
+            }
             SocketRole::Api | SocketRole::Any => false,
         })?;
-        Some(inherited.swap_remove(place).address)
+        Some(inherited.swap_remove(place).place.address)
     }
 
-    /// The socket at an address, kept once more.
-    pub(super) fn get(&self, address: SocketAddr) -> io::Result<Option<TcpListener>> {
-        self.open.lock().get(&address).map(TcpListener::try_clone).transpose()
+    /// The socket at a place, kept once more.
+    pub(super) fn get(&self, place: SocketPlace) -> io::Result<Option<BoundSocket>> {
+        self.open.lock().get(&place).map(BoundSocket::try_clone).transpose()
     }
 
-    /// A socket for an address: the one that listens there and is not to be `kept` where it is, or a new one. `key` is where another
+    /// The sockets of a listener's own address, one for each protocol and all at one port: inherited ones, ones that are not to be `kept`
+    /// where they are, or new ones. `key` is where another address can be said.
+    ///
+    /// # Errors
+    /// The address is taken, with what to do about it.
+    pub(super) async fn for_listener(
+        &self,
+        listener: &str,
+        protocols: &[SocketProtocol],
+        listen: SocketAddr,
+        key: &str,
+        kept: &BTreeSet<SocketPlace>,
+    ) -> anyhow::Result<Vec<BoundSocket>> {
+        let mut tries = PORT_TRIES;
+        'again: loop {
+            tries = tries.saturating_sub(1);
+            let (mut sockets, mut address) = (Vec::new(), listen);
+            for protocol in protocols.iter().copied() {
+                // The second socket has the port of the first one.
+                let wanted = self.inherited_address(listener, protocol, listen).unwrap_or(address);
+                match self.take_or_bind(SocketPlace { protocol, address: wanted }, key, kept).await {
+                    Ok(socket) => {
+                        address = socket.place()?.address;
+                        sockets.push(socket);
+                    }
+                    // The port that the system has chosen for one protocol is taken for the other.
+                    Err(_) if listen.port() == 0 && !sockets.is_empty() && tries > 0 => continue 'again,
+                    Err(error) => return Err(error),
+                }
+            }
+            return Ok(sockets);
+        }
+    }
+
+    /// A socket for a place: the one that listens there and is not to be `kept` where it is, or a new one. `key` is where another
     /// address can be said.
     ///
     /// # Errors
     /// The address is taken, with what to do about it.
     pub(super) async fn take_or_bind(
         &self,
-        address: SocketAddr,
+        place: SocketPlace,
         key: &str,
-        kept: &BTreeSet<SocketAddr>,
-    ) -> anyhow::Result<TcpListener> {
-        if kept.contains(&address) {
+        kept: &BTreeSet<SocketPlace>,
+    ) -> anyhow::Result<BoundSocket> {
+        let SocketPlace { protocol, address } = place;
+        if kept.contains(&place) {
             bail!("cannot listen on {address}: another listener is there. Choose another address with {key}");
         }
-        let leaving = self.leaving(address, kept).with_context(|| format!("the socket on {address}"))?;
-        match leaving {
-            Some((at, socket)) if at == address => Ok(socket),
-            Some((_, socket)) => bind_beside(address, &socket).with_context(|| cannot_listen(address, key)),
-            None => Ok(listen(address, key).await?.into_std()?),
+        let leaving = self.leaving(place, kept).with_context(|| format!("the socket on {address}"))?;
+        match (leaving, protocol) {
+            (Some((at, socket)), _) if at == place => Ok(socket),
+            (Some((_, socket)), _) => bind_beside(address, &socket).with_context(|| cannot_listen(address, key)),
+            (None, SocketProtocol::Tcp) => Ok(BoundSocket::Tcp(listen(address, key).await?.into_std()?)),
+            (None, SocketProtocol::Udp) => bind_udp(address).with_context(|| cannot_listen(address, key)),
         }
     }
 
-    /// The socket that takes this address and is not kept, with the address where it listens.
+    /// The socket that takes this place and is not kept, with the place where it listens.
     fn leaving(
         &self,
-        address: SocketAddr,
-        kept: &BTreeSet<SocketAddr>,
-    ) -> io::Result<Option<(SocketAddr, TcpListener)>> {
+        place: SocketPlace,
+        kept: &BTreeSet<SocketPlace>,
+    ) -> io::Result<Option<(SocketPlace, BoundSocket)>> {
         let sockets = self.open.lock();
-        let exact = sockets.get_key_value(&address);
-        let near = || sockets.iter().find(|(at, _)| overlap(**at, address) && !kept.contains(at));
+        let exact = sockets.get_key_value(&place);
+        let is_near = |at: SocketPlace| at.protocol == place.protocol && overlap(at.address, place.address);
+        let near = || sockets.iter().find(|(at, _)| is_near(**at) && !kept.contains(at));
         exact.or_else(near).map(|(at, socket)| Ok((*at, socket.try_clone()?))).transpose()
     }
 
     /// Keeps these sockets, and lets go of all others: those are closed as soon as nobody serves them any more.
-    pub(super) fn keep(&self, mut new: BTreeMap<SocketAddr, TcpListener>, wanted: &BTreeSet<SocketAddr>) {
+    pub(super) fn keep(&self, mut new: BTreeMap<SocketPlace, BoundSocket>, wanted: &BTreeSet<SocketPlace>) {
         for one in std::mem::take(&mut *self.inherited.lock()) {
-            if one.configured.is_none() && !wanted.contains(&one.address) {
-                tracing::warn!(address = %one.address, "a socket of the service manager belongs to no listener: nobody is served there");
+            if one.configured.is_none() && !wanted.contains(&one.place) {
+                let address = one.place.address;
+                tracing::warn!(%address, "a socket of the service manager belongs to no listener: nobody is served there");
             }
         }
         let mut sockets = self.open.lock();
         sockets.append(&mut new);
-        sockets.retain(|address, _| wanted.contains(address));
+        sockets.retain(|place, _| wanted.contains(place));
     }
 
     /// Lets go of all sockets.
@@ -112,32 +158,57 @@ impl ListeningSockets {
     }
 }
 
+/// Binds a UDP socket that does not block.
+fn bind_udp(address: SocketAddr) -> io::Result<BoundSocket> {
+    let socket = UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(BoundSocket::Udp(socket))
+}
+
 /// Binds an address that overlaps with the one of a socket of ours which is about to be closed, such as 0.0.0.0:8000 with 127.0.0.1:8000.
 /// Both sockets must allow that (SO_REUSEPORT, socket(7)), for this moment only. Programs that do not ask for sharing find the port taken
 /// as before, and those of other users always do.
 #[cfg(unix)]
-fn bind_beside(address: SocketAddr, leaving: &TcpListener) -> io::Result<TcpListener> {
-    let leaving = socket2::SockRef::from(leaving);
-    leaving.set_reuse_port(true)?;
-    let bound = (|| {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        socket.set_reuseport(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?.into_std()?;
-        socket2::SockRef::from(&listener).set_reuse_port(false)?;
-        Ok(listener)
-    })();
-    leaving.set_reuse_port(false)?;
-    bound
+fn bind_beside(address: SocketAddr, leaving: &BoundSocket) -> io::Result<BoundSocket> {
+    let shared = socket2::SockRef::from(leaving);
+    shared.set_reuse_port(true)?;
+    let bound = match leaving.protocol() {
+        SocketProtocol::Tcp => bind_shared_tcp(address),
+        SocketProtocol::Udp => bind_shared_udp(address),
+    };
+    shared.set_reuse_port(false)?;
+    let bound = bound?;
+    socket2::SockRef::from(&bound).set_reuse_port(false)?;
+    Ok(bound)
+}
+
+#[cfg(unix)]
+fn bind_shared_tcp(address: SocketAddr) -> io::Result<BoundSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    Ok(BoundSocket::Tcp(socket.listen(BACKLOG)?.into_std()?))
+}
+
+#[cfg(unix)]
+fn bind_shared_udp(address: SocketAddr) -> io::Result<BoundSocket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(BoundSocket::Udp(socket.into()))
 }
 
 /// Other systems have no such option: the address is bound as any other, and refused.
 #[cfg(not(unix))]
-fn bind_beside(address: SocketAddr, _: &TcpListener) -> io::Result<TcpListener> {
+fn bind_beside(address: SocketAddr, leaving: &BoundSocket) -> io::Result<BoundSocket> {
+    if leaving.protocol() == SocketProtocol::Udp {
+        return bind_udp(address);
+    }
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok(BoundSocket::Tcp(listener))
 }
 
 /// Binds an address.
@@ -165,46 +236,93 @@ fn cannot_listen(address: SocketAddr, key: &str) -> String {
 mod tests {
     use super::*;
 
-    async fn kept_socket(sockets: &ListeningSockets, address: &str) -> SocketAddr {
-        let socket = sockets.take_or_bind(address.parse().unwrap(), "a key", &BTreeSet::new()).await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let all: BTreeSet<SocketAddr> = sockets.open.lock().keys().copied().chain([address]).collect();
-        sockets.keep([(address, socket)].into(), &all);
-        address
+    fn place(protocol: SocketProtocol, address: SocketAddr) -> SocketPlace {
+        SocketPlace { protocol, address }
+    }
+
+    async fn kept_socket(sockets: &ListeningSockets, protocol: SocketProtocol, address: &str) -> SocketPlace {
+        let wanted = place(protocol, address.parse().unwrap());
+        let socket = sockets.take_or_bind(wanted, "a key", &BTreeSet::new()).await.unwrap();
+        let place = socket.place().unwrap();
+        let all: BTreeSet<SocketPlace> = sockets.open.lock().keys().copied().chain([place]).collect();
+        sockets.keep([(place, socket)].into(), &all);
+        place
     }
 
     #[tokio::test]
     async fn an_address_passes_on_while_it_listens_and_stays_with_who_keeps_it() {
         let sockets = ListeningSockets::default();
-        let address = kept_socket(&sockets, "127.0.0.1:0").await;
-        let kept = BTreeSet::from([address]);
-        let refused = sockets.take_or_bind(address, "a key", &kept).await.unwrap_err().to_string();
+        let at = kept_socket(&sockets, SocketProtocol::Tcp, "127.0.0.1:0").await;
+        let kept = BTreeSet::from([at]);
+        let refused = sockets.take_or_bind(at, "a key", &kept).await.unwrap_err().to_string();
         assert!(refused.contains("another listener") && refused.contains("a key"), "{refused}");
-        let waiting = std::net::TcpStream::connect(address).unwrap();
-        let taken = sockets.take_or_bind(address, "a key", &BTreeSet::new()).await.unwrap();
+        let waiting = std::net::TcpStream::connect(at.address).unwrap();
+        let taken = sockets.take_or_bind(at, "a key", &BTreeSet::new()).await.unwrap();
         sockets.clear();
+        let BoundSocket::Tcp(taken) = taken else { panic!("it is a socket of TCP") };
         // The client that came before the socket passed on is not lost.
         taken.set_nonblocking(false).unwrap();
         assert_eq!(taken.accept().unwrap().1, waiting.local_addr().unwrap());
         drop(taken);
-        assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+        assert!(std::net::TcpStream::connect(at.address).is_err(), "nobody listens any more");
+    }
+
+    #[tokio::test]
+    async fn both_protocols_have_one_address_and_pass_on_apart() {
+        let sockets = ListeningSockets::default();
+        let (protocols, any) = ([SocketProtocol::Tcp, SocketProtocol::Udp], "127.0.0.1:0".parse().unwrap());
+        let both = sockets.for_listener("a", &protocols, any, "a key", &BTreeSet::new()).await.unwrap();
+        let [tcp, udp] = [0, 1].map(|index| both[index].place().unwrap());
+        assert_eq!((tcp.address, [tcp, udp].map(|place| place.protocol)), (udp.address, protocols));
+        let all = BTreeSet::from([tcp, udp]);
+        sockets.keep(both.into_iter().map(|socket| (socket.place().unwrap(), socket)).collect(), &all);
+        // A listener of UDP alone may have the port of another one of TCP alone.
+        let kept = BTreeSet::from([tcp]);
+        let taken = sockets.for_listener("b", &[SocketProtocol::Udp], udp.address, "a key", &kept).await.unwrap();
+        assert_eq!(taken[0].place().unwrap(), udp);
+        assert!(sockets.for_listener("b", &[SocketProtocol::Tcp], udp.address, "a key", &kept).await.is_err());
+        drop(taken);
+        sockets.keep(BTreeMap::new(), &kept);
+        // The socket of UDP is gone, and that of TCP is not.
+        assert!(UdpSocket::bind(udp.address).is_ok() && TcpListener::bind(tcp.address).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_successor_finds_the_sockets_of_both_protocols() {
+        let configured: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let udp = UdpSocket::bind(configured).unwrap();
+        let tcp = TcpListener::bind(configured).unwrap();
+        let addresses = [tcp.local_addr().unwrap(), udp.local_addr().unwrap()];
+        let role = || SocketRole::Listener("a".into());
+        let inherited = [BoundSocket::Udp(udp), BoundSocket::Tcp(tcp)];
+        let inherited = inherited.map(|socket| InheritedSocket::new(role(), Some(configured), socket).unwrap());
+        let sockets = ListeningSockets::inheriting(InheritedSockets::new(inherited.into()));
+        let protocols = [SocketProtocol::Tcp, SocketProtocol::Udp];
+        let found = sockets.for_listener("a", &protocols, configured, "a key", &BTreeSet::new()).await.unwrap();
+        let found: Vec<_> = found.iter().map(|socket| socket.place().unwrap()).collect();
+        assert_eq!(found, [0, 1].map(|index| place(protocols[index], addresses[index])));
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn all_addresses_are_bound_before_the_one_of_this_machine_is_left() {
-        let sockets = ListeningSockets::default();
-        let one = kept_socket(&sockets, "127.0.0.1:0").await;
-        let all: SocketAddr = format!("0.0.0.0:{}", one.port()).parse().unwrap();
-        let kept = BTreeSet::from([one]);
-        assert!(sockets.take_or_bind(all, "a key", &kept).await.is_err(), "it is not left");
-        let bound = sockets.take_or_bind(all, "a key", &BTreeSet::new()).await.unwrap();
-        sockets.keep([(all, bound)].into(), &BTreeSet::from([all]));
-        assert!(std::net::TcpStream::connect(one).is_ok());
-        // Other programs find the port taken.
-        assert!(TcpListener::bind(one).is_err() && TcpListener::bind(all).is_err());
-        // And back again.
-        let back = sockets.take_or_bind(one, "a key", &BTreeSet::new()).await.unwrap();
-        assert_eq!(back.local_addr().unwrap(), one);
+        for protocol in [SocketProtocol::Tcp, SocketProtocol::Udp] {
+            let is_taken = |address: SocketAddr| match protocol {
+                SocketProtocol::Tcp => TcpListener::bind(address).is_err(),
+                SocketProtocol::Udp => UdpSocket::bind(address).is_err(),
+            };
+            let sockets = ListeningSockets::default();
+            let one = kept_socket(&sockets, protocol, "127.0.0.1:0").await;
+            let all = place(protocol, format!("0.0.0.0:{}", one.address.port()).parse().unwrap());
+            let kept = BTreeSet::from([one]);
+            assert!(sockets.take_or_bind(all, "a key", &kept).await.is_err(), "it is not left");
+            let bound = sockets.take_or_bind(all, "a key", &BTreeSet::new()).await.unwrap();
+            sockets.keep([(all, bound)].into(), &BTreeSet::from([all]));
+            // Other programs find the port taken.
+            assert!(is_taken(one.address) && is_taken(all.address));
+            // And back again.
+            let back = sockets.take_or_bind(one, "a key", &BTreeSet::new()).await.unwrap();
+            assert_eq!(back.place().unwrap(), one);
+        }
     }
 }
