@@ -154,7 +154,7 @@ pub enum SessionItem {
     /// A client's request.
     Request(InboundRequest),
     /// A web request of somebody who is no client, or of a client's browser.
-    Web(WebRequest),
+    Web(Box<WebRequest>),
 }
 
 impl fmt::Debug for Stranger {

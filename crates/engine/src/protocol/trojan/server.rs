@@ -9,7 +9,7 @@ use super::{
 use crate::{
     BoxStream,
     protocol::packets::Packets,
-    served::{DatagramRequest, Head, InboundRequest, Keyring, Opening, StreamRequest, Wordless, read_head},
+    served::{DatagramRequest, InboundRequest, Keyring, Opening, StreamRequest, Wordless, read_head},
 };
 
 /// The longest request: the hash, the command and a name of 253 bytes.
