@@ -6,11 +6,11 @@
 //! in the same way ([`layer`]).
 
 mod datagram;
+mod direction_decoder;
 #[cfg(test)]
 mod gate;
 mod io;
 mod layer;
-mod response_decoder;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -18,5 +18,5 @@ mod traffic;
 mod wire;
 
 #[cfg(feature = "fuzzing")]
-pub(crate) use self::response_decoder::read_vision_answer;
+pub(crate) use self::direction_decoder::read_vision_answer;
 pub(super) use self::{datagram::No443, layer::Layer, stream::VisionStream};

@@ -14,9 +14,9 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    direction_decoder::DirectionDecoder,
     io::Layers,
     layer::{Layer, Writer},
-    response_decoder::ResponseDecoder,
     traffic::{Traffic, Verdict},
     wire::{Command, MOST_CONTENT, pad},
 };
@@ -56,7 +56,7 @@ pub(in super::super) struct VisionStream {
     /// Whether our side has ended. It is checked here, because the layer itself would still take bytes, and the server would
     /// read them.
     ended: bool,
-    decoder: ResponseDecoder,
+    decoder: DirectionDecoder,
     traffic: Traffic,
     hand_overs: Arc<HandOverCounter>,
 }
@@ -77,7 +77,7 @@ impl VisionStream {
             write_buffer: WriteBuffer::default(),
             write_phase: WritePhase::Blocks,
             ended: false,
-            decoder: ResponseDecoder::Version,
+            decoder: DirectionDecoder::Version,
             traffic: Traffic::new(),
             hand_overs,
         }
@@ -86,7 +86,7 @@ impl VisionStream {
     /// Packs payload into blocks in the write buffer, and returns how much of it was taken.
     fn pack(&mut self, payload: &[u8]) -> usize {
         let payload = payload.get(..payload.len().min(MOST_AT_ONCE)).unwrap_or_default();
-        let verdict = if payload.is_empty() { Verdict::Pad } else { self.traffic.see_up(payload) };
+        let verdict = if payload.is_empty() { Verdict::Pad } else { self.traffic.see_written(payload) };
         let (last, payload) = match verdict {
             Verdict::Pad => (Command::Continue, payload),
             Verdict::Stop => (Command::End, payload),
@@ -131,7 +131,7 @@ impl VisionStream {
 
     /// Lets the layer go when both directions have left it.
     fn leave(&mut self) {
-        if self.write_phase == WritePhase::Raw && matches!(self.decoder, ResponseDecoder::Raw) {
+        if self.write_phase == WritePhase::Raw && matches!(self.decoder, DirectionDecoder::Raw) {
             self.layers.leave();
         }
     }
@@ -161,11 +161,11 @@ impl VisionStream {
         let before = buf.filled().len();
         loop {
             match self.decoder {
-                ResponseDecoder::Raw if buf.filled().len() > before => return Poll::Ready(Ok(())),
-                ResponseDecoder::Raw => return self.layers.poll_read_raw(cx, buf),
-                ResponseDecoder::Failed => return Poll::Ready(Err(Cause::Closed.into())),
-                ResponseDecoder::Leaving(0) => {
-                    self.decoder = ResponseDecoder::Raw;
+                DirectionDecoder::Raw if buf.filled().len() > before => return Poll::Ready(Ok(())),
+                DirectionDecoder::Raw => return self.layers.poll_read_raw(cx, buf),
+                DirectionDecoder::Failed => return Poll::Ready(Err(Cause::Closed.into())),
+                DirectionDecoder::Leaving(0) => {
+                    self.decoder = DirectionDecoder::Raw;
                     self.hand_overs.count_receiving();
                     self.leave();
                     continue;
@@ -216,7 +216,7 @@ impl AsyncRead for VisionStream {
             Err(error) => Err(error),
         };
         if result.is_err() {
-            this.decoder = ResponseDecoder::Failed;
+            this.decoder = DirectionDecoder::Failed;
         }
         Poll::Ready(result)
     }

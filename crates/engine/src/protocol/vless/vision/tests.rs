@@ -227,8 +227,8 @@ async fn relay(mut layer: Box<dyn Layer>, mut app: DuplexStream) {
                     layer.inside().write_all(bytes).await.unwrap();
                     layer.inside().flush().await.unwrap();
                 } else {
-                    traffic.see_down(bytes);
-                    let verdict = traffic.see_up(bytes);
+                    traffic.see_read(bytes);
+                    let verdict = traffic.see_written(bytes);
                     let (last, inside) = match verdict {
                         Verdict::Pad => (Command::Continue, bytes),
                         Verdict::Stop => (Command::End, bytes),
@@ -539,8 +539,8 @@ proptest! {
     #[test]
     fn any_traffic(up in proptest::collection::vec(any::<u8>(), 0..100), kind in 0x14..0x19_u8, length in 0..40_u8) {
         let mut traffic = Traffic::new();
-        traffic.see_down(&[&[0x16, 3, 3, 1, 0, 2][..], &up].concat());
-        traffic.see_up(&[&[kind, 3, 3, 0, length][..], &up].concat());
-        traffic.see_up(&up);
+        traffic.see_read(&[&[0x16, 3, 3, 1, 0, 2][..], &up].concat());
+        traffic.see_written(&[&[kind, 3, 3, 0, length][..], &up].concat());
+        traffic.see_written(&up);
     }
 }

@@ -62,13 +62,13 @@ impl Traffic {
     }
 
     /// Takes note of a piece that has come from the server.
-    pub(super) fn see_down(&mut self, bytes: &[u8]) {
+    pub(super) fn see_read(&mut self, bytes: &[u8]) {
         self.pieces = self.pieces.saturating_sub(1);
         self.down.see(bytes, server_hello);
     }
 
     /// Decides how a piece is sent to the server.
-    pub(super) fn see_up(&mut self, bytes: &[u8]) -> Verdict {
+    pub(super) fn see_written(&mut self, bytes: &[u8]) -> Verdict {
         self.pieces = self.pieces.saturating_sub(1);
         self.up.see(bytes, client_hello);
         match (self.down.sort, self.records.follow(bytes)) {
@@ -238,26 +238,26 @@ pub(super) mod tests {
         let (hello, data) = (hello(0x1301, true), data(40));
         for pieces in [1, 3, 1000] {
             let mut traffic = Traffic::new();
-            assert_eq!(traffic.see_up(CLIENT_HELLO), Verdict::Pad);
-            hello.chunks(pieces).for_each(|piece| traffic.see_down(piece));
-            assert_eq!(traffic.see_up(&[0x14, 3, 3, 0, 1]), Verdict::Pad);
+            assert_eq!(traffic.see_written(CLIENT_HELLO), Verdict::Pad);
+            hello.chunks(pieces).for_each(|piece| traffic.see_read(piece));
+            assert_eq!(traffic.see_written(&[0x14, 3, 3, 0, 1]), Verdict::Pad);
             // A record in pieces, and the beginning of the next one with its end.
-            assert_eq!(traffic.see_up(&[&[1], &data[..20]].concat()), Verdict::Pad);
-            assert_eq!(traffic.see_up(&[&data[20..], &data[..30]].concat()), Verdict::Release(25));
+            assert_eq!(traffic.see_written(&[&[1], &data[..20]].concat()), Verdict::Pad);
+            assert_eq!(traffic.see_written(&[&data[20..], &data[..30]].concat()), Verdict::Release(25));
         }
     }
 
     #[test]
     fn other_traffic_stops() {
         let mut old = Traffic::new();
-        old.see_up(CLIENT_HELLO);
-        old.see_down(&hello(0xc02f, false));
-        assert_eq!(old.see_up(&data(40)), Verdict::Stop);
+        old.see_written(CLIENT_HELLO);
+        old.see_read(&hello(0xc02f, false));
+        assert_eq!(old.see_written(&data(40)), Verdict::Stop);
         let mut early = Traffic::new();
-        early.see_up(CLIENT_HELLO);
-        assert_eq!(early.see_up(&data(40)), Verdict::Stop);
+        early.see_written(CLIENT_HELLO);
+        assert_eq!(early.see_written(&data(40)), Verdict::Stop);
         let mut plain = Traffic::new();
-        let verdicts: Vec<_> = (0..7).map(|_| plain.see_up(b"EHLO example")).collect();
+        let verdicts: Vec<_> = (0..7).map(|_| plain.see_written(b"EHLO example")).collect();
         assert_eq!(verdicts.iter().position(|verdict| *verdict == Verdict::Stop), Some(6));
     }
 }

@@ -13,7 +13,7 @@ use crate::Cause;
 
 /// How far the server's direction has come.
 #[derive(Debug)]
-pub(super) enum ResponseDecoder {
+pub(super) enum DirectionDecoder {
     /// The version comes, the first byte of the response header.
     Version,
     /// The length of the addons comes.
@@ -32,7 +32,7 @@ pub(super) enum ResponseDecoder {
     Failed,
 }
 
-impl ResponseDecoder {
+impl DirectionDecoder {
     /// Reads what it can of the chunk and puts payload into `out`. Returns how many bytes of the chunk it has read.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl ResponseDecoder {
                     BlockPart::Content(most) => {
                         let length = most.min(out.remaining());
                         let piece = rest.get(..length).unwrap_or_default();
-                        traffic.see_down(piece);
+                        traffic.see_read(piece);
                         out.put_slice(piece);
                         blocks.taken(length);
                         used += length;
@@ -107,10 +107,10 @@ impl ResponseDecoder {
 /// Reads a server's direction in records of `piece` bytes. Returns the length of the payload, or `None` after an error.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn read_vision_answer(bytes: &[u8], piece: usize) -> Option<usize> {
-    let (mut decoder, mut traffic, mut length) = (ResponseDecoder::Version, Traffic::new(), 0);
+    let (mut decoder, mut traffic, mut length) = (DirectionDecoder::Version, Traffic::new(), 0);
     for mut rest in bytes.chunks(piece.max(1)) {
         while !rest.is_empty() {
-            if let ResponseDecoder::Raw | ResponseDecoder::Leaving(0) = decoder {
+            if let DirectionDecoder::Raw | DirectionDecoder::Leaving(0) = decoder {
                 return Some(length);
             }
             let mut room = [0; 100];
