@@ -5,6 +5,7 @@ mod connector;
 mod grpc;
 mod http1;
 mod http2;
+mod http2_body;
 mod http2_pool;
 mod http3;
 mod http_header;

@@ -14,7 +14,10 @@ use hezar_core::{Grpc, GrpcMode, Host};
 use http::{HeaderMap, Request};
 
 use self::wire::Decoder;
-use super::http2_pool::{Framing, Http2Pool, Limits, MuxStream, request};
+use super::{
+    http2_body::Framing,
+    http2_pool::{Http2Pool, Limits, MuxStream, request},
+};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError, budget::ConnectionBudget, security::SecureConnector};
 
 /// The User-Agent of a common gRPC client.
@@ -105,7 +108,7 @@ impl Framing for Messages {
         if self.0.whole() { Ok(()) } else { Err(Cause::Closed) }
     }
 
-    fn wrap(&self, payload: &[u8]) -> Bytes {
+    fn wrap(payload: &[u8]) -> Bytes {
         wire::message(payload)
     }
 }

@@ -10,7 +10,8 @@ use http::{HeaderValue, Request, header::USER_AGENT};
 
 use super::{
     http1,
-    http2_pool::{Http2Pool, Limits, MuxStream, Raw, request},
+    http2_body::Raw,
+    http2_pool::{Http2Pool, Limits, MuxStream, request},
 };
 use crate::{Attempt, BoxStream, BuildError, DialError, budget::ConnectionBudget, security::SecureConnector};
 

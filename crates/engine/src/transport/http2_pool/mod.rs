@@ -24,11 +24,8 @@ use http::Request;
 use parking_lot::Mutex;
 
 use self::{activity::ActivityMeter, slots::ConnectionSlots};
-pub(super) use self::{
-    request::request,
-    slots::StreamPermit,
-    stream::{Framing, MuxStream, Raw, cause_of},
-};
+pub(super) use self::{request::request, slots::StreamPermit, stream::MuxStream};
+use super::http2_body::cause_of;
 use crate::{Attempt, BoxStream, Cause, DialError, budget::ConnectionBudget, security::SecureConnector};
 
 /// The streams that one connection carries at the same time, unless the node says otherwise.

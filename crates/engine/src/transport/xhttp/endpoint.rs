@@ -18,7 +18,8 @@ use crate::{
     quic::QuicServer,
     security::SecureConnector,
     transport::{
-        http2_pool::{Http2Pool, Limits, MuxStream, Raw, StreamPermit},
+        http2_body::Raw,
+        http2_pool::{Http2Pool, Limits, MuxStream, StreamPermit},
         http3::Http3Pool,
         server_name,
     },

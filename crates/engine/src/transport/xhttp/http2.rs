@@ -13,7 +13,10 @@ use super::{
 use crate::{
     Attempt, Cause,
     security::SecureConnector,
-    transport::http2_pool::{Exchange, Http2Pool, StreamPermit, cause_of},
+    transport::{
+        http2_body::cause_of,
+        http2_pool::{Exchange, Http2Pool, StreamPermit},
+    },
 };
 
 /// The upload requests under way at the same time.
