@@ -45,6 +45,6 @@ pub use hand_over::HandedOver;
 pub use io::prefixed::Prefixed;
 pub use native::{NativeEngine, NativeEngineConfig, build};
 pub use net::{AddressPolicy, NameServer, Resolver, ResolverConfig, SystemDialer};
-pub use security::TlsClients;
+pub use security::{TlsClients, TlsServer};
 pub use settings::TlsSettings;
 pub use stream::{BoxStream, Stream};

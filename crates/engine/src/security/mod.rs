@@ -1,4 +1,4 @@
-//! The layers that protect bytes between us and a node.
+//! The layers that protect bytes between us and a node, or a client.
 
 mod client_hello;
 mod connector;
@@ -23,7 +23,7 @@ pub(crate) use self::{
     tls::{compare_records, decode_records},
 };
 pub(crate) use self::{connector::SecureConnector, shadow_tls::ShadowTlsClient, tls::TlsStream};
-pub use tls::TlsClients;
+pub use tls::{TlsClients, TlsServer};
 
 /// The prepared security layer of one node, which wraps streams to its server.
 #[derive(Debug)]

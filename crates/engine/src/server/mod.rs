@@ -2,7 +2,11 @@
 
 use std::{fmt, io, sync::Arc};
 
-use crate::{BoxStream, BuildError, protocol::trojan};
+use crate::{
+    BoxStream, BuildError,
+    protocol::trojan,
+    security::tls::server::{TlsAccepted, TlsServer},
+};
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +39,8 @@ pub enum ServerTransport {
 pub enum ServerSecurity {
     /// Nothing: somebody in front of this port does.
     None,
+    /// TLS.
+    Tls(TlsServer),
 }
 
 /// What an inbound speaks.
@@ -67,8 +73,12 @@ impl InboundServer {
     /// # Errors
     /// The connection failed, or ended before it said anything; nobody can be answered.
     pub async fn accept(&self, stream: BoxStream, keyring: &Arc<Keyring>) -> io::Result<Opening> {
-        let stream = match self.settings.security {
+        let stream = match &self.settings.security {
             ServerSecurity::None => stream,
+            ServerSecurity::Tls(tls) => match tls.accept(stream).await? {
+                TlsAccepted::Stream(stream) => Box::new(stream),
+                TlsAccepted::Challenge => return Ok(Opening::Done),
+            },
         };
         let carrier = match self.settings.transport {
             ServerTransport::Tcp => stream,

@@ -7,7 +7,8 @@ use std::{future::poll_fn, io, pin::Pin, task::Poll};
 use rustls::{
     Error,
     client::{ClientConnectionData, UnbufferedClientConnection},
-    unbuffered::{ConnectionState, EncodeError, EncodeTlsData},
+    server::{ServerConnectionData, UnbufferedServerConnection},
+    unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus},
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -58,6 +59,31 @@ impl Handshaken<BoxStream> {
     }
 }
 
+/// One side of a handshake by rustls, which has no common type for both.
+pub(super) trait HandshakeSide {
+    /// What rustls keeps for this side.
+    type Data;
+
+    /// Shows whole records to rustls.
+    fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+}
+
+impl HandshakeSide for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(records)
+    }
+}
+
+impl HandshakeSide for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(records)
+    }
+}
+
 /// What rustls waits for.
 enum NextAction {
     Go,
@@ -65,7 +91,7 @@ enum NextAction {
     Over,
 }
 
-/// Runs the handshake.
+/// Runs the handshake of a client.
 ///
 /// # Errors
 /// The error of the stream, [`io::ErrorKind::UnexpectedEof`] when it ends, and [`io::ErrorKind::InvalidData`] around a [`rustls::Error`].
@@ -73,9 +99,37 @@ pub(crate) async fn handshake<S>(mut connection: UnbufferedClientConnection, mut
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let received = run(&mut connection, &mut stream).await?;
+    let records = Records::for_client(connection).map_err(refused)?;
+    Ok(Handshaken { stream, records, received })
+}
+
+/// Runs the handshake of a server, up to its tickets. Gives the agreed application protocol, too.
+///
+/// # Errors
+/// As [`handshake`].
+pub(super) async fn answer<S>(
+    mut connection: UnbufferedServerConnection,
+    mut stream: S,
+) -> io::Result<(Handshaken<S>, Option<Vec<u8>>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let received = run(&mut connection, &mut stream).await?;
+    let alpn = connection.alpn_protocol().map(<[u8]>::to_vec);
+    let records = Records::for_server(connection).map_err(refused)?;
+    Ok((Handshaken { stream, records, received }, alpn))
+}
+
+/// Runs either side until everything is said. Gives what came after the handshake.
+async fn run<C, S>(connection: &mut C, stream: &mut S) -> io::Result<Vec<u8>>
+where
+    C: HandshakeSide,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut incoming, mut outgoing) = (Incoming::default(), Vec::new());
     loop {
-        let status = connection.process_tls_records(incoming.shown());
+        let status = connection.process(incoming.shown());
         let (discard, state) = (status.discard, status.state.and_then(|state| step(state, &mut outgoing)));
         incoming.discard(discard);
         match state {
@@ -83,27 +137,26 @@ where
             // What has come is read before anything is sent: it may say that nothing will be heard any more.
             Ok(NextAction::Receive) => {
                 if !incoming.show()? {
-                    send(&mut outgoing, &mut stream).await?;
-                    incoming.read(&mut stream).await?;
+                    send(&mut outgoing, stream).await?;
+                    incoming.read(stream).await?;
                 }
             }
             Ok(NextAction::Over) => break,
             Err(error) => {
-                send_alert(&mut connection, &mut incoming, &mut stream).await;
+                send_alert(connection, &mut incoming, stream).await;
                 return Err(refused(error));
             }
         }
     }
-    send(&mut outgoing, &mut stream).await?;
-    let records = Records::new(connection).map_err(refused)?;
-    Ok(Handshaken { stream, records, received: incoming.bytes })
+    send(&mut outgoing, stream).await?;
+    Ok(incoming.bytes)
 }
 
 fn refused(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-fn step(state: ConnectionState<'_, '_, ClientConnectionData>, outgoing: &mut Vec<u8>) -> Result<NextAction, Error> {
+fn step<D>(state: ConnectionState<'_, '_, D>, outgoing: &mut Vec<u8>) -> Result<NextAction, Error> {
     match state {
         ConnectionState::EncodeTlsData(data) => encode(data, outgoing).map(|()| NextAction::Go),
         ConnectionState::TransmitTlsData(data) => {
@@ -112,12 +165,12 @@ fn step(state: ConnectionState<'_, '_, ClientConnectionData>, outgoing: &mut Vec
         }
         ConnectionState::BlockedHandshake => Ok(NextAction::Receive),
         ConnectionState::WriteTraffic(_) => Ok(NextAction::Over),
-        // The server's end, or data, where rustls was shown nothing but a handshake.
+        // The peer's end, or data, where rustls was shown nothing but a handshake.
         _ => Err(Error::HandshakeNotComplete),
     }
 }
 
-fn encode(mut data: EncodeTlsData<'_, ClientConnectionData>, outgoing: &mut Vec<u8>) -> Result<(), Error> {
+fn encode<D>(mut data: EncodeTlsData<'_, D>, outgoing: &mut Vec<u8>) -> Result<(), Error> {
     let from = outgoing.len();
     let mut encoded = data.encode(&mut []);
     if let Err(EncodeError::InsufficientSize(short)) = &encoded {
@@ -138,15 +191,15 @@ async fn send<S: AsyncWrite + Unpin>(outgoing: &mut Vec<u8>, stream: &mut S) -> 
     Ok(())
 }
 
-/// Tells the server why, if the stream takes it at once.
-async fn send_alert<S: AsyncWrite + Unpin>(
-    connection: &mut UnbufferedClientConnection,
+/// Tells the peer why, if the stream takes it at once.
+async fn send_alert<C: HandshakeSide, S: AsyncWrite + Unpin>(
+    connection: &mut C,
     incoming: &mut Incoming,
     stream: &mut S,
 ) {
     let mut alert = Vec::new();
     // Asked once: it waits in front of everything, and behind it rustls would refuse the same bytes again.
-    let Ok(ConnectionState::EncodeTlsData(data)) = connection.process_tls_records(incoming.shown()).state else {
+    let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(incoming.shown()).state else {
         return;
     };
     if encode(data, &mut alert).is_err() {
@@ -161,7 +214,7 @@ async fn send_alert<S: AsyncWrite + Unpin>(
     .await;
 }
 
-/// What came from the server.
+/// What came from the peer.
 #[derive(Default)]
 struct Incoming {
     bytes: Vec<u8>,
@@ -197,7 +250,7 @@ impl Incoming {
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
         self.bytes.reserve(CHUNK);
         if stream.read_buf(&mut self.bytes).await? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server has ended the handshake"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer has ended the handshake"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! TLS to a server, by rustls: one client configuration for all nodes with equal settings.
+//! TLS by rustls: to a server, with one client configuration for all nodes with equal settings, and as a server.
 //!
 //! With a `fingerprint` the ClientHello is a browser's ([`hello`](super::hello)), unless the node publishes ECH: then the
 //! server name is hidden in one of rustls' own.
@@ -7,6 +7,7 @@ mod ech;
 mod handshake;
 pub(super) mod name;
 pub(super) mod records;
+pub(crate) mod server;
 mod sessions;
 mod target;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub(crate) use self::handshake::{Handshaken, TlsStream, handshake};
 pub(super) use self::records::HEADER;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::records::{compare as compare_records, decode as decode_records};
+pub use self::server::TlsServer;
 use self::{sessions::Sessions, target::TargetTls, verifier::NodeVerifier};
 use super::client_hello::{self, Hello, OwnHello, Shape, cause_of};
 use crate::{Attempt, BoxStream, BuildError, Cause, DialError};

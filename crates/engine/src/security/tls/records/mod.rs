@@ -11,9 +11,10 @@ mod tests;
 mod zero_keys;
 
 use rustls::{
-    AlertDescription, ConnectionTrafficSecrets, Error, SupportedCipherSuite,
+    AlertDescription, ConnectionTrafficSecrets, Error, ExtractedSecrets, SupportedCipherSuite,
     client::{ClientConnectionData, UnbufferedClientConnection},
     kernel::KernelConnection,
+    server::{ServerConnectionData, UnbufferedServerConnection},
 };
 use tokio::io::ReadBuf;
 
@@ -119,6 +120,19 @@ impl PostHandshake for ClientKernel {
     }
 }
 
+/// The connection state of rustls, which derives keys. A server takes no other message from its client.
+struct ServerKernel(KernelConnection<ServerConnectionData>);
+
+impl PostHandshake for ServerKernel {
+    fn renew_ours(&mut self) -> Result<Half, Cause> {
+        half_of(Edition::Tls13, self.0.update_tx_secret().map_err(failed)?)
+    }
+
+    fn renew_theirs(&mut self) -> Result<Half, Cause> {
+        half_of(Edition::Tls13, self.0.update_rx_secret().map_err(failed)?)
+    }
+}
+
 /// One direction with the secrets that rustls gives out.
 fn half_of(edition: Edition, (sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Half, Cause> {
     Half::new(edition, sequence, &secrets)
@@ -142,23 +156,40 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Takes over after the handshake.
+    /// Takes over after the handshake of a client.
     ///
     /// # Errors
     /// When the configuration does not allow to take the secrets out.
-    pub(super) fn new(connection: UnbufferedClientConnection) -> Result<Self, Error> {
+    pub(super) fn for_client(connection: UnbufferedClientConnection) -> Result<Self, Error> {
         let speaks_h2 = connection.alpn_protocol() == Some(b"h2");
         let chain = connection.peer_certificates().into_iter().flatten().map(|certificate| certificate.len()).sum();
-        let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
+        Self::over(connection.dangerous_into_kernel_connection()?, speaks_h2, |connection| {
+            Box::new(ClientKernel { connection, chain, tickets: 0 })
+        })
+    }
+
+    /// Takes over after the handshake of a server, whose tickets have been sent.
+    ///
+    /// # Errors
+    /// When the configuration does not allow to take the secrets out.
+    pub(super) fn for_server(connection: UnbufferedServerConnection) -> Result<Self, Error> {
+        let speaks_h2 = connection.alpn_protocol() == Some(b"h2");
+        Self::over(connection.dangerous_into_kernel_connection()?, speaks_h2, |kernel| Box::new(ServerKernel(kernel)))
+    }
+
+    fn over<D>(
+        (secrets, kernel): (ExtractedSecrets, KernelConnection<D>),
+        speaks_h2: bool,
+        post_handshake: impl FnOnce(KernelConnection<D>) -> Box<dyn PostHandshake>,
+    ) -> Result<Self, Error> {
         let edition = Edition::of_version(kernel.protocol_version());
         let limit = match kernel.negotiated_cipher_suite() {
             SupportedCipherSuite::Tls13(suite) => suite.common.confidentiality_limit,
             SupportedCipherSuite::Tls12(suite) => suite.common.confidentiality_limit,
         };
         let half = |secrets| half_of(edition, secrets).map_err(|cause| Error::General(cause.to_string()));
-        let (ours, theirs) = (half(secrets.tx)?, half(secrets.rx)?);
-        let kernel = ClientKernel { connection: kernel, chain, tickets: 0 };
-        Ok(Self::with(edition, (ours, theirs), limit, Box::new(kernel), speaks_h2))
+        let halves = (half(secrets.tx)?, half(secrets.rx)?);
+        Ok(Self::with(edition, halves, limit, post_handshake(kernel), speaks_h2))
     }
 
     /// The records of a connection with these keys, of which each may have `limit` records.
@@ -329,7 +360,7 @@ impl Codec for Records {
         self.message.is_empty()
     }
 
-    /// Both sides are over after a failure (RFC 8446 §6.2), and the server is told which it was unless it has told us.
+    /// Both sides are over after a failure (RFC 8446 §6.2), and the peer is told which it was unless it has told us.
     fn refuse(&mut self, cause: &Cause, wire: &mut Vec<u8>) -> bool {
         let alert = match cause {
             Cause::Protocol(CHANGED) => BAD_RECORD_MAC,
@@ -346,7 +377,7 @@ impl Codec for Records {
     }
 }
 
-/// Whether the server has ended the connection by an alert.
+/// Whether the peer has ended the connection by an alert.
 fn is_alert(error: &std::io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     matches!(inner, Some(Error::AlertReceived(_)))

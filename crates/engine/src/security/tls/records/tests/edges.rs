@@ -1,10 +1,11 @@
 //! Records at the edges of what is allowed: lengths, counts, alerts, and messages where none may be.
 
-use std::task::Poll;
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Algorithm, CHACHA20_POLY1305};
+use hezar_core::{Host, Tls};
 use rustls::{Error, crypto::aws_lc_rs::default_provider};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 
 use super::{
     super::{
@@ -15,8 +16,9 @@ use super::{
     meet, text,
 };
 use crate::{
-    TlsClients,
+    Attempt, TlsClients, TlsServer,
     io::codec_stream::{Codec as _, Opened},
+    security::tls::server::TlsAccepted,
     testing::Authority,
 };
 
@@ -466,4 +468,29 @@ async fn an_alert_waits_for_a_connection_that_is_full() {
     let failure = received.unwrap_err();
     let alert = failure.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     assert_eq!(alert, Some(&Error::AlertReceived(rustls::AlertDescription::from(BAD_RECORD_MAC))));
+}
+
+/// What only a server may say, a client may not: tickets, requests for a new handshake or a certificate, another hello.
+#[tokio::test]
+async fn a_server_takes_no_message_of_a_server() {
+    let authority = Authority::new();
+    let (host, tls) = (Host::new("node.example").unwrap(), Tls::default());
+    for version in rustls::ALL_VERSIONS {
+        let acceptor = authority.server_of(&["node.example"], &["h2"], default_provider(), &[version]).0;
+        let server = TlsServer::new(Arc::clone(acceptor.config()));
+        for message in [&[4, 0, 0, 1, 0][..], &[0, 0, 0, 0], &[1, 0, 0, 0], &[13, 0, 0, 0]] {
+            let clients = TlsClients::new(std::slice::from_ref(&authority.root));
+            let (ours, theirs) = duplex(64 * 1024);
+            let attempt = Attempt::within(Duration::from_secs(60));
+            let client = clients.handshake(ours, &tls, &host, &["h2"], None, &attempt);
+            let (client, server) = tokio::join!(client, server.accept(Box::new(theirs)));
+            let mut client = client.unwrap();
+            let Ok(TlsAccepted::Stream(mut server)) = server else { panic!("{message:?}") };
+            let mut wire = Vec::new();
+            client.records.ours.seal(HANDSHAKE, message, &mut wire).unwrap();
+            client.stream.write_all(&wire).await.unwrap();
+            let failure = server.read(&mut [0; 10]).await.unwrap_err();
+            assert!(failure.to_string().contains("no place here"), "{failure}");
+        }
+    }
 }

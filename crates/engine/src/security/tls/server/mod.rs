@@ -1,0 +1,73 @@
+//! The server's side of TLS: the handshake by rustls, and our own records after it, which a layer above can leave.
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, io, sync::Arc};
+
+use rustls::{ServerConfig, server::UnbufferedServerConnection};
+use tokio::io::AsyncWriteExt as _;
+
+use super::handshake::{TlsStream, answer};
+use crate::BoxStream;
+
+/// The application protocol of a server that checks a TLS-ALPN-01 challenge (RFC 8737, section 3).
+const ACME_ALPN: &[u8] = b"acme-tls/1";
+
+/// A server of TLS. Clones are the same.
+#[derive(Clone)]
+pub struct TlsServer(Arc<ServerConfig>);
+
+impl fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsServer").finish_non_exhaustive()
+    }
+}
+
+/// What came of a handshake.
+pub(crate) enum TlsAccepted {
+    /// A client, whose protocol comes next.
+    Stream(TlsStream),
+    /// An ACME server that checked a challenge; nothing follows.
+    Challenge,
+}
+
+impl TlsServer {
+    /// A server with this configuration. Its records are ours, so the secrets of a connection can always be taken out.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        if config.enable_secret_extraction {
+            return Self(config);
+        }
+        let mut config = ServerConfig::clone(&config);
+        config.enable_secret_extraction = true;
+        Self(Arc::new(config))
+    }
+
+    /// Runs the handshake with a client. The caller bounds its time.
+    ///
+    /// # Errors
+    /// The stream failed, or the client speaks no TLS that is understood here; it has been sent an alert where that is possible.
+    pub(crate) async fn accept(&self, io: BoxStream) -> io::Result<TlsAccepted> {
+        let connection = UnbufferedServerConnection::new(Arc::clone(&self.0)).map_err(io::Error::other)?;
+        let (handshaken, alpn) = answer(connection, io).await?;
+        let mut stream = handshaken.secured();
+        if alpn.as_deref() != Some(ACME_ALPN) {
+            return Ok(TlsAccepted::Stream(stream));
+        }
+        stream.shutdown().await?;
+        Ok(TlsAccepted::Challenge)
+    }
+
+    /// Runs the handshake with a client of a web site. Gives nothing when an ACME server has checked a challenge. The caller bounds the
+    /// time.
+    ///
+    /// # Errors
+    /// The stream failed, or the client speaks no TLS that is understood here.
+    pub async fn accept_stream(&self, io: BoxStream) -> io::Result<Option<BoxStream>> {
+        Ok(match self.accept(io).await? {
+            TlsAccepted::Stream(stream) => Some(Box::new(stream)),
+            TlsAccepted::Challenge => None,
+        })
+    }
+}
