@@ -10,7 +10,7 @@ use rustls::{
 };
 use rustls_pki_types::CertificateDer;
 
-use crate::{Certificate, CertificateFacts};
+use crate::{Certificate, CertificateFacts, tls::ACME_ALPN};
 
 /// The place of one certificate, which is exchanged while ports use it.
 #[derive(Debug, Default)]
@@ -89,5 +89,16 @@ impl ResolvesServerCert for ChallengeResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name()?.to_ascii_lowercase();
         self.0.challenges.lock().get(&name).map(Arc::clone)
+    }
+}
+
+/// Gives the certificate of a challenge to who offers nothing but TLS-ALPN-01 (RFC 8737, section 3), and that of the moment to everybody else.
+#[derive(Debug)]
+pub(crate) struct InboundResolver(pub(crate) Arc<CertificateSlot>);
+
+impl ResolvesServerCert for InboundResolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let checks = hello.alpn().is_some_and(|mut offered| offered.all(|name| name == ACME_ALPN));
+        if checks { ChallengeResolver(Arc::clone(&self.0)).resolve(hello) } else { self.0.resolve(hello) }
     }
 }

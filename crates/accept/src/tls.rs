@@ -7,12 +7,17 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 pub use tokio_rustls::server::TlsStream;
 
-use crate::{CertificateSlot, certificate::provider, own_client, slot::ChallengeResolver};
+use crate::{
+    CertificateSlot,
+    certificate::provider,
+    own_client,
+    slot::{ChallengeResolver, InboundResolver},
+};
 
 /// The first byte of a TLS record that carries a handshake.
 pub const TLS_HANDSHAKE: u8 = 0x16;
 /// What a server that checks a TLS-ALPN-01 challenge offers (RFC 8737, section 3).
-const ACME_ALPN: &[u8] = b"acme-tls/1";
+pub(crate) const ACME_ALPN: &[u8] = b"acme-tls/1";
 
 /// The TLS of a port. Clones are the same.
 #[derive(Clone)]
@@ -69,6 +74,25 @@ impl ServerTls {
     #[must_use]
     pub fn slot(&self) -> &Arc<CertificateSlot> {
         &self.0.slot
+    }
+
+    /// What an encrypted inbound over TCP needs, whose engine runs the handshakes itself. `alpn` lists what it speaks, the first one first;
+    /// ACME challenges are answered besides, and the engine tells by the agreed `acme-tls/1` that nothing follows.
+    #[must_use]
+    pub fn inbound_config(&self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.0.port);
+        config.alpn_protocols = alpn.iter().copied().chain([ACME_ALPN]).map(<[u8]>::to_vec).collect();
+        config.cert_resolver = Arc::new(InboundResolver(Arc::clone(&self.0.slot)));
+        config.enable_secret_extraction = true;
+        Arc::new(config)
+    }
+
+    /// What an encrypted inbound over QUIC needs, with its one application protocol.
+    #[must_use]
+    pub fn quic_config(&self, alpn: &[u8]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.0.port);
+        config.alpn_protocols = vec![alpn.to_vec()];
+        Arc::new(config)
     }
 
     /// Runs the handshake with the port itself, for trials of this program: the certificate that the port has now is right, whatever
