@@ -63,6 +63,7 @@ pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Optio
         ports: listener.ports,
         proxy_protocol: listener.proxy_protocol.clone(),
         tls: listener.tls.clone(),
+        inbound: listener.inbound.clone(),
         filter,
         ..gateway(config)
     }

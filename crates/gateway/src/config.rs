@@ -15,7 +15,7 @@ use hezar_core::{
 use hezar_pool::{FilterId, Strategy};
 use thiserror::Error;
 
-use crate::{AccessRules, FeedbackRule, Limits, LogPrivacy, PortRange, User};
+use crate::{AccessRules, FeedbackRule, InboundConfig, Limits, LogPrivacy, PortRange, User};
 
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// The range of timeouts.
@@ -92,6 +92,8 @@ settings! {
         pub tls: PortTls = PortTls::default();
         /// The TLS that the port speaks; the application makes it of `tls`.
         pub server_tls: Option<ServerTls> = None;
+        /// The encrypted inbound that it serves; absent = HTTP and SOCKS.
+        pub inbound: Option<InboundConfig> = None;
         /// What the answers to plain requests say of exits.
         pub feedback: Vec<FeedbackRule> = Vec::new();
         /// Ports beside that of `listen`, each of which is a session for clients that give no user name with one.
@@ -130,8 +132,8 @@ pub enum ConfigError {
     /// Clients of the public internet would need no users.
     #[error("open_to: only private networks can do without users")]
     OpenToPublic,
-    /// A user without a name or a password.
-    #[error("users[{0}]: the name and the password must not be empty")]
+    /// A user without a name, or with neither a password nor a key.
+    #[error("users[{0}]: the name must not be empty, and a password or a key is needed")]
     EmptyUser(usize),
     /// A name that Basic authentication cannot carry.
     #[error("users[{0}]: the name must not contain a colon or a control character")]
@@ -180,7 +182,7 @@ impl GatewayConfig {
             found.push(ConfigError::OpenToPublic);
         }
         for (index, user) in self.users.iter().enumerate() {
-            if user.name.is_empty() || !user.has_password() {
+            if user.name.is_empty() || !(user.has_password() || user.has_key()) {
                 found.push(ConfigError::EmptyUser(index));
             }
             if user.name.chars().any(|c| c == ':' || c.is_control()) {

@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod gateway;
 mod groups;
 mod inbound;
+mod inbound_settings;
 mod listener;
 mod listener_sockets;
 mod privacy;
@@ -40,6 +41,11 @@ pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};
 pub use feedback::{BodyPattern, FeedbackRule, MOST_FEEDBACK_RULES, StatusSet};
 pub use gateway::{Gateway, ServeError};
 pub use groups::{GroupSelections, SelectionError};
+pub use inbound_settings::{
+    InboundConfig, InboundFallback, InboundHysteria2, InboundProtocol, InboundReality, InboundShadowsocks,
+    InboundTransport, InboundTransportKind, LinkSession, ListenerKind, RealityPrivateKey, RealitySite,
+    ShadowsocksMethod, ShortIds,
+};
 pub use listener_sockets::ListenerSockets;
 pub use privacy::LogPrivacy;
 pub use session_ports::PortRange;
@@ -47,5 +53,8 @@ pub use site::{site_key, site_name};
 pub use spans::{AttemptSpan, RequestSpan, RequestTracer};
 pub use telemetry::{AccessLog, AccessRecord, AccessSink, Metrics, RecentError, Traffic};
 pub use usage::{Usage, UsageSummary, UsedBytes, UserDay};
-pub use user::{AccessRules, DefaultOptions, HostPatterns, Limits, PasswordError, PasswordHash, PortSet, Quota, User};
+pub use user::{
+    AccessRules, DefaultOptions, HostPatterns, Limits, MOST_USER_LINKS, PasswordError, PasswordHash, PortSet, Quota,
+    User, UserKey, UserLink, VlessId, credential,
+};
 pub use username_options::UserOptions;

@@ -71,8 +71,8 @@ pub(crate) fn place(origin: Option<&ConfigOrigin>) -> (&'static str, Option<usiz
     }
 }
 
-/// The table of objects of which there may be many in one.
-const LIST: &str = "feedback";
+/// The tables of objects of which there may be many in one.
+const LISTS: [&str; 2] = ["feedback", "links"];
 
 /// The JSON schema (draft 2020-12) of a kind of objects.
 pub(crate) fn schema(kind: ObjectKind) -> Json {
@@ -80,8 +80,8 @@ pub(crate) fn schema(kind: ObjectKind) -> Json {
     let mut properties = Map::new();
     for key in keys {
         match key.key.split_once('.') {
-            Some((LIST, inner)) => {
-                let list = properties.entry(LIST).or_insert_with(|| json!({ "type": "array", "items": empty_table() }));
+            Some((list, inner)) if LISTS.contains(&list) => {
+                let list = properties.entry(list).or_insert_with(|| json!({ "type": "array", "items": empty_table() }));
                 list["items"]["properties"][inner] = property(&key);
             }
             None => {

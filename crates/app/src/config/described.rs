@@ -5,7 +5,10 @@ use hezar_api::{ApiSettings, ClashSettings};
 use hezar_core::settings::{Setting, Settings};
 use hezar_engine::TlsSettings;
 use hezar_fetch::FetchConfig;
-use hezar_gateway::{AccessRules, FeedbackRule, GatewayConfig, Limits, Quota, User};
+use hezar_gateway::{
+    AccessRules, FeedbackRule, GatewayConfig, InboundFallback, InboundHysteria2, InboundReality, InboundShadowsocks,
+    InboundTransport, Limits, Quota, User, UserLink,
+};
 use hezar_pool::{HealthSettings, PoolSettings};
 use hezar_probe::ProbeConfig;
 use hezar_sidecar::SidecarSettings;
@@ -237,6 +240,11 @@ pub(super) fn keys_of(kind: ObjectKind) -> Vec<Described> {
             all.push(LISTENER_USERS.into());
             add_table::<Limits>(&mut all, "client_limits");
             add_table::<PortTls>(&mut all, "tls");
+            add_table::<InboundReality>(&mut all, "reality");
+            add_table::<InboundTransport>(&mut all, "transport");
+            add_table::<InboundFallback>(&mut all, "fallback");
+            add_table::<InboundShadowsocks>(&mut all, "shadowsocks");
+            add_table::<InboundHysteria2>(&mut all, "hysteria2");
             add_table::<FeedbackRule>(&mut all, "feedback");
         }
         ObjectKind::User => {
@@ -244,13 +252,15 @@ pub(super) fn keys_of(kind: ObjectKind) -> Vec<Described> {
             add::<AccessRules>(&mut all);
             add::<Limits>(&mut all);
             add_table::<Quota>(&mut all, "quota");
+            add_table::<UserLink>(&mut all, "links");
         }
         ObjectKind::Subscription => add::<SubscriptionConfig>(&mut all),
         ObjectKind::Setting => return described(),
     }
     all.iter_mut().for_each(|key| key.section = kind.name());
     // What must be given has no default.
-    all.iter_mut().filter(|key| REQUIRED.contains(&&*key.key)).for_each(|key| key.default = None);
+    let is_required = |key: &Described| REQUIRED.contains(&&*key.key) || key.key == "links.name";
+    all.iter_mut().filter(|key| is_required(key)).for_each(|key| key.default = None);
     all
 }
 

@@ -11,12 +11,13 @@ use hezar_core::{
     settings,
     settings::{Given, Networks, Optional, SettingValue, is_public},
 };
-use hezar_gateway::{AccessRules, FeedbackRule, Limits, PortRange, User};
+use hezar_gateway::{AccessRules, FeedbackRule, InboundConfig, Limits, ListenerKind, PortRange, User};
 use hezar_pool::{Strategy, TooManyFilters};
 
 use super::{
     Config, Expression, expression,
     feedback::feedback_rules,
+    inbound::inbound,
     resolve::{MAKE_SAFE, ONLY_PRIVATE, plain, port_tls},
     section::Section,
     source::MANUAL_SOURCES,
@@ -29,6 +30,12 @@ settings! {
     pub struct ListenerConfig in "listener" {
         /// Its name; no other listener has it.
         pub name: Box<str> [1..=64] = "".into();
+        /// What clients speak there: mixed is HTTP and SOCKS; the others are encrypted: docs/inbounds.md.
+        pub kind: ListenerKind = ListenerKind::Mixed;
+        /// The host that links name; absent = the first name of the certificate, else the address.
+        pub host: Option<Box<str>> [1..=255] = None;
+        /// True: a Trojan or VLESS port on loopback without TLS, for a web server in front that has it.
+        pub insecure_plain: bool = false;
         /// The address; any other than loopback needs users or `open_to`.
         pub listen: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         /// While there are no users: private networks of clients that need none; as in `[proxy]` when it is absent.
@@ -66,6 +73,8 @@ settings! {
         pub rules: AccessRules = AccessRules::default();
         /// Whether the port speaks TLS; that of `[proxy]` does not count here.
         pub tls: PortTls = PortTls::default();
+        /// The encrypted inbound; absent where `kind` is mixed.
+        pub inbound: Option<InboundConfig> = None;
     }
 }
 
@@ -119,7 +128,9 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
     listener.feedback = feedback_rules(&mut section);
     listener.users = users(&mut section);
     listener.client_limits = plain(section.section("client_limits"));
-    listener.tls = port_tls(&mut section, config.file.as_deref().and_then(Path::parent));
+    let folder = config.file.as_deref().and_then(Path::parent);
+    listener.tls = port_tls(&mut section, folder);
+    listener.inbound = inbound(&mut section, &listener, folder);
     listener.schemes.iter_mut().for_each(|scheme| scheme.make_ascii_lowercase());
     let good = !listener.name.is_empty() && &*listener.name != "proxy";
     let told = section.was_given("name") && listener.name.is_empty();
@@ -135,7 +146,8 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
         }
     }
     let open_to = listener.open_to.as_ref().unwrap_or(&config.proxy.open_to);
-    if is_public(listener.listen) && config.users_of(&listener).is_empty() && open_to.is_empty() {
+    let needs_users = listener.inbound.is_none() && is_public(listener.listen);
+    if needs_users && config.users_of(&listener).is_empty() && open_to.is_empty() {
         section.problem("listen", format_args!("it can be reached from other machines: {MAKE_SAFE}"));
     }
     if listener.open_to.as_ref().is_some_and(|networks| !networks.are_private()) {

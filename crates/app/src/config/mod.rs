@@ -8,6 +8,7 @@ mod engine;
 mod environment;
 mod expression;
 mod feedback;
+mod inbound;
 mod lines;
 mod listener;
 mod log;

@@ -11,8 +11,21 @@ const HIDDEN_IN_URL: &str = "hidden";
 /// The most members of a wrong list that are shown.
 const MOST_MEMBERS: usize = 5;
 /// Keys whose values are secret as a whole.
-const SECRET_KEYS: [&str; 9] =
-    ["token", "password", "links", "headers", "users", "webhook", "ntfy", "bearer", "telegram"];
+const SECRET_KEYS: [&str; 13] = [
+    "token",
+    "password",
+    "links",
+    "headers",
+    "users",
+    "webhook",
+    "ntfy",
+    "bearer",
+    "telegram",
+    "key",
+    "uuid",
+    "private_key",
+    "obfs_password",
+];
 
 /// Scheme and host of a source's URL: passwords and tokens stand in front of the host, in the path and in the query.
 pub(super) fn source_url(template: &str) -> String {

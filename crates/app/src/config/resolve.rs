@@ -22,7 +22,7 @@ use super::{
     AccessLogConfig, Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject,
     TorSettings, alert, cluster, engine,
     feedback::feedback_rules,
-    lines, listener,
+    inbound, lines, listener,
     section::{Reading, Section},
     source::{self, MANUAL_SOURCES},
     subscription,
@@ -53,7 +53,8 @@ pub(crate) fn config(
     let config = root(Section::new(&reading, "", table), &reading, path, layers);
     note_objects(&config, &reading);
     let origins = reading.origins();
-    let (problems, warnings) = reading.finish();
+    let (problems, mut warnings) = reading.finish();
+    warnings.extend(inbound::warnings(&config));
     if !problems.is_empty() {
         return Err(Problems(problems));
     }

@@ -278,6 +278,13 @@ impl<'a> Section<'a> {
         Section::new(self.reading, &path, table)
     }
 
+    /// A table inside this one; `None` when it is absent.
+    pub(crate) fn section_where_given(&mut self, key: &'static str) -> Option<Self> {
+        let is_given = self.table.contains_key(key);
+        let section = self.section(key);
+        is_given.then_some(section)
+    }
+
     /// An array of tables.
     pub(crate) fn sections(&mut self, key: &'static str) -> Vec<Self> {
         self.known.push(key);

@@ -3,7 +3,7 @@
 use hezar_accept::PortTls;
 use hezar_api::ApiSettings;
 use hezar_core::settings::{Given, SettingValue, Settings};
-use hezar_gateway::{FeedbackRule, User};
+use hezar_gateway::{FeedbackRule, InboundConfig, InboundProtocol, User};
 use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use serde_json::Value as Json;
 use toml::{Table, Value};
@@ -151,6 +151,9 @@ pub(super) fn user(user: &User) -> Table {
     shown.extend(object(&user.limits));
     shown.extend(object(&user.rules));
     insert_table(&mut shown, "quota", object(&user.quota));
+    if !user.links.is_empty() {
+        shown.insert("links".into(), tables(&user.links, object));
+    }
     shown
 }
 
@@ -163,8 +166,25 @@ pub(super) fn listener(listener: &ListenerConfig) -> Table {
     }
     insert_table(&mut shown, "client_limits", object(&listener.client_limits));
     insert_table(&mut shown, "tls", port_tls(&listener.tls));
+    if let Some(inbound) = &listener.inbound {
+        insert_inbound(&mut shown, inbound);
+    }
     insert_feedback(&mut shown, &listener.feedback);
     shown
+}
+
+/// The tables of an encrypted inbound, with its keys hidden.
+fn insert_inbound(shown: &mut Table, inbound: &InboundConfig) {
+    match &inbound.protocol {
+        InboundProtocol::Shadowsocks(shadowsocks) => insert_table(shown, "shadowsocks", object(shadowsocks)),
+        InboundProtocol::Hysteria2(hysteria2) => insert_table(shown, "hysteria2", object(hysteria2)),
+        InboundProtocol::Vless => insert_table(shown, "transport", object(&inbound.transport)),
+        InboundProtocol::Trojan | InboundProtocol::AnyTls => {}
+    }
+    insert_table(shown, "reality", inbound.reality.as_ref().map(object).unwrap_or_default());
+    let mut fallback = object(&inbound.fallback);
+    fallback.retain(|_, value| value.as_str() != Some(""));
+    insert_table(shown, "fallback", fallback);
 }
 
 /// An alert, with its secrets hidden.

@@ -1,11 +1,11 @@
-//! Types of settings that are words of their own: points in time, countries and short names.
+//! Types of settings that are words of their own: points in time, countries, targets and short names.
 
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 
 use super::{Given, Optional, SettingValue};
-use crate::Timestamp;
+use crate::{Target, Timestamp, XhttpMode};
 
 /// A date (its first moment in UTC) or a date with a time and an offset, as RFC 3339 writes them.
 impl SettingValue for Timestamp {
@@ -70,6 +70,46 @@ impl SettingValue for Vec<[u8; 2]> {
     }
 }
 
+/// A host and a port.
+impl SettingValue for Target {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        Self::parse(given.text()?.trim()).ok()
+    }
+
+    fn expected((): &()) -> String {
+        "a host and a port, such as \"127.0.0.1:8088\" or \"www.example.com:443\"".to_owned()
+    }
+
+    fn write(&self) -> Option<Given> {
+        Some(Given::Text(self.to_string()))
+    }
+}
+
+impl Optional for Target {}
+
+impl SettingValue for XhttpMode {
+    type Range = ();
+
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        let text = given.text()?;
+        Self::ALL.into_iter().find(|mode| mode.name() == text)
+    }
+
+    fn expected((): &()) -> String {
+        format!("one of {}", Self::choices().join(", "))
+    }
+
+    fn write(&self) -> Option<Given> {
+        Some(Given::Text(self.name().to_owned()))
+    }
+
+    fn choices() -> Vec<&'static str> {
+        Self::ALL.map(Self::name).to_vec()
+    }
+}
+
 /// The two letters of a country (ISO 3166-1 alpha-2) in upper case; `None` when the text is something else.
 #[must_use]
 pub fn country_code(text: &str) -> Option<[u8; 2]> {
@@ -108,6 +148,18 @@ mod tests {
         assert_eq!(read(&["deu"]), None);
         assert_eq!(read(&["d1"]), None);
         assert_eq!(vec![*b"DE"].write(), Some(Given::List(vec![text("DE")])));
+    }
+
+    #[test]
+    fn targets_and_modes_read_back() {
+        for given in ["127.0.0.1:8088", "[::1]:1", "www.example.com:443"] {
+            let target = <Target as SettingValue>::parse(&text(given), &()).unwrap();
+            assert_eq!(target.write(), Some(text(given)));
+        }
+        assert_eq!(<Target as SettingValue>::parse(&text("www.example.com"), &()), None);
+        for mode in XhttpMode::ALL {
+            assert_eq!(XhttpMode::parse(&mode.write().unwrap(), &()), Some(mode));
+        }
     }
 
     #[test]

@@ -142,6 +142,9 @@ pub enum XhttpMode {
 }
 
 impl XhttpMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::PacketUp, Self::StreamUp, Self::StreamOne];
+
     /// The name in links.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -2,8 +2,11 @@
 
 use hezar_core::{Secret, Timestamp, settings, settings::ByteCount};
 
+mod credentials;
 mod default_options;
 mod hosts;
+mod key;
+mod link;
 mod password;
 mod ports;
 mod quota;
@@ -11,8 +14,11 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::credential;
 pub use default_options::DefaultOptions;
 pub use hosts::HostPatterns;
+pub use key::{UserKey, VlessId};
+pub use link::{MOST_USER_LINKS, UserLink};
 pub use password::{PasswordError, PasswordHash};
 pub use ports::PortSet;
 pub use quota::Quota;
@@ -50,6 +56,10 @@ settings! {
         pub password: Option<Secret> = None;
         /// The password as an argon2id hash in the PHC form (`$argon2id$v=19$…`), instead of password.
         pub password_hash: Option<PasswordHash> = None;
+        /// The key from which everything derives that the user's clients show to encrypted listeners; without one the user cannot use them.
+        pub key: Option<UserKey> = None;
+        /// The UUID of the link without a name at VLESS listeners, where the user had one before; absent = it derives from `key`.
+        pub uuid: Option<VlessId> = None;
         /// False: the user is refused, and what it has open ends.
         pub enabled: bool = true;
         /// From then on the user is refused, and what it has open ends.
@@ -69,6 +79,8 @@ settings! {
         pub quota: Quota = Quota::default();
         /// Where the user may go; a rule that is absent here is the listener's.
         pub rules: AccessRules = AccessRules::default();
+        /// Further links for encrypted listeners.
+        pub links: Vec<UserLink> = Vec::new();
     }
 }
 
@@ -83,6 +95,12 @@ impl User {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Whether the user has credentials of encrypted listeners.
+    #[must_use]
+    pub const fn has_key(&self) -> bool {
+        self.key.is_some() || self.uuid.is_some()
     }
 
     /// Whether a password can be right.
