@@ -25,8 +25,10 @@ use parking_lot::Mutex;
 
 use self::{activity::ActivityMeter, slots::ConnectionSlots};
 pub(super) use self::{request::request, slots::StreamPermit, stream::MuxStream};
-use super::http2_body::cause_of;
-use crate::{Attempt, BoxStream, Cause, DialError, budget::ConnectionBudget, security::SecureConnector};
+use crate::{
+    Attempt, BoxStream, Cause, DialError, budget::ConnectionBudget, security::SecureConnector,
+    transport::http2_body::cause_of,
+};
 
 /// The streams that one connection carries at the same time, unless the node says otherwise.
 const SLOTS: u32 = 32;

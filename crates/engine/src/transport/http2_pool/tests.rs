@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Http2Pool, Limits, MuxStream, Raw, request,
+    Http2Pool, Limits, MuxStream, request,
     watch::{IDLE, IDLE_FOR_EACH, KEEPALIVE, PATIENCE},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     budget::{ConnectionBudget, IdleConnections, WindowBudget},
     security::{Secure, SecureConnector},
     testing::Many,
+    transport::http2_body::Raw,
 };
 
 type Served = (Request<h2::RecvStream>, SendResponse<Bytes>);
