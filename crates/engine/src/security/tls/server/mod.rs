@@ -25,6 +25,10 @@ impl fmt::Debug for TlsServer {
 }
 
 /// What came of a handshake.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart as soon as it is made, and a box would be one allocation more"
+)]
 pub(crate) enum TlsAccepted {
     /// A client, whose protocol comes next.
     Stream(TlsStream),
