@@ -11,6 +11,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
+pub use crate::protocol::shadowsocks::server::{ShadowsocksServer, ShadowsocksUdp};
 pub use crate::served::{
     BoxServed, BoxSession, CredentialId, DatagramRequest, InboundKey, InboundRequest, InboundSession, Keyring,
     KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, Stranger, StrangerReason, StreamRequest,
@@ -23,6 +24,8 @@ pub use crate::served::{
 pub enum ServerProtocol {
     /// Trojan.
     Trojan,
+    /// Shadowsocks, which brings its own security.
+    Shadowsocks(ShadowsocksServer),
 }
 
 /// What carries the protocol's bytes.
@@ -83,8 +86,9 @@ impl InboundServer {
         let carrier = match self.settings.transport {
             ServerTransport::Tcp => stream,
         };
-        match self.settings.protocol {
+        match &self.settings.protocol {
             ServerProtocol::Trojan => trojan::server::accept(carrier, keyring).await,
+            ServerProtocol::Shadowsocks(server) => server.accept(carrier, keyring).await,
         }
     }
 }

@@ -32,7 +32,7 @@ impl KeyType for Length {
 ///
 /// # Errors
 /// [`Cause::Unsupported`] never happens: HKDF makes 32 bytes without fail.
-fn session_key(key: &[u8], salt: &[u8]) -> Result<Vec<u8>, Cause> {
+pub(super) fn session_key(key: &[u8], salt: &[u8]) -> Result<Vec<u8>, Cause> {
     let mut session = vec![0; key.len()];
     Salt::new(HKDF_SHA1_FOR_LEGACY_USE_ONLY, salt)
         .extract(key)

@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(super) const SESSION_CONTEXT: &str = "shadowsocks 2022 session subkey";
-const IDENTITY_CONTEXT: &str = "shadowsocks 2022 identity subkey";
+pub(super) const IDENTITY_CONTEXT: &str = "shadowsocks 2022 identity subkey";
 pub(super) const REQUEST: u8 = 0;
 pub(super) const ANSWER: u8 = 1;
 /// How far our clock and the server's may differ, in seconds.

@@ -1,4 +1,4 @@
-//! Shadowsocks outbound: the AEAD ciphers of 2017 and of 2022, the old stream ciphers, and no cipher at all.
+//! Shadowsocks, both sides: the AEAD ciphers of 2017 and of 2022, the old stream ciphers, and no cipher at all.
 //!
 //! The framing is written here. The `shadowsocks` crate is not used, because its stream loses bytes when a writer grows its
 //! buffer while a write is pending, and refuses a 2022 answer whose header arrives in two pieces (ADR 5).
@@ -11,6 +11,7 @@ mod legacy;
 mod packet2022;
 mod plugin;
 mod replay;
+pub(crate) mod server;
 mod wire;
 mod xchacha;
 

@@ -28,9 +28,10 @@ use crate::{
 /// The shortest time between two changes of the server's session, in seconds. Quicker changes are ignored.
 const SESSION_LIFE: u64 = 60;
 /// The length of the plain header: session id and packet id.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 
-type PacketSessionId = [u8; 8];
+/// The number of a session, which its sender has drawn.
+pub(super) type PacketSessionId = [u8; 8];
 
 /// What differs between the ciphers.
 enum Mode {
@@ -190,27 +191,50 @@ impl PacketSession {
     }
 }
 
-fn split(header: &[u8; HEADER]) -> Option<(PacketSessionId, u64)> {
+/// Session and packet number of a plain header.
+pub(super) fn split(header: &[u8; HEADER]) -> Option<(PacketSessionId, u64)> {
     let (id, number) = header.split_first_chunk()?;
     Some((*id, u64::from_be_bytes(*number.first_chunk()?)))
 }
 
-fn body_nonce(header: &[u8; HEADER]) -> NonceBytes {
+/// The nonce of a packet's text.
+pub(super) fn body_nonce(header: &[u8; HEADER]) -> NonceBytes {
     let mut nonce = NonceBytes::default();
     nonce.copy_from_slice(&header[4..]);
     nonce
 }
 
-fn body_key(keys: &Keys, id: &PacketSessionId) -> Result<AeadKey, Cause> {
+/// What encrypts the texts of one direction of a session.
+///
+/// # Errors
+/// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+pub(super) fn body_key(keys: &Keys, id: &PacketSessionId) -> Result<AeadKey, Cause> {
     let key = derive(SESSION_CONTEXT, &keys.own, id);
     AeadKey::new(keys.cipher.algorithm(), key.get(..keys.length()).unwrap_or_default())
 }
 
+/// What encrypts headers.
+///
+/// # Errors
+/// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+pub(super) fn header_key(key: &[u8]) -> Result<EncryptingKey, Cause> {
+    EncryptingKey::ecb(unbound(key)?).map_err(|_| UNSUPPORTED)
+}
+
+/// What decrypts headers.
+///
+/// # Errors
+/// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+pub(super) fn header_opening_key(key: &[u8]) -> Result<DecryptingKey, Cause> {
+    DecryptingKey::ecb(unbound(key)?).map_err(|_| UNSUPPORTED)
+}
+
+fn unbound(key: &[u8]) -> Result<UnboundCipherKey, Cause> {
+    let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
+    UnboundCipherKey::new(algorithm, key).map_err(|_| UNSUPPORTED)
+}
+
 fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
-    let unbound = |key: &[u8]| {
-        UnboundCipherKey::new(if key.len() == 16 { &AES_128 } else { &AES_256 }, key).map_err(|_| UNSUPPORTED)
-    };
-    let encrypting = |key: &[u8]| EncryptingKey::ecb(unbound(key)?).map_err(|_| UNSUPPORTED);
     let next = keys.chain.iter().skip(1).chain([&keys.own]);
     let identities: Result<Vec<_>, Cause> = keys
         .chain
@@ -219,12 +243,12 @@ fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
         .map(|(key, next)| {
             let mut name = [0; 16];
             name.copy_from_slice(&blake3::hash(next).as_bytes()[..16]);
-            Ok((encrypting(key)?, name))
+            Ok((header_key(key)?, name))
         })
         .collect();
     Ok(Aes {
-        ours: encrypting(keys.chain.first().unwrap_or(&keys.own))?,
-        theirs: DecryptingKey::ecb(unbound(&keys.own)?).map_err(|_| UNSUPPORTED)?,
+        ours: header_key(keys.chain.first().unwrap_or(&keys.own))?,
+        theirs: header_opening_key(&keys.own)?,
         identities: identities?,
         body: body_key(keys, id)?,
     })
@@ -232,7 +256,11 @@ fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
 
 const UNSUPPORTED: Cause = Cause::Unsupported("AES");
 
-fn put_block(key: &EncryptingKey, mut block: [u8; 16], wire: &mut Vec<u8>) -> Result<(), Cause> {
+/// Appends an encrypted block.
+///
+/// # Errors
+/// [`Cause::Unsupported`] never happens: a block has the right length.
+pub(super) fn put_block(key: &EncryptingKey, mut block: [u8; 16], wire: &mut Vec<u8>) -> Result<(), Cause> {
     key.encrypt(&mut block).map_err(|_| UNSUPPORTED)?;
     wire.extend_from_slice(&block);
     Ok(())

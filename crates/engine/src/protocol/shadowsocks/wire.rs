@@ -82,11 +82,11 @@ impl Method {
 
 /// The key of a password: MD5 of the password, then of the last digest and the password, until it is long enough
 /// (OpenSSL's `EVP_BytesToKey` with one round and no salt).
-pub(super) fn password_key(password: &str, length: usize) -> Vec<u8> {
+pub(super) fn password_key(password: impl AsRef<[u8]>, length: usize) -> Vec<u8> {
     let mut key = Vec::with_capacity(length.next_multiple_of(16));
     while key.len() < length {
         let last = key.len().saturating_sub(16);
-        let digest = Md5::new().chain_update(key.get(last..).unwrap_or_default()).chain_update(password).finalize();
+        let digest = Md5::new().chain_update(key.get(last..).unwrap_or_default()).chain_update(&password).finalize();
         key.extend_from_slice(&digest);
     }
     key.truncate(length);
@@ -167,7 +167,7 @@ pub(super) struct Chunks {
 
 impl Chunks {
     /// Decrypts chunks of at most `limit` bytes. When `due` is given, the next bytes are a payload of that length.
-    /// `proven` says that the server has already shown that it knows the key.
+    /// `proven` says that the other side has already shown that it knows the key.
     pub(super) const fn new(sealer: Sealer, limit: usize, due: Option<usize>, proven: bool) -> Self {
         Self { sealer, due, proven, limit }
     }

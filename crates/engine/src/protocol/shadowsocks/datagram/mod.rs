@@ -78,9 +78,7 @@ impl Packets {
                 salts.note(&salt);
             }
             Self::Aead2022(session) => {
-                let most = usize::from(aead2022::MAX_PADDING).saturating_sub(payload.len());
-                let padding =
-                    if target.port() == DNS { random(rand::rng().random_range(0..=most)) } else { Vec::new() };
+                let padding = padding(target, payload.len());
                 session.seal(&text, &padding, rand::rng().random(), &mut wire)?;
             }
             #[cfg(feature = "stream-cipher")]
@@ -105,6 +103,12 @@ impl Packets {
         let (from, used) = take_socks(text).ok()??;
         Some((from?, text.get(used..)?))
     }
+}
+
+/// The padding of a packet of the 2022 edition to or from `peer`.
+pub(super) fn padding(peer: &Target, payload_length: usize) -> Vec<u8> {
+    let most = usize::from(aead2022::MAX_PADDING).saturating_sub(payload_length);
+    if peer.port() == DNS { random(rand::rng().random_range(0..=most)) } else { Vec::new() }
 }
 
 impl Datagram for ShadowsocksDatagram {

@@ -1,0 +1,216 @@
+//! Opens packets of clients of the 2022 edition (SIP022, SIP023), and encrypts the answers.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::SocketAddr,
+};
+
+use aws_lc_rs::cipher::{DecryptingKey, DecryptionContext, EncryptingKey};
+use hezar_core::Target;
+use rand::RngExt;
+
+use super::{
+    super::{
+        aead2022::{ANSWER, Keys, REQUEST},
+        datagram::padding,
+        packet2022::{HEADER, PacketSessionId, body_key, body_nonce, header_key, header_opening_key, put_block, split},
+        replay::Window,
+        xchacha::{self, NONCE},
+    },
+    tcp2022::{IDENTITY, Rules2022},
+    udp::{Arrival, Packet, SealAnswer, Session, has_room},
+};
+use crate::{
+    Cause,
+    io::aead::AeadKey,
+    served::{CredentialId, Keyring},
+};
+
+/// The most bytes that encryption adds to address and payload, without padding.
+const OVERHEAD: usize = 96;
+
+/// A session's name: whose it is (the start of the BLAKE3 of the key), and the number that the client gave it.
+type Name = ([u8; IDENTITY], PacketSessionId);
+
+/// The sessions of all clients.
+#[derive(Default)]
+pub(super) struct Sessions2022 {
+    sessions: HashMap<Name, Known>,
+    /// Decrypts headers; made with the first packet.
+    headers: Option<DecryptingKey>,
+    /// Whose key opened the last packet, where each key must be tried.
+    last: Option<CredentialId>,
+}
+
+struct Known {
+    /// Decrypts the packets; ChaCha20 has no key of the session.
+    body: Option<AeadKey>,
+    window: Window,
+    session: Session,
+}
+
+/// A packet's session and its text.
+struct Opened<'a> {
+    credential: CredentialId,
+    name: Name,
+    number: u64,
+    text: &'a mut [u8],
+    /// The key of a session that is not known yet.
+    body: Option<AeadKey>,
+}
+
+impl Sessions2022 {
+    /// Forgets sessions of which no packet can come again.
+    pub(super) fn forget(&mut self, now: u64) {
+        self.sessions.retain(|_, known| known.session.is_remembered(now));
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Opens a packet; `None` when it is no user's, too old or a repetition.
+    pub(super) fn open<'a>(
+        &'a mut self,
+        rules: &Rules2022,
+        keyring: &Keyring,
+        packet: &'a mut [u8],
+        from: SocketAddr,
+    ) -> Option<Arrival<'a>> {
+        let opened = match &rules.server_key {
+            Some(server_key) => self.open_aes(rules, server_key, keyring, packet)?,
+            None => self.open_chacha(keyring, packet)?,
+        };
+        let Opened { credential, name, number, text, body } = opened;
+        let packet = Packet::read(check(rules, text)?)?;
+        let room = has_room(self.sessions.len());
+        let known = match self.sessions.entry(name) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) if room => {
+                let sealer = Sealer2022::new(rules, keyring.psk(credential), name.1).ok()?;
+                let session = Session::new(from, Box::new(sealer));
+                place.insert(Known { body, window: Window::default(), session })
+            }
+            Entry::Vacant(_) => return None,
+        };
+        known.window.accept(number).then_some(Arrival { credential, session: &mut known.session, packet })
+    }
+
+    fn open_aes<'a>(
+        &mut self,
+        rules: &Rules2022,
+        server_key: &[u8],
+        keyring: &Keyring,
+        packet: &'a mut [u8],
+    ) -> Option<Opened<'a>> {
+        let headers = match &self.headers {
+            Some(headers) => headers,
+            None => self.headers.insert(header_opening_key(server_key).ok()?),
+        };
+        let (header, rest) = packet.split_first_chunk_mut::<HEADER>()?;
+        let (identity, sealed) = rest.split_first_chunk_mut::<IDENTITY>()?;
+        headers.decrypt(header, DecryptionContext::None).ok()?;
+        headers.decrypt(identity, DecryptionContext::None).ok()?;
+        let owner: [u8; IDENTITY] = std::array::from_fn(|i| identity[i] ^ header[i]);
+        let credential = keyring.find(&owner)?;
+        let (id, number) = split(header)?;
+        let (name, nonce) = ((owner, id), body_nonce(header));
+        if let Some(key) = self.sessions.get(&name).and_then(|known| known.body.as_ref()) {
+            return Some(Opened { credential, name, number, text: key.open(nonce, &[], sealed)?, body: None });
+        }
+        let key = body_key(&rules.keys(keyring.psk(credential)), &id).ok()?;
+        let text = key.open(nonce, &[], sealed)?;
+        Some(Opened { credential, name, number, text, body: Some(key) })
+    }
+
+    /// Tries each user's key, first the one that opened the last packet.
+    fn open_chacha<'a>(&mut self, keyring: &Keyring, packet: &'a mut [u8]) -> Option<Opened<'a>> {
+        let (nonce, sealed) = packet.split_first_chunk_mut::<NONCE>()?;
+        let last = self.last.map(|credential| (credential, keyring.psk(credential)));
+        let opens = |(credential, key): (CredentialId, &[u8])| {
+            // A key that does not fit may leave anything in the buffer.
+            xchacha::open(key, nonce, &mut sealed.to_vec()).map(|text| (credential, key.to_vec(), text.to_vec()))
+        };
+        let (credential, key, plain) = last.into_iter().chain(keyring.iter()).find_map(opens)?;
+        self.last = Some(credential);
+        let text = sealed.get_mut(..plain.len())?;
+        text.copy_from_slice(&plain);
+        let (header, text) = text.split_first_chunk_mut::<HEADER>()?;
+        let (id, number) = split(header)?;
+        Some(Opened { credential, name: (owner(&key), id), number, text, body: None })
+    }
+}
+
+/// The start of the BLAKE3 of a key, as identity headers name it.
+fn owner(key: &[u8]) -> [u8; IDENTITY] {
+    blake3::hash(key).as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+/// Checks the fields in front of the address, and returns address and payload.
+fn check<'a>(rules: &Rules2022, text: &'a [u8]) -> Option<&'a [u8]> {
+    let (&kind, rest) = text.split_first()?;
+    let (time, rest) = rest.split_first_chunk()?;
+    let (padding, rest) = rest.split_first_chunk()?;
+    let rest = rest.get(usize::from(u16::from_be_bytes(*padding))..)?;
+    (kind == REQUEST && rules.is_timely(u64::from_be_bytes(*time))).then_some(rest)
+}
+
+/// Encrypts the answers of one session.
+struct Sealer2022 {
+    keys: Keys,
+    clock: fn() -> u64,
+    /// The client's session, and ours.
+    theirs: PacketSessionId,
+    ours: PacketSessionId,
+    next: u64,
+    /// What encrypts headers and texts; ChaCha20 needs no more than the key.
+    aes: Option<(EncryptingKey, AeadKey)>,
+}
+
+impl Sealer2022 {
+    fn new(rules: &Rules2022, key: &[u8], theirs: PacketSessionId) -> Result<Self, Cause> {
+        let keys = rules.keys(key);
+        let ours = rand::rng().random();
+        let aes = match rules.server_key {
+            Some(_) => Some((header_key(key)?, body_key(&keys, &ours)?)),
+            None => None,
+        };
+        Ok(Self { keys, clock: rules.clock, theirs, ours, next: 0, aes })
+    }
+}
+
+impl SealAnswer for Sealer2022 {
+    fn seal(&mut self, sender: &Target, text: [&[u8]; 2]) -> Result<Vec<u8>, Cause> {
+        let length: usize = text.iter().map(|part| part.len()).sum();
+        let padding = padding(sender, length);
+        let mut wire = Vec::with_capacity(length + padding.len() + OVERHEAD);
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&self.ours);
+        header[8..].copy_from_slice(&self.next.to_be_bytes());
+        self.next = self.next.wrapping_add(1);
+        let nonce: [u8; NONCE] = rand::rng().random();
+        let from = match &self.aes {
+            Some((headers, _)) => {
+                put_block(headers, header, &mut wire)?;
+                wire.len()
+            }
+            None => {
+                wire.extend_from_slice(&nonce);
+                wire.extend_from_slice(&header);
+                NONCE
+            }
+        };
+        wire.push(ANSWER);
+        wire.extend_from_slice(&(self.clock)().to_be_bytes());
+        wire.extend_from_slice(&self.theirs);
+        wire.extend_from_slice(&u16::try_from(padding.len()).unwrap_or(u16::MAX).to_be_bytes());
+        wire.extend_from_slice(&padding);
+        text.iter().for_each(|part| wire.extend_from_slice(part));
+        match &self.aes {
+            Some((_, body)) => body.seal(body_nonce(&header), &[], &mut wire, from)?,
+            None => xchacha::seal(&self.keys.own, &nonce, &mut wire, from)?,
+        }
+        Ok(wire)
+    }
+}
