@@ -25,6 +25,7 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("http", outbound::http),
     ("http3", hezar_engine::fuzzing::http3),
     ("hysteria2", hezar_engine::fuzzing::hysteria2),
+    ("server-hysteria2", hezar_engine::fuzzing::server_hysteria2),
     ("tuic", hezar_engine::fuzzing::tuic),
     ("disguise", hezar_engine::fuzzing::disguise),
     ("fragments", hezar_engine::fuzzing::fragments),

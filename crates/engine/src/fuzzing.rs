@@ -22,6 +22,12 @@ pub fn hysteria2(data: &[u8]) {
     black_box(protocol::hysteria2::decode(&Bytes::copy_from_slice(data)));
 }
 
+/// The requests and datagrams of a Hysteria 2 client. The first byte is also the size of pieces.
+pub fn server_hysteria2(data: &[u8]) {
+    same_in_pieces(data, protocol::hysteria2::decode_request);
+    black_box(protocol::hysteria2::decode(&Bytes::copy_from_slice(data)));
+}
+
 /// The packets of a TUIC server.
 pub fn tuic(data: &[u8]) {
     black_box(protocol::tuic::decode(&Bytes::copy_from_slice(data)));

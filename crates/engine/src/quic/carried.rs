@@ -99,9 +99,9 @@ impl AsyncUdpSocket for CarriedSocket {
     }
 }
 
-/// The queue is always writable, because it drops packets when it is full.
+/// Of a socket that drops packets for which it has no room.
 #[derive(Debug)]
-struct AlwaysWritable;
+pub(super) struct AlwaysWritable;
 
 impl UdpPoller for AlwaysWritable {
     fn poll_writable(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

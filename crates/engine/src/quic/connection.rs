@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::fault::cause_of;
+use super::fault::cause_of_end;
 use crate::{
     Cause,
     budget::{IdleConnections, IdleTicket},
@@ -111,7 +111,7 @@ impl<S: Send + Sync + 'static> QuicConnection<S> {
 
     /// The cause for which the connection has ended, or that it is closed.
     pub(crate) fn end(&self) -> Cause {
-        self.connection.close_reason().map_or(Cause::Closed, |reason| cause_of(&reason))
+        cause_of_end(&self.connection)
     }
 
     /// How many packets have arrived.

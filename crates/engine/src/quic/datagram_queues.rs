@@ -64,12 +64,25 @@ impl<K: Copy + Eq + Hash, T> DatagramQueues<K, T> {
         Some((DatagramQueue { id, queue: Mutex::new(receiver), all: Arc::clone(self) }, unread))
     }
 
-    /// Puts a datagram into its association's queue; it is lost when the number is unknown or the queue is full.
-    pub(crate) fn deliver(&self, id: K, datagram: T) {
-        let state = self.0.lock();
-        if let Some(queue) = state.queues.get(&id) {
-            let _ = queue.try_send(datagram);
+    /// Adds an association with the number that the other side has given it, with room for `waiting` datagrams. `None` when there are
+    /// `most` associations already, the number is taken, or the connection has ended.
+    pub(crate) fn add_numbered(self: &Arc<Self>, id: K, most: usize, waiting: usize) -> Option<DatagramQueue<K, T>> {
+        let mut state = self.0.lock();
+        if state.over || state.queues.len() >= most || state.queues.contains_key(&id) {
+            return None;
         }
+        let (sender, receiver) = channel(waiting);
+        state.queues.insert(id, sender);
+        drop(state);
+        Some(DatagramQueue { id, queue: Mutex::new(receiver), all: Arc::clone(self) })
+    }
+
+    /// Puts a datagram into its association's queue; it is lost when the queue is full. Gives it back when the number is unknown.
+    pub(crate) fn deliver(&self, id: K, datagram: T) -> Option<T> {
+        let state = self.0.lock();
+        let Some(queue) = state.queues.get(&id) else { return Some(datagram) };
+        let _ = queue.try_send(datagram);
+        None
     }
 
     /// Ends every queue because the connection has ended.

@@ -71,12 +71,22 @@ pub(super) fn plain() -> io::Result<Arc<dyn AsyncUdpSocket>> {
     inner(socket()?)
 }
 
+/// A bound socket as quinn uses it.
+pub(super) fn bound(socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    ask_for_buffers(&socket);
+    inner(socket)
+}
+
 fn socket() -> io::Result<std::net::UdpSocket> {
     let (socket, _) = udp_socket()?;
-    let options = SockRef::from(&socket);
+    ask_for_buffers(&socket);
+    Ok(socket)
+}
+
+fn ask_for_buffers(socket: &std::net::UdpSocket) {
+    let options = SockRef::from(socket);
     let _ = options.set_recv_buffer_size(RECEIVE_BUFFER);
     let _ = options.set_send_buffer_size(SEND_BUFFER);
-    Ok(socket)
 }
 
 fn inner(socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {

@@ -1,6 +1,6 @@
 //! Translates the errors of QUIC connections and streams into causes.
 
-use quinn::{ConnectError, ConnectionError, ReadError, TransportErrorCode, WriteError};
+use quinn::{ConnectError, Connection, ConnectionError, ReadError, TransportErrorCode, WriteError};
 
 use crate::Cause;
 
@@ -27,6 +27,11 @@ pub(crate) fn cause_of(error: &ConnectionError) -> Cause {
     }
 }
 
+/// The cause for which a connection has ended, or that it is closed.
+pub(crate) fn cause_of_end(connection: &Connection) -> Cause {
+    connection.close_reason().map_or(Cause::Closed, |reason| cause_of(&reason))
+}
+
 /// The TLS alert inside a QUIC error code (RFC 9001 §4.8).
 fn alert(code: TransportErrorCode) -> Option<u8> {
     let code = u64::from(code);
@@ -43,7 +48,7 @@ pub(super) fn cause_of_connect(error: &ConnectError) -> Cause {
 }
 
 /// Why a stream gives no more bytes.
-pub(super) fn cause_of_read(error: &ReadError) -> Cause {
+pub(crate) fn cause_of_read(error: &ReadError) -> Cause {
     match error {
         ReadError::ConnectionLost(lost) => cause_of(lost),
         ReadError::Reset(_) => Cause::Reset,

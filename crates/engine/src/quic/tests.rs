@@ -148,8 +148,8 @@ async fn queues_have_numbers_and_bounds() {
     let (second, again) = all.add(|n| (n % 2) as u8).unwrap();
     assert!(unread && !again && first.id != second.id);
     assert!(all.add(|n| (n % 2) as u8).is_none(), "every number is taken");
-    (0..1000).for_each(|n| all.deliver(second.id, n));
-    all.deliver(77, 0);
+    (0..1000).for_each(|n| assert_eq!(all.deliver(second.id, n), None));
+    assert_eq!(all.deliver(77, 0), Some(0), "nobody has this number");
     drop(first);
     let (third, _) = all.add(|n| (n % 2) as u8).unwrap();
     all.end();

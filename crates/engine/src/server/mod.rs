@@ -11,7 +11,9 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
+pub use crate::protocol::hysteria2::server::{Hysteria2Connection, Hysteria2Server, Hysteria2ServerSettings};
 pub use crate::protocol::shadowsocks::server::{ShadowsocksServer, ShadowsocksUdp};
+pub use crate::quic::QuicListener;
 pub use crate::served::{
     BoxServed, BoxSession, CredentialId, DatagramRequest, InboundKey, InboundRequest, InboundSession, Keyring,
     KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, Stranger, StrangerReason, StreamRequest,

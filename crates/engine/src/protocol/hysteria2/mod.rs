@@ -1,6 +1,8 @@
-//! Hysteria 2 outbound: a QUIC connection that looks like HTTP/3, with a stream for each TCP connection and datagrams for UDP.
+//! Hysteria 2: a QUIC connection that looks like HTTP/3, with a stream for each TCP connection and datagrams for UDP. This file is the
+//! client's side.
 
 mod datagram;
+pub(crate) mod server;
 mod session;
 mod wire;
 
@@ -13,7 +15,7 @@ use async_trait::async_trait;
 use hezar_core::{Hysteria2, Secret, Target};
 use quinn::VarInt;
 
-use self::{datagram::Hysteria2Datagram, session::Hysteria2Session};
+use self::session::Hysteria2Session;
 use crate::{
     Attempt, BoxDatagram, BoxStream, BuildError, DialError, Dialer,
     io::header_stream::HeaderStream,
@@ -62,6 +64,19 @@ pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
     use crate::io::header_stream::AnswerHead as _;
 
     (wire::ConnectResponse.length(bytes).is_ok(), wire::Message::read(bytes).is_some())
+}
+
+/// Decodes bytes that come in pieces of a size as a client's request for a stream; for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn decode_request(bytes: &[u8], piece: usize) -> Result<Option<(Target, usize)>, String> {
+    let mut end = 0;
+    loop {
+        end = end.saturating_add(piece).min(bytes.len());
+        let read = wire::take_request(bytes.get(..end).unwrap_or_default()).map_err(|cause| cause.to_string())?;
+        if read.is_some() || end == bytes.len() {
+            return Ok(read);
+        }
+    }
 }
 
 /// Dials targets through one Hysteria 2 server.
@@ -113,6 +128,6 @@ impl Dialer for Hysteria2Dialer {
             }
         };
         let (link, lease) = self.pool.link(attempt, nudge, || self.dial(attempt)).await?;
-        Ok(Box::new(Hysteria2Datagram::open(link, lease)?))
+        Ok(Box::new(session::associate(link, lease)?))
     }
 }

@@ -7,10 +7,13 @@ use h3::client::{Connection as Http3, SendRequest};
 use hezar_core::Stage;
 use quinn::{Connection, VarInt};
 
-use super::wire::{self, Accepted, Message};
+use super::{
+    datagram::Hysteria2Datagram,
+    wire::{self, Accepted, Message},
+};
 use crate::{
     Attempt, Cause, DialError,
-    quic::{DatagramQueues, cause_of},
+    quic::{ConnectionGuard, DatagramQueues, QuicConnection, cause_of},
 };
 
 /// H3_GENERAL_PROTOCOL_ERROR (RFC 9114 §8.1). Hysteria's own client closes a connection with it that is not accepted.
@@ -65,8 +68,30 @@ impl Hysteria2Session {
     }
 }
 
+/// An association of the client, and what keeps its connection.
+type ClientDatagram = Hysteria2Datagram<(Arc<QuicConnection<Hysteria2Session>>, ConnectionGuard)>;
+
+/// Opens an association; the server learns of it with the first datagram.
+///
+/// # Errors
+/// [`Cause::Unsupported`] when the server carries no UDP, or the cause for which the connection has ended.
+pub(super) fn associate(
+    link: Arc<QuicConnection<Hysteria2Session>>,
+    lease: ConnectionGuard,
+) -> Result<ClientDatagram, DialError> {
+    let failed = |cause| DialError::new(Stage::Handshake, cause);
+    if !link.session.udp || link.connection.max_datagram_size().is_none() {
+        return Err(failed(Cause::Unsupported("UDP through this server")));
+    }
+    let (datagram_queue, unread) = link.session.datagram_queues.add(|n| n).ok_or_else(|| failed(link.end()))?;
+    if unread {
+        tokio::spawn(deliver(link.connection.clone(), Arc::clone(&link.session.datagram_queues)));
+    }
+    Ok(Hysteria2Datagram::new(link.connection.clone(), datagram_queue, (link, lease)))
+}
+
 /// Reads a connection's datagrams to its end.
-pub(super) async fn deliver(connection: Connection, datagram_queues: Arc<DatagramQueues<u32, Message>>) {
+async fn deliver(connection: Connection, datagram_queues: Arc<DatagramQueues<u32, Message>>) {
     while let Ok(datagram) = connection.read_datagram().await {
         if let Some(message) = Message::read(&datagram) {
             datagram_queues.deliver(message.session, message);

@@ -278,3 +278,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn golden_request_is_read_in_any_pieces() {
+    let bytes = wire::request(&contract::target(), &mut random());
+    for end in 0..bytes.len() {
+        assert!(matches!(wire::take_request(&bytes[..end]), Ok(None)), "{end}");
+    }
+    let more = [&bytes[..], b"payload"].concat();
+    assert_eq!(wire::take_request(&more).unwrap(), Some((contract::target(), bytes.len())));
+    assert!(bytes.len() <= wire::MOST_REQUEST);
+    // Another frame, no address, one that is too long, padding that is too long.
+    assert!(wire::take_request(b"\x01\x00").is_err());
+    assert!(wire::take_request(b"\x44\x01\x00\x00").is_err());
+    assert!(wire::take_request(b"\x44\x01\x48\x01").is_err());
+    assert!(wire::take_request(b"\x44\x01\x03a:1\x50\x01").is_err());
+}
+
+#[test]
+fn golden_answers() {
+    let mut bytes = Vec::new();
+    wire::put_answer(true, "Connected", &mut bytes, &mut random());
+    assert_eq!(bytes[..11], *b"\x00\x09Connected");
+    assert_eq!(wire::ConnectResponse.length(&bytes).unwrap(), Some(bytes.len()));
+    let mut bytes = Vec::new();
+    wire::put_answer(false, "forbidden", &mut bytes, &mut random());
+    assert!(matches!(wire::ConnectResponse.length(&bytes), Err(Cause::Forbidden)));
+}
+
+#[test]
+fn an_authentication_is_told_from_other_requests() {
+    let request = wire::auth("user:password", 77, &mut random()).unwrap();
+    let read = wire::read_auth(&request).unwrap();
+    assert_eq!(read, wire::AuthRequest { credential: b"user:password", receives: 77 });
+    for (method, uri) in
+        [("GET", "https://hysteria/auth"), ("POST", "https://hysteria/"), ("POST", "https://other/auth")]
+    {
+        let request = http::Request::builder().method(method).uri(uri).header("hysteria-auth", "x").body(()).unwrap();
+        assert_eq!(wire::read_auth(&request), None, "{method} {uri}");
+    }
+    let answer = wire::accepted_answer(Some(9), &mut random()).unwrap();
+    assert_eq!(wire::accepted(&answer).unwrap(), Accepted { udp: true, receives: Some(9) });
+    let answer = wire::accepted_answer(None, &mut random()).unwrap();
+    assert_eq!(wire::accepted(&answer).unwrap(), Accepted { udp: true, receives: None });
+    // The server's limit, what the client can receive.
+    assert_eq!([wire::server_rate(None, 5), wire::server_rate(Some(9), 0)], [None, None]);
+    assert_eq!([wire::server_rate(Some(9), 5), wire::server_rate(Some(3), 5)], [Some(5), Some(3)]);
+}

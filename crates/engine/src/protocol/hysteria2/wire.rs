@@ -15,7 +15,7 @@
 
 use bytes::Bytes;
 use hezar_core::Target;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use rand::{Rng, RngExt};
 
 use crate::{Cause, io::header_stream::AnswerHead, quic::varint};
@@ -28,6 +28,8 @@ const TCP_REQUEST: u64 = 0x401;
 const MOST_TEXT: u64 = 2048;
 /// The longest padding that Hysteria itself accepts.
 const MOST_PADDING: u64 = 4096;
+/// The longest request for a TCP connection, in bytes.
+pub(super) const MOST_REQUEST: usize = (MOST_TEXT + MOST_PADDING + 16) as usize;
 
 /// What an accepted client may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,46 @@ pub(super) struct Accepted {
     pub(super) udp: bool,
     /// The rate at which it can receive, in bytes per second; 0 = any rate, `None` = congestion control finds the rate.
     pub(super) receives: Option<u64>,
+}
+
+/// What a client says when it authenticates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AuthRequest<'a> {
+    /// The credential that it shows.
+    pub(super) credential: &'a [u8],
+    /// The rate at which it can receive, in bytes per second; 0 = unknown.
+    pub(super) receives: u64,
+}
+
+/// Reads an authentication request; `None` when it is any other request.
+pub(super) fn read_auth<B>(request: &Request<B>) -> Option<AuthRequest<'_>> {
+    let is_auth = request.method() == Method::POST && request.uri().path() == "/auth";
+    if !is_auth || request.uri().host() != Some("hysteria") {
+        return None;
+    }
+    let credential = request.headers().get("hysteria-auth")?.as_bytes();
+    let receives = request.headers().get("hysteria-cc-rx").and_then(|value| value.to_str().ok()?.parse().ok());
+    Some(AuthRequest { credential, receives: receives.unwrap_or(0) })
+}
+
+/// The answer to a client that is accepted. `receives` is the rate at which the server can receive in bytes per second; `None` =
+/// congestion control finds the rate.
+///
+/// # Errors
+/// Never, because all values can stand in headers.
+pub(super) fn accepted_answer(receives: Option<u64>, random: &mut impl Rng) -> Result<Response<()>, http::Error> {
+    let answer = Response::builder()
+        .status(ACCEPTED)
+        .header("Hysteria-UDP", "true")
+        .header("Hysteria-CC-RX", receives.map_or_else(|| "auto".to_owned(), |rate| rate.to_string()))
+        .header("Hysteria-Padding", padding(256..2048, random));
+    answer.body(())
+}
+
+/// The rate at which a server sends: the lower one of its own limit and what the client can receive; `None` = congestion control finds
+/// it, because one of them is unknown.
+pub(super) fn server_rate(limit: Option<u64>, receives: u64) -> Option<u64> {
+    limit.map(|limit| limit.min(receives)).filter(|rate| *rate > 0)
 }
 
 /// The authentication request. `receives` is the rate at which we can receive in bytes per second; 0 = unknown.
@@ -89,6 +131,32 @@ pub(super) fn request(target: &Target, random: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
+/// Reads the request for a TCP connection at the front of `bytes`: its target and its length. `None` while it is incomplete.
+///
+/// # Errors
+/// [`Cause::Protocol`] when the bytes are no such request.
+pub(super) fn take_request(bytes: &[u8]) -> Result<Option<(Target, usize)>, Cause> {
+    let mut rest = bytes;
+    let Some(kind) = varint::take(&mut rest) else { return Ok(None) };
+    if kind != TCP_REQUEST {
+        return Err(Cause::Protocol("the stream does not begin with a request"));
+    }
+    let Some(address) = text(&mut rest, MOST_TEXT)? else { return Ok(None) };
+    let address = std::str::from_utf8(address).ok().and_then(|address| Target::parse(address).ok());
+    let target = address.ok_or(Cause::Protocol("the target is no address"))?;
+    let Some(_) = text(&mut rest, MOST_PADDING)? else { return Ok(None) };
+    Ok(Some((target, bytes.len() - rest.len())))
+}
+
+/// Appends the answer to the request for a TCP connection: whether the target is connected, and words for people.
+pub(super) fn put_answer(connected: bool, message: &str, bytes: &mut Vec<u8>, random: &mut impl Rng) {
+    bytes.push(u8::from(!connected));
+    for text in [message, &padding(128..1024, random)] {
+        varint::put(text.len() as u64, bytes);
+        bytes.extend_from_slice(text.as_bytes());
+    }
+}
+
 /// Padding of random letters and digits.
 fn padding(length: std::ops::Range<usize>, random: &mut impl Rng) -> String {
     const SIGNS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -123,7 +191,7 @@ fn text<'a>(bytes: &mut &'a [u8], most: u64) -> Result<Option<&'a [u8]>, Cause> 
     let mut rest = *bytes;
     let Some(length) = varint::take(&mut rest) else { return Ok(None) };
     if length > most {
-        return Err(Cause::Protocol("a text in the answer is too long"));
+        return Err(Cause::Protocol("a text is too long"));
     }
     let Some((text, rest)) = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length)) else {
         return Ok(None);
