@@ -5,6 +5,7 @@
 
 mod accepting;
 mod access;
+mod association;
 mod config;
 mod connections;
 mod context;

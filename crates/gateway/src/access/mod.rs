@@ -39,7 +39,7 @@ use login::{identify_decoded, named_users};
 pub(crate) use passwords::PasswordChecker;
 pub(crate) use reject_budget::{READ_SIZE, RejectBudget};
 pub use sessions::{ParseSessionIdError, Session, SessionId, SessionNameRef, Sessions, SharedSession, SharedSessions};
-pub(crate) use slots::Slots;
+pub(crate) use slots::{Slot, Slots};
 
 /// How often running connections are held against the settings of their users.
 const CHECKED_EVERY: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! SOCKS5 UDP ASSOCIATE (RFC 1928 §7): datagrams over one node at a time, for as long as the client keeps its stream.
+//! Carries the datagrams of one client over one node at a time, for as long as the client keeps its association.
 
 use std::{
     io,
@@ -12,122 +12,17 @@ use std::{
 
 use hezar_core::{NodeId, Stage};
 use hezar_engine::Datagram;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    time::Instant,
-};
+use tokio::time::Instant;
 
-use super::{
-    super::ClientBuffer,
-    udp_relay_socket::{MAX_DATAGRAM, Packet, UdpRelaySocket},
-    wire,
-};
+use super::{ClientDatagrams, MAX_DATAGRAM, Packet};
 use crate::{
-    AttemptError, Refusal,
+    AttemptError,
     access::{Access, Identity},
     connections::StreamMeter,
     context::Context,
     failover::{Association, AttemptReport, Failover},
-    telemetry::{AccessLogEntry, GaugeGuard, InboundKind, ListenerMetrics},
-    tunnel,
+    telemetry::{AccessLogEntry, ListenerMetrics},
 };
-
-/// Serves one association to its end.
-pub(in crate::inbound) async fn serve(
-    context: &Arc<Context>,
-    mut buffer: ClientBuffer,
-    client: SocketAddr,
-    identity: &Identity,
-    port: u16,
-) {
-    let mut log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Udp, client);
-    log_entry.begin(identity, None);
-    let end = log_entry.end();
-    let mut failover = Failover::for_datagrams(&context.selection, identity, client.ip());
-    let Some(_slot) = context.access.associations.take(context.config().max_associations) else {
-        return refuse(context, log_entry, buffer, &Refusal::AssociationLimit, 0).await;
-    };
-    let (socket, address) = match open(context, &buffer, client, port).await {
-        Ok(opened) => opened,
-        Err(error) => {
-            tracing::warn!(%error, "no socket for an association");
-            return refuse(context, log_entry, buffer, &Refusal::AssociationLimit, 0).await;
-        }
-    };
-    let association = tokio::select! {
-        biased;
-        association = failover.connect_next_association() => association,
-        // The entry in the log says that the client is gone.
-        () = buffer.client_hung_up() => return,
-        refusal = end.wait() => Err(refusal),
-    };
-    let association = match association {
-        Ok(association) => association,
-        Err(refusal) => return refuse(context, log_entry, buffer, &refusal, failover.attempts()).await,
-    };
-    log_entry.served(&association.lease, failover.attempts());
-    if buffer.write(&wire::associated(address)).await.is_err() {
-        return;
-    }
-    let _open = GaugeGuard::new(&context.telemetry.metrics.associations);
-    let mut relay = AssociationRelay {
-        context,
-        identity,
-        client,
-        socket,
-        failover,
-        node: association.lease.id(),
-        association: Some(association),
-        answered: AtomicBool::new(false),
-        settled: identity.options.session.is_some(),
-        first_sent: None,
-        waiting: None,
-        meter: StreamMeter::new(),
-        log_entry,
-    };
-    let mut control = buffer.into_client();
-    let meter = relay.meter.clone();
-    if let Some(connection) = relay.log_entry.connection() {
-        meter.attach(connection);
-    }
-    let code = tokio::select! {
-        code = relay.run() => code,
-        () = ended(&mut control) => "ok",
-        () = meter.idle(context.config().udp_idle_timeout) => "idle",
-        refusal = tunnel::ended(context, &end) => refusal.code(),
-    };
-    relay.note_silence();
-    relay.log_entry.code = code;
-}
-
-async fn open(
-    context: &Context,
-    buffer: &ClientBuffer,
-    client: SocketAddr,
-    port: u16,
-) -> io::Result<(UdpRelaySocket, SocketAddr)> {
-    let socket =
-        UdpRelaySocket::open(buffer.local_address()?, client.ip(), port, context.telemetry.metrics.clone()).await?;
-    let address = socket.address()?;
-    Ok((socket, address))
-}
-
-async fn refuse(
-    context: &Context,
-    mut log_entry: AccessLogEntry,
-    buffer: ClientBuffer,
-    refusal: &Refusal,
-    attempts: u32,
-) {
-    log_entry.refused(refusal, attempts);
-    buffer.send_and_close(&wire::reply(refusal.socks5_reply()), &context.access.reject_budget).await;
-}
-
-/// Ends when the client ends its stream; nothing that it says there means anything.
-async fn ended(control: &mut (impl AsyncRead + Unpin)) {
-    let mut ignored = [0; 64];
-    while matches!(control.read(&mut ignored).await, Ok(1..)) {}
-}
 
 /// Why a node no longer carries the association.
 enum End {
@@ -135,13 +30,16 @@ enum End {
     Failed(io::Error),
     /// It has not answered anything.
     Silent,
+    /// The client has ended the association.
+    Client,
 }
 
-struct AssociationRelay<'a> {
+/// A client's side, and the node of the moment.
+pub(super) struct AssociationRelay<'a, C> {
     context: &'a Arc<Context>,
     identity: &'a Identity,
     client: SocketAddr,
-    socket: UdpRelaySocket,
+    client_side: C,
     failover: Failover,
     association: Option<Association>,
     /// Whether the node has answered.
@@ -158,14 +56,56 @@ struct AssociationRelay<'a> {
     log_entry: AccessLogEntry,
 }
 
-impl AssociationRelay<'_> {
-    /// Carries datagrams until no node is left; returns the code that says why.
-    async fn run(&mut self) -> &'static str {
+impl<'a, C: ClientDatagrams> AssociationRelay<'a, C> {
+    pub(super) fn new(
+        context: &'a Arc<Context>,
+        identity: &'a Identity,
+        client: SocketAddr,
+        client_side: C,
+        failover: Failover,
+        association: Association,
+        log_entry: AccessLogEntry,
+    ) -> Self {
+        let meter = StreamMeter::new();
+        if let Some(connection) = log_entry.connection() {
+            meter.attach(connection);
+        }
+        Self {
+            context,
+            identity,
+            client,
+            client_side,
+            failover,
+            node: association.lease.id(),
+            association: Some(association),
+            answered: AtomicBool::new(false),
+            settled: identity.options.session.is_some(),
+            first_sent: None,
+            waiting: None,
+            meter,
+            log_entry,
+        }
+    }
+
+    /// What counts the bytes.
+    pub(super) fn meter(&self) -> Arc<StreamMeter> {
+        self.meter.clone()
+    }
+
+    /// It is over, for a reason with this code.
+    pub(super) fn finish(mut self, code: &'static str) {
+        self.note_silence();
+        self.log_entry.code = code;
+    }
+
+    /// Carries datagrams until no node is left or the client ends it; returns the code that says why.
+    pub(super) async fn run(&mut self) -> &'static str {
         loop {
             let Some(mut association) = self.association.take() else {
                 // The node had proved itself and is gone: another one when there is something to send.
                 if self.waiting.is_none() {
-                    self.waiting = Some(self.socket.receive().await);
+                    let Ok(packet) = self.client_side.receive().await else { return "ok" };
+                    self.waiting = Some(packet);
                 }
                 self.failover = Failover::for_datagrams(&self.context.selection, self.identity, self.client.ip());
                 match self.failover.connect_next_association().await {
@@ -177,6 +117,7 @@ impl AssociationRelay<'_> {
             let end = self.carry(&mut association).await;
             self.failover.renew();
             match end {
+                End::Client => return "ok",
                 End::Failed(error) => {
                     let fail = AttemptError::from_stream(Stage::Relay, &error);
                     tracing::debug!(node = %association.lease.id(), code = %fail.code, answered = self.answered.load(Relaxed), "association lost");
@@ -224,8 +165,8 @@ impl AssociationRelay<'_> {
     /// Both directions over one node.
     async fn carry(&mut self, association: &mut Association) -> End {
         let Association { datagram, report, .. } = association;
-        let context = Sides {
-            socket: &self.socket,
+        let sides = Sides {
+            client_side: &self.client_side,
             meter: &self.meter,
             metrics: &self.context.telemetry.metrics,
             answered: &self.answered,
@@ -234,16 +175,15 @@ impl AssociationRelay<'_> {
             access: &self.context.access,
         };
         tokio::select! {
-            end = context.up(&**datagram, &mut self.waiting, &mut self.first_sent, self.settled) => end,
-            error = context.down(&**datagram, report) => End::Failed(error),
+            end = sides.up(&**datagram, &mut self.waiting, &mut self.first_sent, self.settled) => end,
+            error = sides.down(&**datagram, report) => End::Failed(error),
         }
     }
 }
 
 /// What the two directions share.
-#[derive(Clone, Copy)]
-struct Sides<'a> {
-    socket: &'a UdpRelaySocket,
+struct Sides<'a, C> {
+    client_side: &'a C,
     meter: &'a StreamMeter,
     metrics: &'a ListenerMetrics,
     answered: &'a AtomicBool,
@@ -252,11 +192,11 @@ struct Sides<'a> {
     access: &'a Access,
 }
 
-impl Sides<'_> {
+impl<C: ClientDatagrams> Sides<'_, C> {
     /// From the client to the node, until that fails or has been silent for too long. A datagram that the node did not
     /// take stays in `waiting`.
     async fn up(
-        self,
+        &self,
         node: &dyn Datagram,
         waiting: &mut Option<Packet>,
         first_sent: &mut Option<Instant>,
@@ -265,7 +205,10 @@ impl Sides<'_> {
         loop {
             let packet = match waiting {
                 Some(packet) => packet,
-                None => waiting.insert(self.socket.receive().await),
+                None => match self.client_side.receive().await {
+                    Ok(packet) => waiting.insert(packet),
+                    Err(_) => return End::Client,
+                },
             };
             if let Err(refusal) = self.access.check_target(self.identity, &packet.target) {
                 self.metrics.dropped(refusal.code());
@@ -292,7 +235,7 @@ impl Sides<'_> {
     }
 
     /// From the node to the client, until the node fails.
-    async fn down(self, node: &dyn Datagram, report: &mut AttemptReport) -> io::Error {
+    async fn down(&self, node: &dyn Datagram, report: &mut AttemptReport) -> io::Error {
         let mut buffer = vec![0; MAX_DATAGRAM];
         loop {
             match node.recv_from(&mut buffer).await {
@@ -301,7 +244,7 @@ impl Sides<'_> {
                     report.succeeded();
                     self.meter.add_down(length);
                     self.metrics.datagram("down");
-                    self.socket.send(&from, buffer.get(..length).unwrap_or_default()).await;
+                    self.client_side.send(&from, buffer.get(..length).unwrap_or_default()).await;
                     self.identity.admission.throttle(length).await;
                 }
                 Err(error) => return error,

@@ -1,7 +1,6 @@
 //! The client's side of an association: a UDP socket that takes datagrams from one client and sends to it alone.
 
 use std::{
-    cell::RefCell,
     io,
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -12,24 +11,13 @@ use parking_lot::Mutex;
 use tokio::{net::UdpSocket, time::sleep};
 
 use super::wire;
-use crate::telemetry::ListenerMetrics;
+use crate::{
+    association::{ClientDatagrams, Packet, with_arrival_buffer},
+    telemetry::ListenerMetrics,
+};
 
-/// The largest datagram there is.
-pub(super) const MAX_DATAGRAM: usize = 65_535;
 /// The pause after a failure of the socket, so that a broken one does not eat the processor.
 const PAUSE: Duration = Duration::from_millis(50);
-
-thread_local! {
-    /// Where datagrams arrive: no association holds a buffer while it waits for its client.
-    static ARRIVED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_DATAGRAM));
-}
-
-/// A datagram of the client's.
-#[derive(Debug)]
-pub(super) struct Packet {
-    pub target: Target,
-    pub payload: Box<[u8]>,
-}
 
 /// The socket and whom it hears: datagrams from the client's address, and of these from one port, the one that the
 /// client named or else the first that it used. On loopback every program of the machine has the client's address.
@@ -65,27 +53,13 @@ impl UdpRelaySocket {
         self.socket.local_addr()
     }
 
-    /// The client's next datagram; those that are not to be passed on are counted and dropped.
-    pub(super) async fn receive(&self) -> Packet {
-        loop {
-            let ready = self.socket.readable().await;
-            match ready.and_then(|()| self.try_receive()) {
-                Ok(Ok(packet)) => return packet,
-                Ok(Err(reason)) => self.metrics.dropped(reason),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => sleep(PAUSE).await,
-            }
-        }
-    }
-
     fn try_receive(&self) -> io::Result<Result<Packet, &'static str>> {
-        ARRIVED.with_borrow_mut(|bytes| {
-            bytes.clear();
-            let (_, from) = self.socket.try_recv_buf_from(bytes)?;
+        with_arrival_buffer(|bytes| {
+            let (length, from) = self.socket.try_recv_from(bytes)?;
             if !self.is_from_client(from) {
                 return Ok(Err("foreign"));
             }
-            Ok(wire::datagram(bytes).map(|(target, payload)| {
+            Ok(wire::datagram(bytes.get(..length).unwrap_or_default()).map(|(target, payload)| {
                 *self.port.lock() = from.port();
                 Packet { target, payload: payload.into() }
             }))
@@ -97,22 +71,36 @@ impl UdpRelaySocket {
         from.ip().to_canonical() == self.client && (port == 0 || port == from.port())
     }
 
-    /// Sends an answer to the client. What cannot be sent is lost, as datagrams are.
-    pub(super) async fn send(&self, from: &Target, payload: &[u8]) {
-        let port = *self.port.lock();
-        let bytes = wire::put_datagram(from, payload);
-        let sent = port != 0 && self.socket.send_to(&bytes, self.client_at(port)).await.is_ok();
-        if !sent {
-            self.metrics.dropped("client");
-        }
-    }
-
     /// The client as this socket's family writes it.
     fn client_at(&self, port: u16) -> SocketAddr {
         let mapped = matches!(self.socket.local_addr(), Ok(SocketAddr::V6(_)));
         match self.client {
             IpAddr::V4(v4) if mapped => SocketAddr::from((v4.to_ipv6_mapped(), port)),
             ip => SocketAddr::from((ip, port)),
+        }
+    }
+}
+
+impl ClientDatagrams for UdpRelaySocket {
+    /// Datagrams that are not to be passed on are counted and dropped. It never fails: the client ends its association elsewhere.
+    async fn receive(&self) -> io::Result<Packet> {
+        loop {
+            let ready = self.socket.readable().await;
+            match ready.and_then(|()| self.try_receive()) {
+                Ok(Ok(packet)) => return Ok(packet),
+                Ok(Err(reason)) => self.metrics.dropped(reason),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    async fn send(&self, from: &Target, payload: &[u8]) {
+        let port = *self.port.lock();
+        let bytes = wire::put_datagram(from, payload);
+        let sent = port != 0 && self.socket.send_to(&bytes, self.client_at(port)).await.is_ok();
+        if !sent {
+            self.metrics.dropped("client");
         }
     }
 }
