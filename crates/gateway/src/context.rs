@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
-use hezar_engine::{Clock, Dialer, Engine};
+use arc_swap::ArcSwapOption;
+use hezar_engine::{BuildError, Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -14,6 +15,7 @@ use crate::{
     accepting::Accepting,
     access::{Access, PasswordChecker},
     config::Policy,
+    encrypted_inbound::EncryptedInbound,
     failover::{
         Blame, Explanation, HedgeBudget, LatencyEstimator, NodeArrivals, RecentTargets, Selection, TransferSizes,
         UdpAvoidance,
@@ -52,6 +54,8 @@ pub(crate) struct Services {
 pub(crate) struct Context {
     /// The settings.
     pub(crate) policy: Arc<Policy>,
+    /// The encrypted inbound of the listener, if it has one.
+    encrypted: ArcSwapOption<EncryptedInbound>,
     /// Who may come in.
     pub(crate) access: Access,
     /// How nodes are chosen.
@@ -72,9 +76,18 @@ pub(crate) struct Context {
 
 impl Context {
     /// What the connections of a listener with these settings share, until `drain` is cancelled.
-    pub(crate) fn new(config: GatewayConfig, services: &Services, drain: CancellationToken) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`BuildError`] when its encrypted inbound cannot be served.
+    pub(crate) fn new(
+        config: GatewayConfig,
+        services: &Services,
+        drain: CancellationToken,
+    ) -> Result<Arc<Self>, BuildError> {
         let metrics = services.metrics.for_listener(&config.name);
-        let policy = Arc::new(Policy::from_pointee(config));
+        let config = Arc::new(config);
+        let encrypted = EncryptedInbound::build(&config, None)?;
+        let policy = Arc::new(Policy::new(config));
         let access = Access::new(
             policy.clone(),
             services.pool.clone(),
@@ -110,8 +123,9 @@ impl Context {
             access_log: services.access_log.clone(),
             policy: policy.clone(),
         };
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             policy,
+            encrypted: ArcSwapOption::new(encrypted),
             access,
             selection: Arc::new(selection),
             telemetry: Arc::new(telemetry),
@@ -120,7 +134,24 @@ impl Context {
             accepting: services.accepting.clone(),
             drain,
             kill: CancellationToken::new(),
-        })
+        }))
+    }
+
+    /// Takes other settings, which hold for every request from now on.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the encrypted inbound cannot be served; then the old settings stay.
+    pub(crate) fn configure(&self, config: GatewayConfig) -> Result<(), BuildError> {
+        let config = Arc::new(config);
+        let encrypted = EncryptedInbound::build(&config, self.encrypted().as_deref())?;
+        self.policy.store(config);
+        self.encrypted.store(encrypted);
+        Ok(())
+    }
+
+    /// The encrypted inbound of the listener as it is now; absent where clients speak HTTP and SOCKS.
+    pub(crate) fn encrypted(&self) -> Option<Arc<EncryptedInbound>> {
+        self.encrypted.load_full()
     }
 
     /// Whether a successor accepts the clients. Connections that are open here go on; those of HTTP end with the next answer.

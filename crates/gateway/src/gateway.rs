@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc};
 
-use hezar_engine::{Clock, Dialer, Engine};
+use hezar_engine::{BuildError, Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -28,6 +28,9 @@ pub enum ServeError {
     /// The listening socket is not usable.
     #[error("the listening socket failed: {0}")]
     Socket(#[from] io::Error),
+    /// The encrypted inbound cannot be served as the settings describe it.
+    #[error("the encrypted inbound cannot be served: {0}")]
+    Inbound(#[from] BuildError),
     /// Another listener has this name.
     #[error("a listener named {0} is open already")]
     NameTaken(Box<str>),
@@ -201,7 +204,7 @@ impl Gateway {
             return Err(ServeError::NameTaken(name));
         }
         tracing::info!(listener = %name, listen = %config.listen, users = config.users.len(), "gateway listens");
-        let context = Context::new(config, &self.services, drain.child_token());
+        let context = Context::new(config, &self.services, drain.child_token())?;
         open.insert(name, context.clone());
         let listed = OpenListener { open: self.open.clone(), context };
         Ok(async move { listener::run(&listed.context, sockets).await })
@@ -218,8 +221,7 @@ impl Gateway {
         config.listen = context.policy.load().listen;
         config.validate()?;
         tracing::info!(listener = %config.name, users = config.users.len(), "listener has new settings");
-        context.policy.store(Arc::new(config));
-        Ok(())
+        Ok(context.configure(config)?)
     }
 
     /// Opens one more port of a listener; which of its ports are sessions is said by its settings. The future serves until the port or the

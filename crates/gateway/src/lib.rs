@@ -9,6 +9,7 @@ mod association;
 mod config;
 mod connections;
 mod context;
+mod encrypted_inbound;
 mod error;
 mod failover;
 mod feedback;

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod client_table;
+mod credentials;
 mod escaped;
 mod failed_logins;
 mod limits;
@@ -28,6 +29,7 @@ mod sessions;
 mod slots;
 
 pub(crate) use client_table::{ClientEntry, ClientTable};
+pub(crate) use credentials::{CredentialTable, Holder};
 pub(crate) use escaped::Escaped;
 pub(crate) use failed_logins::FailedLogins;
 pub use limits::OpenElsewhere;
@@ -121,6 +123,17 @@ impl Access {
             self.failed_logins.succeeded(client.ip(), &identity.user);
         }
         Ok(identity)
+    }
+
+    /// Lets somebody in who has shown a credential of an encrypted listener. The client's rate is charged first. Whoever comes in
+    /// counts as known from then on.
+    ///
+    /// # Errors
+    /// [`Refusal::ClientLimit`].
+    pub(crate) fn recognize(&self, holder: Holder, client: SocketAddr) -> Result<Identity, Refusal> {
+        self.accounts.charge(&self.policy.load(), client.ip())?;
+        self.clients.mark_logged_in(client);
+        Ok(holder.identity(client.ip()))
     }
 
     /// See [`Gateway::set_open_elsewhere`](crate::Gateway::set_open_elsewhere).

@@ -10,7 +10,7 @@ use crate::{
     connections::EndSignal,
     context::Context,
     failover::{Association, Failover},
-    telemetry::{AccessLogEntry, GaugeGuard, InboundKind},
+    telemetry::{AccessLogEntry, GaugeGuard},
     tunnel,
 };
 
@@ -70,9 +70,8 @@ impl<'a> PendingAssociation<'a> {
         context: &'a Arc<Context>,
         identity: &'a Identity,
         client: SocketAddr,
-        inbound: InboundKind,
+        mut log_entry: AccessLogEntry,
     ) -> Result<Self, Refusal> {
-        let mut log_entry = AccessLogEntry::new(&context.telemetry, inbound, client);
         log_entry.begin(identity, None);
         let end = log_entry.end();
         let failover = Failover::for_datagrams(&context.selection, identity, client.ip());

@@ -41,7 +41,8 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The listener that the client came to.
     pub listener: Arc<str>,
-    /// How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`.
+    /// How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener the name of its protocol, with `-udp`
+    /// for an association.
     pub inbound: &'static str,
     /// The address of the client.
     pub client: IpAddr,

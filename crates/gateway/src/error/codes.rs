@@ -51,8 +51,24 @@ impl Refusal {
             "untrusted-proxy",
             "A header of the PROXY protocol came from an address that `proxy_protocol` does not name.",
         ),
-        CodeDoc::new("unsupported-command", "A SOCKS command other than CONNECT and UDP ASSOCIATE."),
+        CodeDoc::new(
+            "unsupported-command",
+            "A SOCKS command other than CONNECT and UDP ASSOCIATE, or a multiplexer (mux.cool, sing-mux) inside an encrypted inbound.",
+        ),
         CodeDoc::new("bad-socks", "The client sent bytes that SOCKS does not allow."),
+        CodeDoc::new(
+            "stranger",
+            "Whoever came to an encrypted listener is no client of it: it showed no credential that a user has, or spoke something else.",
+        ),
+        CodeDoc::new("replayed", "The bytes of a client's request were seen before at this listener."),
+        CodeDoc::new(
+            "client-clock",
+            "The clock of a client is too far from this machine's for its protocol (Shadowsocks 2022, REALITY).",
+        ),
+        CodeDoc::new(
+            "bad-inbound",
+            "The handshake of an encrypted inbound, such as that of TLS, failed before a request was read.",
+        ),
         CodeDoc::new(
             "connection-limit",
             "As many clients are connected as the configuration allows; one that has not logged in is closed for a new one.",
@@ -130,6 +146,10 @@ impl Refusal {
             Self::UntrustedProxy => "untrusted-proxy",
             Self::UnsupportedCommand(_) => "unsupported-command",
             Self::BadSocks(_) => "bad-socks",
+            Self::Stranger(_) => "stranger",
+            Self::Replayed => "replayed",
+            Self::ClientClock => "client-clock",
+            Self::BadInbound(_) => "bad-inbound",
             Self::ConnectionLimit => "connection-limit",
             Self::UserLimit => "user-limit",
             Self::ClientLimit => "client-limit",

@@ -3,6 +3,7 @@
 use std::{fmt, io, sync::Arc};
 
 use hezar_accept::HeaderError;
+use hezar_engine::server::StrangerReason;
 use thiserror::Error;
 
 use super::{AttemptError, OptionError};
@@ -121,12 +122,24 @@ pub enum Refusal {
     /// Somebody sent a header of the PROXY protocol whom nobody trusts to.
     #[error("a header of the PROXY protocol came from an address that proxy_protocol does not name")]
     UntrustedProxy,
-    /// A SOCKS command other than CONNECT and, in SOCKS5, UDP ASSOCIATE.
-    #[error("the SOCKS command {0} is not supported")]
+    /// A SOCKS command other than CONNECT and, in SOCKS5, UDP ASSOCIATE; or what an encrypted inbound does not carry.
+    #[error("the command {0} is not supported")]
     UnsupportedCommand(&'static str),
     /// Bytes that SOCKS does not allow.
     #[error("malformed SOCKS request: {0}")]
     BadSocks(&'static str),
+    /// Whoever came to an encrypted listener is no client of it.
+    #[error("{}", stranger_text(*.0))]
+    Stranger(StrangerReason),
+    /// A client's bytes were seen before at this listener.
+    #[error("a request was sent for the second time")]
+    Replayed,
+    /// The clock of a client is too far from ours.
+    #[error("the client's clock is too far from this machine's")]
+    ClientClock,
+    /// A connection to an encrypted listener failed before its request was read.
+    #[error("the handshake of an encrypted inbound failed: {0}")]
+    BadInbound(Arc<io::Error>),
     /// As many clients are connected as the configuration allows.
     #[error("too many connections")]
     ConnectionLimit,
@@ -183,4 +196,24 @@ pub enum Refusal {
 /// The cause behind a text, if it is known.
 fn reason_suffix(why: Option<&str>) -> String {
     why.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+/// How the log names a stranger.
+const fn stranger_text(why: StrangerReason) -> &'static str {
+    match why {
+        StrangerReason::Credential => "a client showed a credential that no user has",
+        StrangerReason::TooShort => "a connection ended before its request was whole",
+        _ => "a connection does not speak the protocol of this listener",
+    }
+}
+
+impl From<StrangerReason> for Refusal {
+    fn from(why: StrangerReason) -> Self {
+        match why {
+            StrangerReason::Replayed => Self::Replayed,
+            StrangerReason::Clock => Self::ClientClock,
+            StrangerReason::Command(command) => Self::UnsupportedCommand(command),
+            StrangerReason::Credential | StrangerReason::Protocol | StrangerReason::TooShort => Self::Stranger(why),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! How each protocol tells its client of a refusal: the HTTP status, the error type of Proxy-Status, the replies of SOCKS.
 
 use hezar_core::Fault;
+use hezar_engine::server::RequestRefusal;
 use http::StatusCode;
 
 use super::Refusal;
@@ -48,6 +49,10 @@ impl Refusal {
             | Self::TlsHandshake(_)
             | Self::ProxyHeader(_)
             | Self::UntrustedProxy
+            | Self::Stranger(_)
+            | Self::Replayed
+            | Self::ClientClock
+            | Self::BadInbound(_)
             | Self::BadSocks(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -98,6 +103,19 @@ impl Refusal {
         match self {
             Self::AuthMissing | Self::AuthWrong => 93,
             _ => 91,
+        }
+    }
+
+    /// What a client of an encrypted inbound is told.
+    #[must_use]
+    pub(crate) fn request_refusal(&self) -> RequestRefusal {
+        match self {
+            Self::Target(_) => RequestRefusal::Unreachable,
+            Self::UserLimit | Self::ClientLimit | Self::ConnectionLimit | Self::AssociationLimit => {
+                RequestRefusal::Busy
+            }
+            _ if self.status() == StatusCode::FORBIDDEN => RequestRefusal::Forbidden,
+            _ => RequestRefusal::Failed,
         }
     }
 

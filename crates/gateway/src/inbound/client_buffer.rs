@@ -115,6 +115,27 @@ impl ClientBuffer {
         }
     }
 
+    /// Tells the client of an encrypted inbound that it is served.
+    pub(super) async fn grant(&mut self) -> Result<(), Refusal> {
+        if let Some(served) = self.stream.served() {
+            served.grant();
+        }
+        self.write(&[]).await
+    }
+
+    /// Whether the client is one of an encrypted inbound, who may be told early that it is served.
+    pub(super) fn is_inner(&self) -> bool {
+        matches!(self.stream, ClientSocket::Inner(_))
+    }
+
+    /// Tells the client of an encrypted inbound why it is not served, and closes.
+    pub(super) async fn refuse_and_close(mut self, refusal: &Refusal, reject_budget: &RejectBudget) {
+        if let Some(served) = self.stream.served() {
+            served.refuse(refusal.request_refusal());
+        }
+        self.send_and_close(&[], reject_budget).await;
+    }
+
     /// Sends a last answer and closes, so that the client can read it: closing while its bytes are still unread would
     /// reset the connection and throw the answer away. When too many clients have to be heard out, that is what happens.
     pub(super) async fn send_and_close(mut self, answer: &[u8], reject_budget: &RejectBudget) {

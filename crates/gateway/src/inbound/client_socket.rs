@@ -1,34 +1,54 @@
-//! The connection of a client: a bare socket, or TLS over it.
+//! The connection of a client: a bare socket, TLS over it, or what an encrypted inbound has unwrapped.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use hezar_accept::TlsStream;
-use hezar_engine::{Prefixed, Stream};
+use hezar_engine::{Prefixed, Stream, server::BoxServed};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
 /// The stream of a client beneath the protocol that it speaks.
-#[derive(Debug)]
 pub(crate) enum ClientSocket {
     /// Bytes as they come.
     Plain(TcpStream),
     /// TLS, from whose handshake the first bytes may have been read before.
     Tls(Box<TlsStream<Prefixed<TcpStream>>>),
+    /// One request's bytes, without the protocol that they came in.
+    Inner(BoxServed),
+}
+
+impl fmt::Debug for ClientSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Tls(_) => "Tls",
+            Self::Inner(_) => "Inner",
+        })
+    }
 }
 
 impl ClientSocket {
+    /// What tells the client how its request went, where the protocol has been unwrapped.
+    pub(super) fn served(&mut self) -> Option<&mut BoxServed> {
+        match self {
+            Self::Inner(stream) => Some(stream),
+            Self::Plain(_) | Self::Tls(_) => None,
+        }
+    }
+
     /// The address at which the client reached us.
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
         let socket = match self {
             Self::Plain(socket) => Some(socket),
             Self::Tls(stream) => stream.get_ref().0.socket(),
+            Self::Inner(stream) => stream.socket(),
         };
         socket.ok_or(io::ErrorKind::NotConnected)?.local_addr()
     }
@@ -40,6 +60,7 @@ impl Stream for ClientSocket {
             Self::Plain(socket) => Some(socket),
             // The kernel must never move bytes past the encryption.
             Self::Tls(_) => None,
+            Self::Inner(stream) => stream.socket(),
         }
     }
 }
@@ -49,6 +70,7 @@ impl AsyncRead for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Inner(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -58,6 +80,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Inner(stream) => Pin::new(stream).poll_write(cx, data),
         }
     }
 
@@ -69,6 +92,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Inner(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -76,6 +100,7 @@ impl AsyncWrite for ClientSocket {
         match self {
             Self::Plain(socket) => socket.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Inner(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -83,6 +108,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Inner(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -90,6 +116,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Inner(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -2,12 +2,21 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_engine::Prefixed;
+use hezar_engine::{
+    Prefixed,
+    server::{BoxSession, Stranger},
+};
 
-use super::{ClientBuffer, ClientSocket, http::NodeIo, socks::association};
+use super::{
+    ClientBuffer, ClientSocket,
+    encrypted::{ServedRequest, session, stranger},
+    http::NodeIo,
+    socks::association,
+};
 use crate::{
     access::Identity,
     context::Context,
+    encrypted_inbound::EncryptedInbound,
     failover::{AttemptReport, Connected, Failover, NodeLease},
     telemetry::{AccessLogEntry, GaugeGuard},
     tunnel::{carry, tunnel},
@@ -27,6 +36,12 @@ pub(super) enum Handover {
     },
     /// UDP ASSOCIATE; `port` is where the client says that it sends from.
     Association { buffer: ClientBuffer, client: SocketAddr, identity: Box<Identity>, port: u16 },
+    /// The only request of a connection to an encrypted inbound.
+    Served(ServedRequest),
+    /// Many requests over one connection to an encrypted inbound.
+    Session { session: BoxSession, inbound: Arc<EncryptedInbound>, client: SocketAddr },
+    /// Somebody who is no client of an encrypted inbound.
+    Stranger(Stranger),
 }
 
 impl Handover {
@@ -44,6 +59,9 @@ impl Handover {
             Self::Association { buffer, client, identity, port } => {
                 Box::pin(association::serve(context, buffer, client, &identity, port)).await;
             }
+            Self::Served(request) => request.run(context).await,
+            Self::Session { session, inbound, client } => session::serve(context, inbound, session, client).await,
+            Self::Stranger(stranger) => Box::pin(stranger::hear_out(context, stranger)).await,
         }
     }
 }

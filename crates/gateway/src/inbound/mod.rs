@@ -1,4 +1,4 @@
-//! Serves one client connection; its first byte tells the protocol.
+//! Serves one client connection; its first byte tells the protocol, unless the listener has an encrypted inbound.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,6 +8,8 @@ use crate::{Refusal, context::Context};
 
 mod client_buffer;
 mod client_socket;
+mod connect;
+mod encrypted;
 mod handover;
 mod http;
 mod preamble;
@@ -33,6 +35,9 @@ pub(crate) async fn serve(context: &Arc<Context>, buffer: ClientBuffer, client: 
 
 /// Speaks the client's protocol until the connection is over, or is to be carried on without that protocol.
 async fn open(context: &Arc<Context>, mut buffer: ClientBuffer, client: SocketAddr) -> Option<Handover> {
+    if let Some(inbound) = context.encrypted() {
+        return encrypted::open(context, inbound, buffer, client).await;
+    }
     if let Some(tls) = &context.config().server_tls {
         buffer = Box::pin(preamble::secure(context, buffer, client, tls)).await?;
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{AccessRecord, RecentError, Telemetry};
 use crate::{
-    LogPrivacy, Refusal, SessionId, SessionNameRef,
+    InboundProtocol, LogPrivacy, Refusal, SessionId, SessionNameRef,
     access::{Admission, Escaped, Identity},
     connections::{Connection, EndSignal, NewConnection, OpenConnection},
     spans::{RequestEnd, TraceHandle},
@@ -27,6 +27,16 @@ pub(crate) enum InboundKind {
     Socks4,
     Socks5,
     Udp,
+    Shadowsocks,
+    ShadowsocksUdp,
+    Trojan,
+    TrojanUdp,
+    Vless,
+    VlessUdp,
+    Hysteria2,
+    Hysteria2Udp,
+    AnyTls,
+    AnyTlsUdp,
 }
 
 impl InboundKind {
@@ -37,6 +47,38 @@ impl InboundKind {
             Self::Socks4 => "socks4",
             Self::Socks5 => "socks5",
             Self::Udp => "socks5-udp",
+            Self::Shadowsocks => "shadowsocks",
+            Self::ShadowsocksUdp => "shadowsocks-udp",
+            Self::Trojan => "trojan",
+            Self::TrojanUdp => "trojan-udp",
+            Self::Vless => "vless",
+            Self::VlessUdp => "vless-udp",
+            Self::Hysteria2 => "hysteria2",
+            Self::Hysteria2Udp => "hysteria2-udp",
+            Self::AnyTls => "anytls",
+            Self::AnyTlsUdp => "anytls-udp",
+        }
+    }
+
+    /// A stream over an encrypted inbound.
+    pub(crate) const fn stream_of(protocol: &InboundProtocol) -> Self {
+        match protocol {
+            InboundProtocol::Shadowsocks(_) => Self::Shadowsocks,
+            InboundProtocol::Trojan => Self::Trojan,
+            InboundProtocol::Vless => Self::Vless,
+            InboundProtocol::Hysteria2(_) => Self::Hysteria2,
+            InboundProtocol::AnyTls => Self::AnyTls,
+        }
+    }
+
+    /// Datagrams over an encrypted inbound.
+    pub(crate) const fn datagrams_of(protocol: &InboundProtocol) -> Self {
+        match protocol {
+            InboundProtocol::Shadowsocks(_) => Self::ShadowsocksUdp,
+            InboundProtocol::Trojan => Self::TrojanUdp,
+            InboundProtocol::Vless => Self::VlessUdp,
+            InboundProtocol::Hysteria2(_) => Self::Hysteria2Udp,
+            InboundProtocol::AnyTls => Self::AnyTlsUdp,
         }
     }
 }

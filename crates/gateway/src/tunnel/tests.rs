@@ -138,7 +138,7 @@ async fn sit(config: GatewayConfig, scripts: &[&'static [Act]]) -> Table {
         passwords: Arc::default(),
         accepting: watch::Sender::default(),
     };
-    let context = Context::new(config, &services, CancellationToken::new());
+    let context = Context::new(config, &services, CancellationToken::new()).unwrap();
     let (client, far) = duplex(64 * 1024);
     let target = Target::parse("example.com:443").unwrap();
     let mut failover =

@@ -5,7 +5,13 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{super::ClientBuffer, udp_relay_socket::UdpRelaySocket, wire};
-use crate::{Refusal, access::Identity, association::PendingAssociation, context::Context, telemetry::InboundKind};
+use crate::{
+    Refusal,
+    access::Identity,
+    association::PendingAssociation,
+    context::Context,
+    telemetry::{AccessLogEntry, InboundKind},
+};
 
 /// Serves one association to its end.
 pub(in crate::inbound) async fn serve(
@@ -15,7 +21,8 @@ pub(in crate::inbound) async fn serve(
     identity: &Identity,
     port: u16,
 ) {
-    let pending = match PendingAssociation::begin(context, identity, client, InboundKind::Udp) {
+    let log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Udp, client);
+    let pending = match PendingAssociation::begin(context, identity, client, log_entry) {
         Ok(pending) => pending,
         Err(refusal) => return refuse(context, buffer, &refusal).await,
     };

@@ -2,12 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::{ClientBuffer, Handover};
+use super::{
+    ClientBuffer, Handover,
+    connect::{ConnectedRequest, connect},
+};
 use crate::{
     Refusal,
     access::{Identity, Login},
     context::Context,
-    failover::Failover,
     telemetry::{AccessLogEntry, InboundKind},
 };
 
@@ -87,28 +89,17 @@ async fn serve(
             return None;
         }
     };
-    let mut log_entry = version.log_entry(context, client);
-    log_entry.begin(&identity, Some(&target));
-    let end = log_entry.end();
-    let mut failover = Box::new(Failover::new(&context.selection, &identity, client.ip(), &target));
-    let connected = tokio::select! {
-        biased;
-        connected = failover.connect_next() => connected,
-        // The entry in the log says that the client is gone.
-        () = buffer.client_hung_up() => return None,
-        refusal = end.wait() => Err(refusal),
-    };
-    match connected {
-        Ok(connected) => {
-            log_entry.connected(&connected.lease, failover.attempts());
+    let log_entry = version.log_entry(context, client);
+    match connect(context, &mut buffer, client, &identity, &target, log_entry).await {
+        Ok(ConnectedRequest { failover, connected, log_entry }) => {
             buffer.write(&version.granted()).await.ok()?;
             Some(Handover::Tunnel { client: buffer.into_client(), failover, connected, log_entry })
         }
-        Err(refusal) => {
-            log_entry.refused(&refusal, failover.attempts());
+        Err(Some(refusal)) => {
             buffer.send_and_close(&version.refused(&refusal), &context.access.reject_budget).await;
             None
         }
+        Err(None) => None,
     }
 }
 

@@ -1,0 +1,214 @@
+//! Who has which credential of an encrypted listener.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use hezar_engine::server::{CredentialId, Keyring};
+
+use super::{Identity, client_key, login::KnownUser};
+use crate::{GatewayConfig, InboundConfig, LinkSession, User, UserLink, UserOptions};
+
+/// The context of the hash that names the session of one client address (BLAKE3, mode `derive_key`).
+const CLIENT_SESSION: &str = "hezar 2026 session of a client address";
+
+/// The credentials of one listener, made of its settings.
+pub(crate) struct CredentialTable {
+    config: Arc<GatewayConfig>,
+    keyring: Arc<Keyring>,
+    /// By [`CredentialId`].
+    places: Vec<Place>,
+}
+
+/// Where a credential belongs.
+#[derive(Clone, Copy)]
+struct Place {
+    user: usize,
+    /// The link; absent = the one without a name, which every user with a key has.
+    link: Option<usize>,
+}
+
+/// Somebody who has shown a credential.
+pub(crate) struct Holder {
+    known: KnownUser,
+    link: Option<usize>,
+}
+
+impl CredentialTable {
+    /// The credentials of all users of a listener. Whether each of them may come in now is asked for every request.
+    pub(crate) fn new(config: &Arc<GatewayConfig>, inbound: &InboundConfig) -> Self {
+        let mut places = Vec::new();
+        let mut keys = Vec::new();
+        for (index, user) in config.users.iter().enumerate() {
+            let named = user.links.iter().enumerate().filter(|(_, link)| link.enabled);
+            let links = named.map(|(link, named)| (Some(link), &*named.name));
+            for (link, name) in [(None, "")].into_iter().chain(links) {
+                let Some(key) = user.credential(&inbound.protocol, name) else { continue };
+                // Listeners have fewer credentials than there are numbers for them.
+                let Ok(id) = u32::try_from(places.len()) else { break };
+                keys.push((CredentialId(id), key));
+                places.push(Place { user: index, link });
+            }
+        }
+        let keyring = Arc::new(Keyring::new(inbound.protocol.keyring_kind(), keys));
+        Self { config: config.clone(), keyring, places }
+    }
+
+    /// The settings that it is made of.
+    pub(crate) const fn config(&self) -> &Arc<GatewayConfig> {
+        &self.config
+    }
+
+    /// What tells the credentials apart.
+    pub(crate) const fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
+    }
+
+    /// Whose credential of this table it is, with the settings that `now` has for them; `None` when they have it no more.
+    pub(crate) fn holder(&self, credential: CredentialId, now: &Self) -> Option<Holder> {
+        let place = *self.places.get(usize::try_from(credential.0).ok()?)?;
+        if Arc::ptr_eq(&self.config, &now.config) {
+            return Some(Holder { known: KnownUser::new(&now.config, place.user)?, link: place.link });
+        }
+        let before = self.config.users.get(place.user)?;
+        let index = find(&now.config.users, place.user, |user| user.name == before.name)?;
+        let user = now.config.users.get(index)?;
+        if (&user.key, user.uuid) != (&before.key, before.uuid) {
+            return None;
+        }
+        let link = match place.link {
+            None => None,
+            Some(at) => {
+                let name = &before.links.get(at)?.name;
+                Some(find(&user.links, at, |link| link.enabled && link.name == *name)?)
+            }
+        };
+        Some(Holder { known: KnownUser::new(&now.config, index)?, link })
+    }
+}
+
+/// The place of the item that is meant: where it was before, or anywhere.
+fn find<T>(items: &[T], before: usize, is_meant: impl Fn(&T) -> bool) -> Option<usize> {
+    if items.get(before).is_some_and(&is_meant) { Some(before) } else { items.iter().position(is_meant) }
+}
+
+impl Holder {
+    /// Who it is and what the link asks for, for a client at this address.
+    pub(crate) fn identity(self, client: IpAddr) -> Identity {
+        let user = &*self.known;
+        let link = self.link.and_then(|link| user.links.get(link));
+        let options = link.map_or_else(|| user.options.options().clone(), |link| link_options(user, link, client));
+        Identity { user: user.name.clone(), options, known: Some(self.known), ..Identity::default() }
+    }
+}
+
+/// The options of a link; what it does not say is as the user's own options say.
+fn link_options(user: &User, link: &UserLink, client: IpAddr) -> UserOptions {
+    let mut options = link.options.options().clone().or(user.options.options());
+    let session = match link.session {
+        LinkSession::None => None,
+        LinkSession::Link => Some(format!("link-{}", link.name)),
+        LinkSession::Client => Some(client_session(client)),
+    };
+    // What the link's own options name is meant more exactly.
+    if link.options.options().session.is_none() && session.is_some() {
+        options.session = session.map(Into::into);
+    }
+    options
+}
+
+/// The session of one client address. It does not show the address, and is the same in every process.
+fn client_session(client: IpAddr) -> String {
+    let hash = blake3::derive_key(CLIENT_SESSION, client_key(client).to_string().as_bytes());
+    let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("client-{name}")
+}
+
+impl fmt::Debug for CredentialTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialTable").field("keyring", &self.keyring).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DefaultOptions, InboundFallback, InboundProtocol, InboundTransport, UserKey};
+
+    fn inbound() -> InboundConfig {
+        InboundConfig {
+            protocol: InboundProtocol::Trojan,
+            transport: InboundTransport::default(),
+            reality: None,
+            fallback: InboundFallback::default(),
+        }
+    }
+
+    fn link(name: &str, options: &str, session: LinkSession) -> UserLink {
+        let options = DefaultOptions::parse_text(options).unwrap();
+        UserLink { name: name.into(), options, session, enabled: true }
+    }
+
+    fn user(name: &str, links: Vec<UserLink>) -> User {
+        let key = Some(UserKey::new([7; 32]));
+        let options = DefaultOptions::parse_text("country-de-asn-1").unwrap();
+        User { key, links, options, ..User::new(name, "p") }
+    }
+
+    fn table(users: Vec<User>) -> CredentialTable {
+        CredentialTable::new(&Arc::new(GatewayConfig { users, ..GatewayConfig::default() }), &inbound())
+    }
+
+    /// Every credential of a table, in the order of the links.
+    fn identities(table: &CredentialTable, now: &CredentialTable, client: &str) -> Vec<Option<Identity>> {
+        let ids = (0..table.places.len()).map(|id| CredentialId(u32::try_from(id).unwrap()));
+        ids.map(|id| Some(table.holder(id, now)?.identity(client.parse().unwrap()))).collect()
+    }
+
+    #[test]
+    fn each_link_has_its_own_options_and_session() {
+        let links = vec![
+            link("nl", "country-nl", LinkSession::None),
+            link("home", "", LinkSession::Link),
+            link("phone", "", LinkSession::Client),
+            link("own", "session-a1", LinkSession::Link),
+        ];
+        let table = table(vec![user("ali", links)]);
+        let found = identities(&table, &table, "192.0.2.7");
+        let options: Vec<_> = found.iter().map(|identity| &identity.as_ref().unwrap().options).collect();
+        let countries: Vec<_> = options.iter().map(|options| options.countries[0]).collect();
+        assert_eq!(countries, [*b"DE", *b"NL", *b"DE", *b"DE", *b"DE"]);
+        assert!(options.iter().all(|options| options.asn.is_some()), "what a link does not say is the user's");
+        let sessions: Vec<_> = options.iter().map(|options| options.session.as_deref()).collect();
+        assert_eq!((sessions[0], sessions[1], sessions[2]), (None, None, Some("link-home")));
+        assert_eq!(sessions[4], Some("a1"));
+        let elsewhere = identities(&table, &table, "192.0.2.8");
+        assert_ne!(elsewhere[3].as_ref().unwrap().options.session.as_deref(), sessions[3]);
+        assert!(!sessions[3].unwrap().contains("192"), "{sessions:?}");
+    }
+
+    #[test]
+    fn a_credential_of_older_settings_counts_while_its_user_has_it() {
+        let links = vec![link("nl", "", LinkSession::None)];
+        let before = table(vec![user("ali", links.clone()), user("sara", Vec::new())]);
+        let names = |now: &CredentialTable| -> Vec<Option<Box<str>>> {
+            identities(&before, now, "192.0.2.7").into_iter().map(|found| found.map(|identity| identity.user)).collect()
+        };
+        let (ali, sara) = (Some("ali".into()), Some("sara".into()));
+        assert_eq!(names(&before), [ali.clone(), ali.clone(), sara.clone()]);
+        let moved = table(vec![user("new", Vec::new()), user("sara", Vec::new()), user("ali", links.clone())]);
+        assert_eq!(names(&moved), [ali.clone(), ali.clone(), sara.clone()]);
+        let removed = table(vec![user("ali", links.clone())]);
+        assert_eq!(names(&removed), [ali.clone(), ali.clone(), None]);
+        let without_link = table(vec![user("ali", Vec::new()), user("sara", Vec::new())]);
+        assert_eq!(names(&without_link), [ali.clone(), None, sara.clone()]);
+        let switched_off = UserLink { enabled: false, ..links[0].clone() };
+        assert_eq!(names(&table(vec![user("ali", vec![switched_off])])), [ali, None, None]);
+        let other_key = User { key: Some(UserKey::new([8; 32])), ..user("ali", links) };
+        assert_eq!(names(&table(vec![other_key])), [None, None, None]);
+    }
+
+    #[test]
+    fn a_user_without_a_key_has_no_credential() {
+        let table = table(vec![User::new("ali", "p")]);
+        assert!(table.keyring().is_empty() && table.places.is_empty());
+    }
+}

@@ -1,0 +1,45 @@
+//! Turns the settings of an encrypted listener into a server half of the engine.
+
+use hezar_engine::{
+    BuildError, TlsServer,
+    server::{InboundServer, InboundSettings, ServerProtocol, ServerSecurity, ServerTransport},
+};
+
+use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind};
+
+/// The server half for connections; `None` for a protocol whose clients send packets only.
+///
+/// # Errors
+/// [`BuildError`] when the settings do not fit together.
+pub(super) fn server(config: &GatewayConfig, inbound: &InboundConfig) -> Result<Option<InboundServer>, BuildError> {
+    let protocol = match &inbound.protocol {
+        InboundProtocol::Trojan => ServerProtocol::Trojan,
+        _ => return Err(BuildError::Unsupported("this kind of listener")),
+    };
+    let transport = match inbound.transport.kind {
+        InboundTransportKind::Tcp => ServerTransport::Tcp,
+        _ => return Err(BuildError::Unsupported("this transport of a listener")),
+    };
+    InboundServer::new(InboundSettings { protocol, transport, security: security(config, inbound)? }).map(Some)
+}
+
+fn security(config: &GatewayConfig, inbound: &InboundConfig) -> Result<ServerSecurity, BuildError> {
+    if inbound.reality.is_some() {
+        return Err(BuildError::Unsupported("REALITY of a listener"));
+    }
+    let tls = config.server_tls.as_ref();
+    Ok(tls.map_or(ServerSecurity::None, |tls| ServerSecurity::Tls(TlsServer::new(tls.inbound_config(alpn(inbound))))))
+}
+
+/// The application protocols that the inbound and the site behind it speak.
+const fn alpn(inbound: &InboundConfig) -> &'static [&'static [u8]] {
+    match inbound.transport.kind {
+        InboundTransportKind::Grpc => &[b"h2"],
+        InboundTransportKind::Xhttp => &[b"h2", b"http/1.1"],
+        // A folder is served in both; whatever else answers strangers speaks HTTP/1.1 alone.
+        InboundTransportKind::Tcp if inbound.fallback.folder.is_some() => &[b"h2", b"http/1.1"],
+        InboundTransportKind::Tcp | InboundTransportKind::WebSocket | InboundTransportKind::HttpUpgrade => {
+            &[b"http/1.1"]
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! One connection with many requests: each of them is served in a task of its own.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use hezar_engine::server::{BoxSession, InboundRequest, SessionItem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::requests;
+use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound};
+
+/// The most requests of one session at a time.
+const MOST_REQUESTS: u32 = 256;
+
+/// Serves a session until the client ends it. Once the listener accepts nobody any more, it ends when nothing runs in it.
+pub(in crate::inbound) async fn serve(
+    context: &Arc<Context>,
+    inbound: Arc<EncryptedInbound>,
+    mut session: BoxSession,
+    client: SocketAddr,
+) {
+    let places = Arc::new(Semaphore::new(MOST_REQUESTS as usize));
+    let mut closed = false;
+    loop {
+        // The session moves the bytes of its requests, too, so that it is asked for ever.
+        let item = tokio::select! {
+            item = session.next() => item,
+            () = context.closed(), if !closed => {
+                closed = true;
+                continue;
+            }
+            _ = places.acquire_many(MOST_REQUESTS), if closed => return,
+        };
+        match item {
+            None => return,
+            Some(SessionItem::Request(request)) => {
+                let place = places.clone().try_acquire_owned().ok();
+                let (context, inbound) = (context.clone(), inbound.clone());
+                let owner = context.tasks.clone();
+                owner.spawn(async move { serve_request(&context, &inbound, request, client, place).await });
+            }
+            Some(SessionItem::Web(request)) => drop(request),
+        }
+    }
+}
+
+/// Serves one request to its end, or refuses it when it has no place.
+async fn serve_request(
+    context: &Arc<Context>,
+    inbound: &EncryptedInbound,
+    request: InboundRequest,
+    client: SocketAddr,
+    place: Option<OwnedSemaphorePermit>,
+) {
+    let refusal = match &place {
+        None => Some(Refusal::ConnectionLimit),
+        Some(_) if context.drain.is_cancelled() => Some(Refusal::ShuttingDown),
+        Some(_) => None,
+    };
+    if let Some(refusal) = refusal {
+        return requests::refuse(context, inbound, request, client, &refusal).await;
+    }
+    let served = async {
+        // Each phase is in a box of its own, as in `inbound::serve`.
+        if let Some(served) = Box::pin(requests::serve(context, inbound, request, client)).await {
+            Box::pin(served.run(context)).await;
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        () = context.kill.cancelled() => {}
+    }
+    drop(place);
+}
