@@ -1,5 +1,5 @@
-//! Decides when the header of a protocol is sent: together with the first payload, or alone when the client waits for the
-//! server to speak.
+//! Decides when the header of a protocol is sent: together with the first payload, or alone when the other side is to speak
+//! first.
 //!
 //! A header in one packet with the payload saves a packet and hides the header's length. But where the server speaks first
 //! (SMTP, SSH, FTP), no payload comes, and the header must be sent alone after a short while.
@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-/// How long a client may read without writing before the header is sent alone.
+/// How long the stream may be read without a write before the header is sent alone.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Which half of the stream sends the header, and whether it was sent.
@@ -22,6 +22,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 /// reading half writes only as long as the writing half has never been used.
 #[derive(Debug)]
 pub(crate) enum FirstWrite {
+    /// The header must not be sent yet: a server does not know whether it will serve the request.
+    Held,
     /// Nobody has sent anything. The timer runs from the first read.
     Waiting(Option<Pin<Box<Sleep>>>),
     /// The reading half sends the header and flushes it.
@@ -47,9 +49,26 @@ impl FirstWrite {
         Self::Waiting(None)
     }
 
+    /// Nothing sent, and nothing may be sent before [`FirstWrite::release`] or a write.
+    pub(crate) const fn held() -> Self {
+        Self::Held
+    }
+
+    /// Lets a header go that is held.
+    pub(crate) fn release(&mut self) {
+        if self.is_held() {
+            *self = Self::new();
+        }
+    }
+
+    /// Whether the header must not be sent yet.
+    pub(crate) const fn is_held(&self) -> bool {
+        matches!(self, Self::Held)
+    }
+
     /// Takes note that the writing half is used. Returns true when it has to send the header.
     pub(crate) fn writer_acts(&mut self) -> bool {
-        let unsent = matches!(self, Self::Waiting(_));
+        let unsent = matches!(self, Self::Held | Self::Waiting(_));
         *self = Self::Writer;
         unsent
     }
@@ -57,7 +76,7 @@ impl FirstWrite {
     /// Says what the reading half has to do.
     pub(crate) fn reader_acts(&mut self, cx: &mut Context<'_>) -> ReaderTask {
         match self {
-            Self::Writer => ReaderTask::Nothing,
+            Self::Held | Self::Writer => ReaderTask::Nothing,
             Self::Reader => ReaderTask::Drive,
             Self::Waiting(timer) => {
                 let timer = timer.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));

@@ -164,6 +164,20 @@ impl<H: AnswerHead> HeaderStream<H> {
     }
 }
 
+impl HeaderStream<NoHead> {
+    /// A server's stream: `header` goes in front of the answer, and what comes is payload. The header leaves as a client's does, once
+    /// [`HeaderStream::release`] has allowed it. A stream that is shut down before sends nothing.
+    pub(crate) fn answering(io: BoxStream, header: Vec<u8>) -> Self {
+        let (first, answer) = (FirstWrite::held(), HeadState::Open);
+        Self { io, head: NoHead, header, first, write_buffer: WriteBuffer::default(), answer }
+    }
+
+    /// Lets the header of a server go.
+    pub(crate) fn release(&mut self) {
+        self.first.release();
+    }
+}
+
 impl<H: AnswerHead> Stream for HeaderStream<H> {
     fn socket(&self) -> Option<&TcpStream> {
         let bare = matches!(self.first, FirstWrite::Writer)
@@ -214,7 +228,7 @@ impl<H: AnswerHead> AsyncWrite for HeaderStream<H> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.first.writer_acts() {
+        if !this.first.is_held() && this.first.writer_acts() {
             this.send_header(&[]);
         }
         ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;

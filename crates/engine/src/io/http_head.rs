@@ -1,4 +1,5 @@
-//! The head of an HTTP/1.1 answer, read from a stream that will not stay HTTP, as leniently as browsers and curl do.
+//! Heads of HTTP/1.1 on a stream that will not stay HTTP: of an answer, read as leniently as browsers and curl do, and of a
+//! request, read strictly.
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -12,6 +13,12 @@ pub(crate) const MOST_HEAD: usize = 64 * 1024;
 const USUAL_HEADERS: usize = 64;
 const MOST_HEADERS: usize = MOST_HEAD / 3;
 
+/// The longest head of a request accepted, in bytes, and the most headers in it.
+pub(crate) const MOST_REQUEST_HEAD: usize = 16 * 1024;
+const MOST_REQUEST_HEADERS: usize = 64;
+
+type Headers = Vec<(Box<str>, Box<[u8]>)>;
+
 type Parsed = Result<httparse::Status<(Head, usize)>, httparse::Error>;
 
 /// A status and the headers after it.
@@ -19,13 +26,13 @@ type Parsed = Result<httparse::Status<(Head, usize)>, httparse::Error>;
 pub(crate) struct Head {
     /// The status code.
     pub(crate) status: u16,
-    headers: Vec<(Box<str>, Box<[u8]>)>,
+    headers: Headers,
 }
 
 impl Head {
     /// The first value of a header; letter case does not matter.
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
+        find(&self.headers, name)
     }
 
     /// Reads a head from the front of `bytes`; `None` while it is incomplete. Returns its length beside it.
@@ -52,7 +59,7 @@ impl Head {
         let httparse::Status::Complete(length) = lenient.parse_response(&mut answer, bytes)? else {
             return Ok(httparse::Status::Partial);
         };
-        let headers = answer.headers.iter().map(|h| (h.name.into(), h.value.into())).collect();
+        let headers = owned(answer.headers);
         Ok(httparse::Status::Complete((Self { status: answer.code.unwrap_or_default(), headers }, length)))
     }
 
@@ -64,6 +71,53 @@ impl Head {
             Err(_) => Err(Cause::Protocol("the answer is not HTTP/1")),
         }
     }
+}
+
+/// What a client asks for, and the headers after it.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    target: Box<str>,
+    headers: Headers,
+}
+
+impl RequestHead {
+    /// The request target: path and query.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The first value of a header; letter case does not matter.
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
+        find(&self.headers, name)
+    }
+
+    /// Reads the head of a GET request from the front of `bytes`; `None` while it is incomplete. Returns its length beside it.
+    ///
+    /// # Errors
+    /// [`Cause::Protocol`] for anything but GET over HTTP/1.1, more than 64 headers, or a head longer than [`MOST_REQUEST_HEAD`].
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Cause> {
+        let mut lines = [httparse::EMPTY_HEADER; MOST_REQUEST_HEADERS];
+        let mut request = httparse::Request::new(&mut lines);
+        match request.parse(bytes) {
+            Ok(httparse::Status::Complete(length)) if length <= MOST_REQUEST_HEAD => {
+                let (Some("GET"), Some(target), Some(1)) = (request.method, request.path, request.version) else {
+                    return Err(Cause::Protocol("the request is not GET over HTTP/1.1"));
+                };
+                Ok(Some((Self { target: target.into(), headers: owned(request.headers) }, length)))
+            }
+            Ok(httparse::Status::Partial) if bytes.len() < MOST_REQUEST_HEAD => Ok(None),
+            Ok(_) => Err(Cause::Protocol("the head of the HTTP request is too long")),
+            Err(_) => Err(Cause::Protocol("the request is not HTTP/1.1")),
+        }
+    }
+}
+
+fn owned(headers: &[httparse::Header<'_>]) -> Headers {
+    headers.iter().map(|header| (header.name.into(), header.value.into())).collect()
+}
+
+fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
 }
 
 /// Reads one head; what the stream brought after it stays in `buffer`. Informational answers (1xx except 101) are

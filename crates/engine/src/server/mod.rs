@@ -4,8 +4,12 @@ use std::{fmt, io, sync::Arc};
 
 use crate::{
     BoxStream, BuildError,
-    protocol::trojan,
+    protocol::{
+        trojan,
+        vless::{self, server::Layered},
+    },
     security::tls::server::{TlsAccepted, TlsServer},
+    transport::{http_upgrade, websocket},
 };
 
 #[cfg(test)]
@@ -19,6 +23,7 @@ pub use crate::served::{
     KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, Stranger, StrangerReason, StreamRequest,
     WebAnswer, WebBody, WebRequest, WebResponder, Wordless,
 };
+pub use crate::transport::ServerPath;
 
 /// What clients speak inside the transport.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub enum ServerProtocol {
     Trojan,
     /// Shadowsocks, which brings its own security.
     Shadowsocks(ShadowsocksServer),
+    /// VLESS; with Vision where it can leave TLS 1.3 or REALITY.
+    Vless,
 }
 
 /// What carries the protocol's bytes.
@@ -36,6 +43,10 @@ pub enum ServerProtocol {
 pub enum ServerTransport {
     /// The stream as it is.
     Tcp,
+    /// Binary messages of WebSockets.
+    WebSocket(ServerPath),
+    /// The stream behind an upgrade of HTTP/1.1.
+    HttpUpgrade(ServerPath),
 }
 
 /// What protects the transport.
@@ -78,20 +89,41 @@ impl InboundServer {
     /// # Errors
     /// The connection failed, or ended before it said anything; nobody can be answered.
     pub async fn accept(&self, stream: BoxStream, keyring: &Arc<Keyring>) -> io::Result<Opening> {
-        let stream = match &self.settings.security {
-            ServerSecurity::None => stream,
+        let secured = match &self.settings.security {
+            ServerSecurity::None => Layered::Other(stream),
             ServerSecurity::Tls(tls) => match tls.accept(stream).await? {
-                TlsAccepted::Stream(stream) => Box::new(stream),
+                TlsAccepted::Stream(stream) => Layered::Leavable(Box::new(stream)),
                 TlsAccepted::Challenge => return Ok(Opening::Done),
             },
         };
-        let carrier = match self.settings.transport {
-            ServerTransport::Tcp => stream,
+        let upgraded = match &self.settings.transport {
+            ServerTransport::Tcp => return self.read_request(secured, keyring).await,
+            ServerTransport::WebSocket(path) => websocket::server::accept(secured.into_stream(), path).await?,
+            ServerTransport::HttpUpgrade(path) => http_upgrade::server::accept(secured.into_stream(), path).await?,
         };
-        match &self.settings.protocol {
-            ServerProtocol::Trojan => trojan::server::accept(carrier, keyring).await,
-            ServerProtocol::Shadowsocks(server) => server.accept(carrier, keyring).await,
+        match upgraded {
+            Ok(stream) => Ok(closed_to_strangers(self.read_request(Layered::Other(stream), keyring).await?)),
+            Err(stranger) => Ok(Opening::Stranger(stranger)),
         }
+    }
+
+    /// Reads what a client of the protocol asks for.
+    async fn read_request(&self, carrier: Layered, keyring: &Keyring) -> io::Result<Opening> {
+        match &self.settings.protocol {
+            ServerProtocol::Trojan => trojan::server::accept(carrier.into_stream(), keyring).await,
+            ServerProtocol::Shadowsocks(server) => server.accept(carrier.into_stream(), keyring).await,
+            ServerProtocol::Vless => vless::server::accept(carrier, keyring).await,
+        }
+    }
+}
+
+/// Closes the stream of a stranger inside a transport. The transport has answered already, so no site can.
+fn closed_to_strangers(opening: Opening) -> Opening {
+    match opening {
+        Opening::Stranger(Stranger { why, .. }) => {
+            Opening::Stranger(Stranger { stream: Box::new(tokio::io::empty()), why })
+        }
+        other => other,
     }
 }
 

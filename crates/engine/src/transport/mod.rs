@@ -9,8 +9,9 @@ mod http2_body;
 mod http2_pool;
 mod http3;
 mod http_header;
-mod http_upgrade;
-mod websocket;
+pub(crate) mod http_upgrade;
+mod upgrade;
+pub(crate) mod websocket;
 mod xhttp;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use hezar_core::{Carrier, Security, Target, Tls};
 pub(crate) use self::connector::TransportConnector;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::http3::decode as decode_http3;
+pub use self::upgrade::ServerPath;
 use self::{
     grpc::GrpcClient,
     http_header::HttpHeaderClient,

@@ -2,7 +2,7 @@
 
 use hezar_engine::{
     BuildError, TlsServer,
-    server::{InboundServer, InboundSettings, ServerProtocol, ServerSecurity, ServerTransport},
+    server::{InboundServer, InboundSettings, ServerPath, ServerProtocol, ServerSecurity, ServerTransport},
 };
 
 use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind};
@@ -14,13 +14,22 @@ use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind}
 pub(super) fn server(config: &GatewayConfig, inbound: &InboundConfig) -> Result<Option<InboundServer>, BuildError> {
     let protocol = match &inbound.protocol {
         InboundProtocol::Trojan => ServerProtocol::Trojan,
+        InboundProtocol::Vless => ServerProtocol::Vless,
         _ => return Err(BuildError::Unsupported("this kind of listener")),
     };
     let transport = match inbound.transport.kind {
         InboundTransportKind::Tcp => ServerTransport::Tcp,
+        InboundTransportKind::WebSocket => ServerTransport::WebSocket(path(inbound)),
+        InboundTransportKind::HttpUpgrade => ServerTransport::HttpUpgrade(path(inbound)),
         _ => return Err(BuildError::Unsupported("this transport of a listener")),
     };
     InboundServer::new(InboundSettings { protocol, transport, security: security(config, inbound)? }).map(Some)
+}
+
+/// Where clients of a transport over HTTP/1.1 are expected.
+fn path(inbound: &InboundConfig) -> ServerPath {
+    let transport = &inbound.transport;
+    ServerPath::new(transport.path.as_deref().unwrap_or_default(), transport.host.as_deref())
 }
 
 fn security(config: &GatewayConfig, inbound: &InboundConfig) -> Result<ServerSecurity, BuildError> {

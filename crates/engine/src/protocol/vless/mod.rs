@@ -1,7 +1,8 @@
-//! VLESS outbound: a user id and a request in front of the payload, and a short header in front of the answer.
+//! VLESS: a user id and a request in front of the payload, and a short header in front of the answer.
 
 mod datagram;
 mod encryption;
+pub(crate) mod server;
 mod vision;
 mod wire;
 
@@ -15,7 +16,7 @@ use hezar_core::{PacketEncoding, Target, Vision, Vless};
 use uuid::Uuid;
 
 #[cfg(feature = "fuzzing")]
-pub(crate) use self::vision::read_vision_answer;
+pub(crate) use self::vision::{read_vision_answer, read_vision_payload};
 use self::{
     encryption::Encryption,
     vision::{Layer, No443, VisionStream},

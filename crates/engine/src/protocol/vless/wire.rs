@@ -13,7 +13,11 @@ use uuid::Uuid;
 use crate::{
     Cause,
     io::header_stream::AnswerHead,
-    protocol::address::{MAX_ADDRESS, put_v2ray},
+    protocol::{
+        address::{MAX_ADDRESS, put_v2ray, take_v2ray},
+        packet_addr,
+    },
+    served::{CredentialId, Head, Keyring, StrangerReason},
 };
 
 const VERSION: u8 = 0;
@@ -23,6 +27,14 @@ pub(super) const CONNECT: u8 = 1;
 pub(super) const DATAGRAMS: u8 = 2;
 /// Carry frames of mux.cool; this request has no address.
 const MUX: u8 = 3;
+/// Wait for connections from the server, which Xray calls reverse.
+const REVERSE: u8 = 4;
+/// The length of a user id.
+const ID_LENGTH: usize = 16;
+/// The first field of the addons: the name of the flow.
+const FLOW: u8 = 0x0a;
+/// Where a name begins in an address: behind port, type and length.
+const NAME_AT: usize = 4;
 
 /// The addons of a request with Vision: a protobuf message whose first field is the flow.
 pub(super) const VISION: &[u8] = b"\x0a\x10xtls-rprx-vision";
@@ -60,6 +72,100 @@ fn head(id: &Uuid, addons: &'static [u8], command: u8) -> Vec<u8> {
     bytes.extend_from_slice(addons);
     bytes.push(command);
     bytes
+}
+
+/// The response header of a server: no addons.
+pub(super) const RESPONSE: [u8; 2] = [VERSION, 0];
+
+/// What a known client asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct VlessRequest {
+    /// Who asks.
+    pub(super) credential: CredentialId,
+    /// The id, with which the blocks of Vision begin.
+    pub(super) id: Uuid,
+    /// Whether the payload comes with Vision.
+    pub(super) vision: bool,
+    /// What is asked for.
+    pub(super) command: VlessCommand,
+}
+
+/// The command of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum VlessCommand {
+    /// A stream to this target.
+    Connect(Target),
+    /// Datagrams for this target.
+    Datagrams(Target),
+    /// Frames of mux.cool.
+    Mux,
+}
+
+/// Judges the bytes of a connection as early as they can be told from a client's.
+pub(super) fn take_request(bytes: &[u8], keyring: &Keyring) -> Head<VlessRequest> {
+    let Some((&version, rest)) = bytes.split_first() else { return Head::Incomplete };
+    if version != VERSION {
+        return Head::Stranger(StrangerReason::Protocol);
+    }
+    let shown = rest.get(..ID_LENGTH).unwrap_or(rest);
+    if !keyring.may_begin_with(shown) {
+        return Head::Stranger(StrangerReason::Credential);
+    }
+    let Some((id, rest)) = rest.split_first_chunk::<ID_LENGTH>() else { return Head::Incomplete };
+    let Some(credential) = keyring.find(id) else { return Head::Stranger(StrangerReason::Credential) };
+    match take_addons(rest).and_then(|addons| addons.map_or(Ok(None), |(vision, rest)| take_command(vision, rest))) {
+        Ok(None) => Head::Incomplete,
+        Ok(Some((vision, command, rest))) => {
+            let request = VlessRequest { credential, id: Uuid::from_bytes(*id), vision, command };
+            Head::Whole { request, length: bytes.len() - rest.len() }
+        }
+        Err(why) => Head::Stranger(why),
+    }
+}
+
+/// Reads the addons. Returns whether they ask for Vision, and what stands behind them; `None` while they are incomplete.
+///
+/// # Errors
+/// For another flow than Vision, or more than a flow.
+fn take_addons(bytes: &[u8]) -> Result<Option<(bool, &[u8])>, StrangerReason> {
+    let Some((&length, rest)) = bytes.split_first() else { return Ok(None) };
+    let Some((addons, rest)) = rest.split_at_checked(usize::from(length)) else { return Ok(None) };
+    match addons {
+        // A flow without a letter is none.
+        [] | [FLOW, 0] => Ok(Some((false, rest))),
+        VISION => Ok(Some((true, rest))),
+        [FLOW, ..] => Err(StrangerReason::Command("a flow of VLESS that is not Vision")),
+        _ => Err(StrangerReason::Protocol),
+    }
+}
+
+type CommandRead<'a> = (bool, VlessCommand, &'a [u8]);
+
+/// Reads the command and its target. Returns them with `vision`, and what stands behind them; `None` while they are incomplete.
+///
+/// # Errors
+/// For a command that is not served, and a target that is none.
+fn take_command(vision: bool, bytes: &[u8]) -> Result<Option<CommandRead<'_>>, StrangerReason> {
+    let Some((&command, rest)) = bytes.split_first() else { return Ok(None) };
+    match command {
+        MUX => return Ok(Some((vision, VlessCommand::Mux, rest))),
+        REVERSE => return Err(StrangerReason::Command("reverse connections of VLESS")),
+        CONNECT | DATAGRAMS => {}
+        _ => return Err(StrangerReason::Protocol),
+    }
+    let Some((target, length)) = take_v2ray(rest).map_err(|_| StrangerReason::Protocol)? else { return Ok(None) };
+    let (address, rest) = rest.split_at(length);
+    let command = match (command, target) {
+        (CONNECT, Some(target)) => VlessCommand::Connect(target),
+        (DATAGRAMS, Some(target)) => VlessCommand::Datagrams(target),
+        // The port of packetaddr's name may be 0, which no other target has.
+        (DATAGRAMS, None) => {
+            let requested = address.get(NAME_AT..).and_then(packet_addr::requested);
+            VlessCommand::Datagrams(requested.ok_or(StrangerReason::Protocol)?)
+        }
+        _ => return Err(StrangerReason::Protocol),
+    };
+    Ok(Some((vision, command, rest)))
 }
 
 /// The header in front of the answer. Without a flow its addons have no meaning.

@@ -5,6 +5,7 @@
 //! used over TLS only: Xray's server loses bytes that it reads together with the request, and TLS keeps the two in records of
 //! their own.
 
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 

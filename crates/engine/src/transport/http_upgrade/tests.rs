@@ -5,8 +5,12 @@ use std::time::Duration;
 use hezar_core::{EarlyData, Fault, Host, HttpUpgrade, Stage, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use super::HttpUpgradeClient;
-use crate::{Attempt, BoxStream, Cause, DialError, testing::chopped_pair};
+use super::{HttpUpgradeClient, server};
+use crate::{
+    Attempt, BoxStream, Cause, DialError,
+    testing::{Chopped, chopped_pair},
+    transport::ServerPath,
+};
 
 const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
@@ -155,6 +159,78 @@ async fn a_refused_request() {
                 assert_eq!((error.stage, error.code(), error.fault()), (Stage::Transport, code, Fault::Node));
             }
             drop(serving.await.unwrap());
+        }
+    }
+}
+
+/// Our client and our server, each end cut into pieces.
+async fn meet(early: bool, most: usize) -> (BoxStream, BoxStream) {
+    let (ours, peer) = chopped_pair(3, most);
+    let path = ServerPath::new("/up?ed=2048", Some("203.0.113.9"));
+    let settings = settings(early);
+    let (client, server) =
+        tokio::join!(open(&settings, ours), server::accept(Box::new(Chopped::new(peer, 4, most)), &path));
+    (client.unwrap(), server.unwrap().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_client_meets_our_server() {
+    for (early, most) in [(false, 1), (false, 4096), (true, 1), (true, 4096)] {
+        let (mut client, mut server) = meet(early, most).await;
+        client.write_all(b"question").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        server.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"question");
+        server.write_all(b"answer").await.unwrap();
+        server.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"answer");
+    }
+}
+
+/// What a server makes of these bytes: what follows the request of a client, or what a site gets of a stranger, and what was answered.
+async fn judged(bytes: &str, most: usize) -> (Result<String, String>, String) {
+    let (ours, mut peer) = chopped_pair(9, most);
+    let said = bytes.to_owned();
+    let client = tokio::spawn(async move {
+        peer.write_all(said.as_bytes()).await.unwrap();
+        peer.shutdown().await.unwrap();
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    let accepted = server::accept(ours, &ServerPath::new("/up", None)).await.unwrap();
+    let is_client = accepted.is_ok();
+    let mut stream = accepted.unwrap_or_else(|stranger| stranger.stream);
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    drop(stream);
+    (if is_client { Ok(rest) } else { Err(rest) }, client.await.unwrap())
+}
+
+#[tokio::test]
+async fn golden_bytes_of_the_server_and_what_it_leaves_to_a_site() {
+    let request = "GET /up?x=1 HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, upgrade\r\nUpgrade: WebSocket\r\n\r\n";
+    for most in [1, 4096] {
+        assert_eq!(judged(&format!("{request}hello"), most).await, (Ok("hello".into()), ACCEPTED.into()));
+        let others = [
+            request.replace("GET", "POST"),
+            request.replace("/up", "/other"),
+            request.replace("/up", "/up/more"),
+            request.replace("upgrade", "close"),
+            request.replace("WebSocket", "h2c"),
+            request.replace("HTTP/1.1", "HTTP/1.0"),
+            request.replace("Host: a", "Sec-WebSocket-Key: a"),
+            request.replace("Host: a", "Host : a"),
+            request.replace("Host: a", &format!("X: {}", "x".repeat(17_000))),
+            request.replace("Host: a\r\n", &"A: b\r\n".repeat(63)),
+            request.replace("\r\n\r\n", "\r\n"),
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        ];
+        for other in others {
+            assert_eq!(judged(&other, most).await, (Err(other), String::new()));
         }
     }
 }

@@ -1,9 +1,13 @@
 //! An open WebSocket: a stream of bytes in binary messages.
 //!
-//! **The end of one direction.** WebSocket has no such thing: a Close frame ends both directions, and servers built on gorilla
-//! (v2ray, Xray) drop what they still had to send when they receive one. So a shutdown sends nothing at first, and the server
-//! continues to answer. When it has been silent for [`QUIET`], the Close frame is sent, so that a target that waits for our
+//! **The end of one direction.** WebSocket has no such thing: a Close frame ends both directions, and programs built on gorilla
+//! (v2ray, Xray) drop what they still had to send when they receive one. So a shutdown sends nothing at first, and the other side
+//! continues to send. When it has been silent for [`QUIET`], the Close frame is sent, so that a target that waits for our
 //! end gets it. Servers that send after that (as sing-box does) are read until they close or are silent once more.
+//!
+//! A server does the same with a shorter silence, [`SERVER_QUIET`]: a target that has ended rarely wants more, and the client
+//! waits for the end. It takes a client's Close frame for the end of the client's direction alone, and answers it with its own
+//! when the target has ended, too.
 
 use std::{
     io,
@@ -21,12 +25,15 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     opening::Opened,
-    wire::{self, Header, MOST_CONTROL, Opcode},
+    wire::{self, Header, MOST_CONTROL, Opcode, Side},
 };
 use crate::Cause;
 
-/// How long the server may be silent after our end before the Close frame is sent.
+/// How long a server may be silent after our end before the Close frame is sent.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
+
+/// The same for a client.
+pub(super) const SERVER_QUIET: Duration = Duration::from_millis(500);
 
 /// The longest payload in one frame we send, in bytes; bounds what one write buffers.
 const MOST_PAYLOAD: usize = 64 * 1024;
@@ -34,10 +41,29 @@ const MOST_PAYLOAD: usize = 64 * 1024;
 /// The size of one read, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// The most bytes of answers to pings that wait to be sent. A server that pings without reading gets no more answers.
+/// The most bytes of answers to pings that wait to be sent. Who pings without reading gets no more answers.
 const MOST_WAITING: usize = MOST_PAYLOAD + 4096;
 
-/// What comes next from the server.
+/// The status of an ordinary end (RFC 6455 §7.4.1).
+const ORDINARY: [u8; 2] = 1000_u16.to_be_bytes();
+
+/// How long the other side may be silent after our end.
+const fn quiet_time(side: Side) -> Duration {
+    match side {
+        Side::Client => QUIET,
+        Side::Server => SERVER_QUIET,
+    }
+}
+
+/// Takes the mask off the next piece of a frame's payload, and turns the key to the piece after it.
+fn unmask(key: &mut Option<[u8; 4]>, piece: &mut [u8]) {
+    if let Some(key) = key {
+        wire::mask(piece, *key);
+        key.rotate_left(piece.len() % key.len());
+    }
+}
+
+/// What comes next from the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FramePhase {
     /// A frame's header comes next.
@@ -53,14 +79,17 @@ enum FramePhase {
 /// An open WebSocket.
 pub(super) struct Frames<S> {
     inner: S,
+    side: Side,
     input: BytesMut,
     phase: FramePhase,
+    /// What the rest of the frame that is under way is masked with.
+    key: Option<[u8; 4]>,
     /// Whether a fragmented message has begun and not ended.
     in_message: bool,
     output: BytesMut,
     /// The waker of a pending write. It is woken when a read has sent the output.
     writer: Option<Waker>,
-    /// Set by our shutdown: runs out when the server has been silent for [`QUIET`].
+    /// Set by our shutdown: runs out when the other side has been silent.
     quiet: Option<Pin<Box<Sleep>>>,
     close_sent: bool,
     close_seen: bool,
@@ -68,11 +97,13 @@ pub(super) struct Frames<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// An open WebSocket on the stream that its handshake ran on.
-    pub(super) fn new(opened: Opened<S>) -> Self {
+    pub(super) fn new(opened: Opened<S>, side: Side) -> Self {
         Self {
             inner: opened.stream,
+            side,
             input: opened.rest,
             phase: FramePhase::Header,
+            key: None,
             in_message: false,
             output: BytesMut::new(),
             writer: None,
@@ -107,13 +138,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     fn take(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
         loop {
             match self.phase {
-                FramePhase::Header => match wire::decode(&self.input).map_err(|error| Cause::Protocol(error.text()))? {
-                    Some((header, size)) => {
-                        self.input.advance(size);
-                        self.begin(header)?;
-                    }
-                    None => return Ok(false),
-                },
+                FramePhase::Header => {
+                    let decoded = wire::decode(&self.input, self.side);
+                    let Some((header, size)) = decoded.map_err(|error| Cause::Protocol(error.text()))? else {
+                        return Ok(false);
+                    };
+                    self.input.advance(size);
+                    self.begin(header)?;
+                }
                 FramePhase::Payload(0) => self.phase = FramePhase::Header,
                 FramePhase::Payload(left) => {
                     let most = usize::try_from(left).unwrap_or(usize::MAX);
@@ -121,6 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
                     if length == 0 {
                         return Ok(false);
                     }
+                    unmask(&mut self.key, &mut self.input[..length]);
                     buf.put_slice(&self.input[..length]);
                     self.input.advance(length);
                     self.phase = FramePhase::Payload(left - length as u64);
@@ -130,7 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
                     if self.input.len() < length {
                         return Ok(false);
                     }
-                    let payload = self.input.split_to(length);
+                    let mut payload = self.input.split_to(length);
+                    unmask(&mut self.key, &mut payload);
                     self.phase = FramePhase::Header;
                     self.control(opcode, &payload);
                 }
@@ -140,6 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     }
 
     fn begin(&mut self, header: Header) -> io::Result<()> {
+        self.key = header.key;
         if header.opcode.is_control() {
             let length = usize::try_from(header.length).unwrap_or(MOST_CONTROL);
             self.phase = FramePhase::Control(header.opcode, length);
@@ -160,10 +195,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             }
             Opcode::Close => {
                 self.close_seen = true;
-                if !self.close_sent {
+                if self.side == Side::Server {
+                    self.phase = FramePhase::Ended;
+                } else if !self.close_sent {
                     // The server has closed the WebSocket, so both directions end. Its status code is sent back.
-                    self.queue(Opcode::Close, payload.get(..2).unwrap_or_default());
-                    self.close_sent = true;
+                    self.queue_close(payload.get(..2).unwrap_or_default());
                     self.phase = FramePhase::Ended;
                 }
             }
@@ -184,6 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             let mut direct = ReadBuf::new(room);
             ready!(Pin::new(&mut self.inner).poll_read(cx, &mut direct))?;
             let length = direct.filled().len();
+            unmask(&mut self.key, direct.filled_mut());
             buf.advance(length);
             self.restart_quiet();
             if length == 0 {
@@ -216,27 +253,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
 
     fn restart_quiet(&mut self) {
         if let Some(quiet) = &mut self.quiet {
-            quiet.as_mut().reset(Instant::now() + QUIET);
+            quiet.as_mut().reset(Instant::now() + quiet_time(self.side));
         }
     }
 
-    /// After our shutdown: sends the Close frame when the server has been silent, and ends when it is silent again.
+    /// After our shutdown: sends the Close frame when the other side has been silent, and ends when it is silent again.
     fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(quiet) = &mut self.quiet else { return Poll::Pending };
         ready!(quiet.as_mut().poll(cx));
-        quiet.as_mut().reset(Instant::now() + QUIET);
+        quiet.as_mut().reset(Instant::now() + quiet_time(self.side));
         if self.close_sent {
             self.phase = FramePhase::Ended;
         } else {
-            // 1000: an ordinary end (RFC 6455 §7.4.1).
-            self.queue(Opcode::Close, &1000_u16.to_be_bytes());
-            self.close_sent = true;
+            self.queue_close(&ORDINARY);
         }
         Poll::Ready(Ok(()))
     }
 
+    fn queue_close(&mut self, status: &[u8]) {
+        self.queue(Opcode::Close, status);
+        self.close_sent = true;
+    }
+
     fn queue(&mut self, opcode: Opcode, payload: &[u8]) {
-        wire::encode(&mut self.output, opcode, rand::random(), payload);
+        let key = (self.side == Side::Client).then(rand::random);
+        wire::encode(&mut self.output, opcode, key, payload);
     }
 
     /// Writes what waits.
@@ -272,7 +313,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
 
     /// As the method of that name in tokio's traits.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.close_sent || self.quiet.is_some() || self.close_seen {
+        let closed_by_server = self.close_seen && self.side == Side::Client;
+        if self.close_sent || self.quiet.is_some() || closed_by_server {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         ready!(self.poll_room(cx))?;
@@ -301,9 +343,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
         if self.phase == FramePhase::Ended {
+            if self.side == Side::Server && !self.close_sent {
+                self.queue_close(&ORDINARY);
+                ready!(self.poll_flush(cx))?;
+            }
             return Pin::new(&mut self.inner).poll_shutdown(cx);
         }
-        self.quiet.get_or_insert_with(|| Box::pin(sleep(QUIET)));
+        self.quiet.get_or_insert_with(|| Box::pin(sleep(quiet_time(self.side))));
         Poll::Ready(Ok(()))
     }
 }

@@ -1,10 +1,11 @@
-//! WebSocket (RFC 6455), client side, as v2ray, Xray and sing-box use it: the stream is sent in binary messages.
+//! WebSocket (RFC 6455), both sides, as v2ray, Xray and sing-box use it: the stream is sent in binary messages.
 //!
 //! With early data the opening request waits for the stream's first bytes and carries them, so that a proxy's header
 //! costs no round trip of its own.
 
 mod frames;
 mod opening;
+pub(crate) mod server;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::{
     EARLY_WAIT,
     frames::Frames,
     opening::{Opened, Opening},
+    wire::Side,
 };
 use crate::{Cause, Stream};
 
@@ -65,7 +66,16 @@ pub(super) struct WebSocketStream<S> {
 impl<S: Stream> WebSocketStream<S> {
     /// A stream whose handshake is done.
     pub(super) fn open(opened: Opened<S>) -> Self {
-        Self { state: OpeningState::Open(Frames::new(opened)), waiting: [None, None] }
+        Self::framed(opened, Side::Client)
+    }
+
+    /// A server's stream, whose handshake is done.
+    pub(super) fn answering(opened: Opened<S>) -> Self {
+        Self::framed(opened, Side::Server)
+    }
+
+    fn framed(opened: Opened<S>, side: Side) -> Self {
+        Self { state: OpeningState::Open(Frames::new(opened, side)), waiting: [None, None] }
     }
 
     /// A stream whose handshake waits for the first bytes.
@@ -103,7 +113,7 @@ impl<S: Stream> WebSocketStream<S> {
             };
             self.waiting.iter_mut().filter_map(Option::take).for_each(Waker::wake);
             match result {
-                Ok(opened) => self.state = OpeningState::Open(Frames::new(opened)),
+                Ok(opened) => self.state = OpeningState::Open(Frames::new(opened, Side::Client)),
                 Err(cause) => {
                     self.state = OpeningState::Failed;
                     return Poll::Ready(Err(cause.into()));

@@ -20,7 +20,7 @@ use super::{
     frames::QUIET,
     opening::{Opening, expected},
     stream::{Deferred, WebSocketStream},
-    wire::{self, FrameError, Header, Opcode},
+    wire::{self, FrameError, Header, Opcode, Side},
 };
 use crate::{Attempt, BoxStream, DialError, testing::chopped_pair};
 
@@ -78,16 +78,12 @@ impl Peer {
     fn parse(&mut self) -> Option<(u8, Vec<u8>)> {
         let (first, second) = (*self.input.first()?, *self.input.get(1)?);
         assert_eq!(second & 0x80, 0x80, "clients mask");
-        // The mask bit and four bytes of key are what a client's header has more than a server's.
-        let mut front = self.input.clone();
-        front[1] &= 0x7f;
-        let (header, size) = wire::decode(&front).unwrap()?;
-        let length = usize::try_from(header.length).unwrap();
-        if self.input.len() < size + 4 + length {
+        let (header, size) = wire::decode(&self.input, Side::Server).unwrap()?;
+        let (length, key) = (usize::try_from(header.length).unwrap(), header.key.unwrap());
+        if self.input.len() < size + length {
             return None;
         }
         self.input.advance(size);
-        let key = self.input.split_to(4)[..].try_into().unwrap();
         let mut payload = self.input.split_to(length).to_vec();
         wire::mask(&mut payload, key);
         Some((first, payload))
@@ -167,20 +163,27 @@ fn the_host_header_has_an_order_of_choice() {
 #[test]
 fn golden_frames() {
     let mut out = BytesMut::new();
-    wire::encode(&mut out, Opcode::Text, [0x37, 0xfa, 0x21, 0x3d], b"Hello");
+    wire::encode(&mut out, Opcode::Text, Some([0x37, 0xfa, 0x21, 0x3d]), b"Hello");
     // RFC 6455 §5.7: a masked "Hello".
     assert_eq!(out[..], [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-    assert_eq!(
-        wire::decode(&[0x82, 0x7e, 1, 0]),
-        Ok(Some((Header { last: true, opcode: Opcode::Binary, length: 256 }, 4)))
-    );
-    assert_eq!(wire::decode(&[0x02, 0x7f, 0, 0, 0, 0, 0, 1, 0]), Ok(None));
-    assert_eq!(wire::decode(&[0xc2, 0]), Err(FrameError::Reserved));
-    assert_eq!(wire::decode(&[0x83, 0]), Err(FrameError::Opcode));
-    assert_eq!(wire::decode(&[0x82, 0x80]), Err(FrameError::Masked));
-    assert_eq!(wire::decode(&[0x09, 0]), Err(FrameError::Control));
-    assert_eq!(wire::decode(&[0x89, 126]), Err(FrameError::Control));
-    assert_eq!(wire::decode(&[0x82, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 0]), Err(FrameError::Length));
+    let header = Header { last: true, opcode: Opcode::Text, length: 5, key: Some([0x37, 0xfa, 0x21, 0x3d]) };
+    assert_eq!(wire::decode(&out, Side::Server), Ok(Some((header, 6))));
+    assert_eq!(wire::decode(&out[..5], Side::Server), Ok(None));
+    // The same, unmasked.
+    out.clear();
+    wire::encode(&mut out, Opcode::Text, None, b"Hello");
+    assert_eq!(out[..], *b"\x81\x05Hello");
+    let decode = |bytes| wire::decode(bytes, Side::Client);
+    let header = Header { last: true, opcode: Opcode::Binary, length: 256, key: None };
+    assert_eq!(decode(&[0x82, 0x7e, 1, 0]), Ok(Some((header, 4))));
+    assert_eq!(decode(&[0x02, 0x7f, 0, 0, 0, 0, 0, 1, 0]), Ok(None));
+    assert_eq!(decode(&[0xc2, 0]), Err(FrameError::Reserved));
+    assert_eq!(decode(&[0x83, 0]), Err(FrameError::Opcode));
+    assert_eq!(decode(&[0x82, 0x80]), Err(FrameError::Masked));
+    assert_eq!(wire::decode(&[0x82, 0], Side::Server), Err(FrameError::Bare));
+    assert_eq!(decode(&[0x09, 0]), Err(FrameError::Control));
+    assert_eq!(decode(&[0x89, 126]), Err(FrameError::Control));
+    assert_eq!(decode(&[0x82, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 0]), Err(FrameError::Length));
 }
 
 #[tokio::test]
@@ -404,8 +407,11 @@ proptest! {
 
     #[test]
     fn any_front_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
-        if let Ok(Some((header, size))) = wire::decode(&bytes) {
-            prop_assert!(size <= bytes.len() && header.length >> 63 == 0);
+        for side in [Side::Client, Side::Server] {
+            if let Ok(Some((header, size))) = wire::decode(&bytes, side) {
+                prop_assert!(size <= bytes.len() && header.length >> 63 == 0);
+                prop_assert_eq!(header.key.is_some(), side == Side::Server);
+            }
         }
     }
 

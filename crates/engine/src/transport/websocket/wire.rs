@@ -65,7 +65,16 @@ impl Opcode {
     }
 }
 
-/// The front of a frame that a server sent.
+/// Which end of the connection reads a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// It reads what a server sent, which is never masked.
+    Client,
+    /// It reads what a client sent, which is always masked.
+    Server,
+}
+
+/// The front of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Whether the message ends with this frame.
@@ -74,6 +83,8 @@ pub(super) struct Header {
     pub(super) opcode: Opcode,
     /// The length of the payload in bytes.
     pub(super) length: u64,
+    /// The key that the payload is masked with.
+    pub(super) key: Option<[u8; 4]>,
 }
 
 /// A frame that RFC 6455 does not allow.
@@ -85,6 +96,8 @@ pub(super) enum FrameError {
     Opcode,
     /// A server masked its frame.
     Masked,
+    /// A client did not mask its frame.
+    Bare,
     /// The length's first bit is set.
     Length,
     /// A control frame is fragmented or longer than 125 bytes.
@@ -98,6 +111,7 @@ impl FrameError {
             Self::Reserved => "a WebSocket frame uses an extension",
             Self::Opcode => "a WebSocket frame has an unknown opcode",
             Self::Masked => "a WebSocket frame from the server is masked",
+            Self::Bare => "a WebSocket frame from the client is not masked",
             Self::Length => "a WebSocket frame has an impossible length",
             Self::Control => "a WebSocket control frame is too long",
         }
@@ -108,14 +122,16 @@ impl FrameError {
 ///
 /// # Errors
 /// [`FrameError`]: what is wrong with it.
-pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, FrameError> {
+pub(super) fn decode(bytes: &[u8], side: Side) -> Result<Option<(Header, usize)>, FrameError> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     if first & 0x70 != 0 {
         return Err(FrameError::Reserved);
     }
     let opcode = Opcode::from_number(first & 0x0f).ok_or(FrameError::Opcode)?;
-    if second & 0x80 != 0 {
-        return Err(FrameError::Masked);
+    match (side, second & 0x80 != 0) {
+        (Side::Client, true) => return Err(FrameError::Masked),
+        (Side::Server, false) => return Err(FrameError::Bare),
+        _ => {}
     }
     let last = first & 0x80 != 0;
     let short = second & 0x7f;
@@ -136,26 +152,36 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, FrameError
     if length >> 63 != 0 {
         return Err(FrameError::Length);
     }
-    Ok(Some((Header { last, opcode, length }, size)))
+    let header = Header { last, opcode, length, key: None };
+    if side == Side::Client {
+        return Ok(Some((header, size)));
+    }
+    let key = bytes.get(size..).and_then(|rest| rest.first_chunk());
+    Ok(key.map(|key| (Header { key: Some(*key), ..header }, size + key.len())))
 }
 
-/// Appends one whole client frame: header, `key`, masked payload.
-pub(super) fn encode(out: &mut BytesMut, opcode: Opcode, key: [u8; 4], payload: &[u8]) {
+/// Appends one whole frame: header, and the payload, which a client masks with its `key`.
+pub(super) fn encode(out: &mut BytesMut, opcode: Opcode, key: Option<[u8; 4]>, payload: &[u8]) {
     out.reserve(payload.len() + 14);
     out.put_u8(0x80 | opcode.number());
+    let masked = if key.is_some() { 0x80 } else { 0 };
     match payload.len() {
-        short @ 0..=125 => out.put_u8(0x80 | u8::try_from(short).unwrap_or(125)),
+        short @ 0..=125 => out.put_u8(masked | u8::try_from(short).unwrap_or(125)),
         length => match u16::try_from(length) {
             Ok(length) => {
-                out.put_u8(0x80 | 126);
+                out.put_u8(masked | 126);
                 out.put_u16(length);
             }
             Err(_) => {
-                out.put_u8(0x80 | 127);
+                out.put_u8(masked | 127);
                 out.put_u64(length as u64);
             }
         },
     }
+    let Some(key) = key else {
+        out.put_slice(payload);
+        return;
+    };
     out.put_slice(&key);
     let start = out.len();
     out.put_slice(payload);

@@ -1,26 +1,28 @@
-//! Reads the server's direction: the response header of VLESS, then blocks, then bare payload.
+//! Reads the direction from the other side: a server's begins with the response header of VLESS; blocks follow, then bare payload.
 
 use std::io;
 
 use tokio::io::ReadBuf;
 use uuid::Uuid;
 
+#[cfg(feature = "fuzzing")]
+use super::traffic::Side;
 use super::{
     traffic::Traffic,
     wire::{BlockDecoder, BlockPart, Command},
 };
 use crate::Cause;
 
-/// How far the server's direction has come.
+/// How far the direction has come.
 #[derive(Debug)]
 pub(super) enum DirectionDecoder {
-    /// The version comes, the first byte of the response header.
+    /// The version comes, the first byte of the response header. A server's direction begins here.
     Version,
     /// The length of the addons comes.
     AddonsLength,
     /// So many bytes of addons come.
     Addons(usize),
-    /// Payload comes in blocks.
+    /// Payload comes in blocks. A client's direction begins here, once its request was read.
     Blocks(BlockDecoder),
     /// Payload comes as it is, inside the layer.
     Bare,
@@ -107,7 +109,18 @@ impl DirectionDecoder {
 /// Reads a server's direction in records of `piece` bytes. Returns the length of the payload, or `None` after an error.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn read_vision_answer(bytes: &[u8], piece: usize) -> Option<usize> {
-    let (mut decoder, mut traffic, mut length) = (DirectionDecoder::Version, Traffic::new(), 0);
+    read_all(DirectionDecoder::Version, Side::Client, bytes, piece)
+}
+
+/// Reads a client's direction in records of `piece` bytes. Returns the length of the payload, or `None` after an error.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_vision_payload(bytes: &[u8], piece: usize) -> Option<usize> {
+    read_all(DirectionDecoder::Blocks(BlockDecoder::new(Uuid::nil())), Side::Server, bytes, piece)
+}
+
+#[cfg(feature = "fuzzing")]
+fn read_all(mut decoder: DirectionDecoder, side: Side, bytes: &[u8], piece: usize) -> Option<usize> {
+    let (mut traffic, mut length) = (Traffic::new(side), 0);
     for mut rest in bytes.chunks(piece.max(1)) {
         while !rest.is_empty() {
             if let DirectionDecoder::Raw | DirectionDecoder::Leaving(0) = decoder {

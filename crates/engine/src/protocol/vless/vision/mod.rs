@@ -7,8 +7,6 @@
 
 mod datagram;
 mod direction_decoder;
-#[cfg(test)]
-mod gate;
 mod io;
 mod layer;
 mod stream;
@@ -18,5 +16,5 @@ mod traffic;
 mod wire;
 
 #[cfg(feature = "fuzzing")]
-pub(crate) use self::direction_decoder::read_vision_answer;
+pub(crate) use self::direction_decoder::{read_vision_answer, read_vision_payload};
 pub(super) use self::{datagram::No443, layer::Layer, stream::VisionStream};

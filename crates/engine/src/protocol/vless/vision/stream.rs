@@ -17,8 +17,8 @@ use super::{
     direction_decoder::DirectionDecoder,
     io::Layers,
     layer::{Layer, Writer},
-    traffic::{Traffic, Verdict},
-    wire::{Command, MOST_CONTENT, pad},
+    traffic::{Side, Traffic, Verdict},
+    wire::{BlockDecoder, Command, MOST_CONTENT, pad},
 };
 use crate::{
     Cause, Stream,
@@ -27,6 +27,7 @@ use crate::{
         first_write::{FirstWrite, ReaderTask},
         write_buffer::WriteBuffer,
     },
+    served::ServedStream,
 };
 
 /// The most payload that is taken at once while it is padded.
@@ -49,11 +50,12 @@ enum WritePhase {
 pub(in super::super) struct VisionStream {
     layers: Layers,
     id: Uuid,
-    request: Vec<u8>,
+    /// What goes in front of the first block: the request, or the response header.
+    header: Vec<u8>,
     first: FirstWrite,
     write_buffer: WriteBuffer,
     write_phase: WritePhase,
-    /// Whether our side has ended. It is checked here, because the layer itself would still take bytes, and the server would
+    /// Whether our side has ended. It is checked here, because the layer itself would still take bytes, and the other side would
     /// read them.
     ended: bool,
     decoder: DirectionDecoder,
@@ -62,7 +64,8 @@ pub(in super::super) struct VisionStream {
 }
 
 impl VisionStream {
-    /// Puts `request` in front of everything written; each direction that leaves the layer is counted in `hand_overs`.
+    /// A client's stream: puts `request` in front of everything written. Each direction that leaves the layer is counted in
+    /// `hand_overs`.
     pub(in super::super) fn new(
         layer: Box<dyn Layer>,
         id: Uuid,
@@ -72,14 +75,24 @@ impl VisionStream {
         Self {
             layers: Layers::Both(layer),
             id,
-            request,
+            header: request,
             first: FirstWrite::new(),
             write_buffer: WriteBuffer::default(),
             write_phase: WritePhase::Blocks,
             ended: false,
             decoder: DirectionDecoder::Version,
-            traffic: Traffic::new(),
+            traffic: Traffic::new(Side::Client),
             hand_overs,
+        }
+    }
+
+    /// A server's stream after the request was read: puts `header` in front of the answer, once the request is granted.
+    pub(in super::super) fn answering(layer: Box<dyn Layer>, id: Uuid, header: Vec<u8>) -> Self {
+        Self {
+            first: FirstWrite::held(),
+            decoder: DirectionDecoder::Blocks(BlockDecoder::new(id)),
+            traffic: Traffic::new(Side::Server),
+            ..Self::new(layer, id, header, Arc::default())
         }
     }
 
@@ -93,12 +106,12 @@ impl VisionStream {
             Verdict::Release(end) => (Command::Direct, payload.get(..end).unwrap_or(payload)),
         };
         let mut random = rand::rng();
-        let mut request = std::mem::take(&mut self.request);
-        let mut id = (!request.is_empty()).then_some(&self.id);
-        // A request without payload gets long padding, too, to hide its length.
+        let mut header = std::mem::take(&mut self.header);
+        let mut id = (!header.is_empty()).then_some(&self.id);
+        // A header without payload gets long padding, too, to hide its length.
         let long = payload.is_empty() || self.traffic.is_tls() && verdict == Verdict::Pad;
         let wire = self.write_buffer.buffer();
-        wire.append(&mut request);
+        wire.append(&mut header);
         let mut rest = payload;
         loop {
             let (content, later) = rest.split_at(rest.len().min(MOST_CONTENT));
@@ -141,7 +154,7 @@ impl VisionStream {
         if self.write_phase == WritePhase::Raw { self.layers.outside() } else { self.layers.inside() }
     }
 
-    /// Sends the request, or helps to send it, when the stream is read before it is written.
+    /// Sends the header, or helps to send it, when the stream is read before it is written.
     fn reader_acts(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.first.reader_acts(cx) {
             ReaderTask::Nothing => return Ok(()),
@@ -202,6 +215,12 @@ impl VisionStream {
 impl Stream for VisionStream {
     fn socket(&self) -> Option<&TcpStream> {
         self.layers.socket()
+    }
+}
+
+impl ServedStream for VisionStream {
+    fn grant(&mut self) {
+        self.first.release();
     }
 }
 
@@ -269,7 +288,7 @@ impl AsyncWrite for VisionStream {
     /// A direction that has left our TLS ends without `close_notify`, which nobody would read.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.first.writer_acts() {
+        if !this.first.is_held() && this.first.writer_acts() {
             this.pack(&[]);
         }
         this.ended = true;

@@ -1,64 +1,54 @@
-//! Vision against a server written down from its definition: plain traffic, inner TLS, and bytes that come together.
+//! Vision, our client against our server: plain traffic, inner TLS, and bytes that come together.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use hezar_core::{Carrier, Host, PacketEncoding, Secret, Security, Target, Tls, Vision, Vless};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{
-        AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf,
-        duplex,
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
     task::JoinHandle,
     time::sleep,
 };
-use tokio_rustls::{TlsAcceptor, TlsConnector, server::TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use uuid::{Uuid, uuid};
 
 use super::{
-    gate::RecordGate,
-    layer::{Layer, Writer},
+    layer::Layer,
     stream::VisionStream,
     traffic::{
-        Traffic, Verdict,
+        Side, Traffic,
         tests::{data, hello},
     },
-    wire::{BlockDecoder, BlockPart, Command, MOST_CONTENT, pad},
+    wire::{BlockDecoder, BlockPart, Command, pad},
 };
 use crate::{
-    BoxStream, BuildError, Cause, Dialer, HandedOver, TlsClients,
+    BuildError, Cause, Dialer, HandedOver, TlsClients,
     hand_over::HandOverCounter,
     protocol::{
-        contract::{self, Served, attempt, target},
+        contract::{self, Served, attempt, pump, target},
         vless::{
             build,
             encryption::{
                 Encryption,
                 tests::{Looks, Server as Encrypted},
             },
+            server::{Layered, tests::serve as serve_carrier},
             wire,
         },
     },
-    testing::{Authority, chopped_pair, connector_pair},
+    security::{TlsServer, TlsStream, tls::server::TlsAccepted},
+    served::ServedStream,
+    testing::{Authority, Chopped, chopped_pair, connector_pair},
     transport::TransportConnector,
 };
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
 
-type Server = TlsStream<RecordGate<DuplexStream>>;
-
 struct World {
     acceptor: TlsAcceptor,
+    server: TlsServer,
     clients: TlsClients,
     authority: Authority,
     hand_overs: Arc<HandOverCounter>,
@@ -68,8 +58,9 @@ impl World {
     fn new() -> Self {
         let authority = Authority::new();
         let acceptor = authority.server(&["192.0.2.1"], &[]).0;
+        let server = TlsServer::new(Arc::clone(acceptor.config()));
         let clients = TlsClients::new(std::slice::from_ref(&authority.root));
-        Self { acceptor, clients, authority, hand_overs: Arc::default() }
+        Self { acceptor, server, clients, authority, hand_overs: Arc::default() }
     }
 
     /// The same connector with TLS on it.
@@ -88,39 +79,10 @@ impl World {
     /// A client's stream inside TLS, and the server's application beside it.
     async fn meet(&self, seed: u64, most: usize) -> (VisionStream, JoinHandle<Served>) {
         let (plain, peer) = connector_pair(seed, most);
-        let server = tokio::spawn(serve(self.acceptor.clone(), peer));
+        let server = tokio::spawn(serve(self.server.clone(), peer));
         let tls = self.secured(&plain).open_leavable(&attempt()).await.unwrap();
         let request = wire::vision(&ID, &target());
         (VisionStream::new(Box::new(tls), ID, request, Arc::clone(&self.hand_overs)), server)
-    }
-}
-
-impl Layer for Server {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        match ready!(Pin::new(self).poll_fill_buf(cx)) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(&[])),
-            result => Poll::Ready(result),
-        }
-    }
-
-    fn consume(&mut self, length: usize) {
-        AsyncBufReadExt::consume(self, length);
-    }
-
-    fn poll_read_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().0.poll_read_raw(cx, buf)
-    }
-
-    fn inside(&mut self) -> Writer<'_> {
-        Pin::new(self)
-    }
-
-    fn outside(&mut self) -> Writer<'_> {
-        Pin::new(self.get_mut().0)
-    }
-
-    fn leave(self: Box<Self>) -> (BoxStream, Bytes) {
-        unreachable!("the server stays as it is")
     }
 }
 
@@ -143,9 +105,17 @@ async fn take(layer: &mut dyn Layer, length: usize) -> Vec<u8> {
     taken
 }
 
+/// The server's end of TLS, cut into pieces as well.
+async fn secure(server: TlsServer, peer: DuplexStream) -> Box<TlsStream> {
+    match server.accept(Box::new(Chopped::new(peer, 9, 5000))).await.unwrap() {
+        TlsAccepted::Stream(stream) => Box::new(stream),
+        TlsAccepted::Challenge => panic!("no challenge was asked for"),
+    }
+}
+
 /// Reads the request and serves in the background.
-async fn serve(acceptor: TlsAcceptor, peer: DuplexStream) -> Served {
-    serve_inside(Box::new(acceptor.accept(RecordGate::new(peer)).await.unwrap())).await
+async fn serve(server: TlsServer, peer: DuplexStream) -> Served {
+    serve_carrier(Layered::Leavable(secure(server, peer).await)).await
 }
 
 async fn serve_inside(mut layer: Box<dyn Layer>) -> Served {
@@ -154,113 +124,17 @@ async fn serve_inside(mut layer: Box<dyn Layer>) -> Served {
     assert_eq!((&start[18..36], start[36], start[39]), (wire::VISION, 1, 2));
     let port = u16::from_be_bytes([start[37], start[38]]);
     let name = take(&mut *layer, usize::from(start[40])).await;
-    let (ours, theirs) = duplex(16 * 1024);
-    tokio::spawn(relay(layer, theirs));
-    (Target::new(Host::new(std::str::from_utf8(&name).unwrap()).unwrap(), port).unwrap(), ours)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Half {
-    Blocks,
-    Bare,
-    Raw,
-    Over,
-}
-
-/// What comes next from the client: one record's payload, or what lies beneath the layer.
-async fn next(layer: &mut dyn Layer, half: Half) -> Vec<u8> {
-    if half != Half::Raw {
-        return chunk(layer, usize::MAX).await;
-    }
-    let mut bytes = vec![0; 8000];
-    let mut buffer = ReadBuf::new(&mut bytes);
-    poll_fn(|cx| layer.poll_read_raw(cx, &mut buffer)).await.unwrap();
-    let length = buffer.filled().len();
-    bytes.truncate(length);
-    bytes
-}
-
-async fn relay(mut layer: Box<dyn Layer>, mut app: DuplexStream) {
-    let (mut up, mut down) = (Half::Blocks, Half::Blocks);
-    let (mut blocks, mut traffic, mut random) = (BlockDecoder::new(ID), Traffic::new(), StdRng::seed_from_u64(1));
-    let mut buffer = vec![0; 12_000];
-    let mut head = vec![0, 3, b'a', b'b', b'c'];
-    while up != Half::Over || down != Half::Over {
-        tokio::select! {
-            chunk = next(&mut *layer, up), if up != Half::Over => {
-                if chunk.is_empty() {
-                    up = Half::Over;
-                    app.shutdown().await.unwrap();
-                }
-                let mut rest = &chunk[..];
-                while up == Half::Blocks {
-                    match blocks.step(rest).unwrap() {
-                        BlockPart::More => break,
-                        BlockPart::Skip(length) => rest = &rest[length..],
-                        BlockPart::Content(length) => {
-                            app.write_all(&rest[..length]).await.unwrap();
-                            blocks.taken(length);
-                            rest = &rest[length..];
-                        }
-                        BlockPart::Over(command) => up = if command == Command::Direct { Half::Raw } else { Half::Bare },
-                    }
-                }
-                if matches!(up, Half::Bare | Half::Raw) {
-                    app.write_all(rest).await.unwrap();
-                }
-            }
-            length = app.read(&mut buffer), if down != Half::Over => {
-                let bytes = &buffer[..length.unwrap()];
-                let id = (!head.is_empty()).then_some(&ID);
-                if bytes.is_empty() {
-                    if down == Half::Raw {
-                        layer.outside().shutdown().await.unwrap();
-                    } else {
-                        layer.inside().write_all(&head).await.unwrap();
-                        layer.inside().shutdown().await.unwrap();
-                    }
-                    down = Half::Over;
-                } else if down == Half::Raw {
-                    layer.outside().write_all(bytes).await.unwrap();
-                    layer.outside().flush().await.unwrap();
-                } else if down == Half::Bare {
-                    layer.inside().write_all(bytes).await.unwrap();
-                    layer.inside().flush().await.unwrap();
-                } else {
-                    traffic.see_read(bytes);
-                    let verdict = traffic.see_written(bytes);
-                    let (last, inside) = match verdict {
-                        Verdict::Pad => (Command::Continue, bytes),
-                        Verdict::Stop => (Command::End, bytes),
-                        Verdict::Release(end) => (Command::Direct, &bytes[..end]),
-                    };
-                    let mut wire = std::mem::take(&mut head);
-                    let pieces = inside.chunks(MOST_CONTENT);
-                    let count = pieces.len();
-                    for (number, piece) in pieces.enumerate() {
-                        let command = if number + 1 == count { last } else { Command::Continue };
-                        pad(&mut wire, id.filter(|_| number == 0), command, piece, true, &mut random);
-                    }
-                    layer.inside().write_all(&wire).await.unwrap();
-                    layer.inside().flush().await.unwrap();
-                    layer.outside().write_all(&bytes[inside.len()..]).await.unwrap();
-                    layer.outside().flush().await.unwrap();
-                    down = match verdict {
-                        Verdict::Pad => Half::Blocks,
-                        Verdict::Stop => Half::Bare,
-                        Verdict::Release(_) => Half::Raw,
-                    };
-                }
-            }
-        }
-    }
+    // A response header with addons.
+    let mut stream = VisionStream::answering(layer, ID, b"\0\x03abc".to_vec());
+    stream.grant();
+    (Target::new(Host::new(std::str::from_utf8(&name).unwrap()).unwrap(), port).unwrap(), pump(stream))
 }
 
 #[tokio::test(start_paused = true)]
 async fn keeps_the_laws() {
     let world = World::new();
-    let acceptor = world.acceptor.clone();
-    contract::all(|connector| world.dialer(&connector), |peer| serve(acceptor.clone(), peer)).await;
+    let server = world.server.clone();
+    contract::all(|connector| world.dialer(&connector), |peer| serve(server.clone(), peer)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -401,7 +275,7 @@ async fn bytes_that_come_together_with_the_last_record_are_not_lost() {
     let (plain, near) = connector_pair(3, 64 * 1024);
     let (far, peer) = duplex(64 * 1024);
     let network = tokio::spawn(collecting(far, near));
-    let server = tokio::spawn(serve(world.acceptor.clone(), peer));
+    let server = tokio::spawn(serve(world.server.clone(), peer));
     let mut client = world.dialer(&plain).unwrap().connect(&target(), &attempt()).await.unwrap();
     client.write_all(&[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0]).await.unwrap();
     client.flush().await.unwrap();
@@ -426,14 +300,14 @@ async fn bytes_that_come_together_with_the_last_record_are_not_lost() {
 async fn datagrams_travel_as_frames_in_blocks_and_quic_is_kept_out() {
     let world = World::new();
     let (plain, peer) = connector_pair(4, 64 * 1024);
-    let acceptor = world.acceptor.clone();
+    let secured = secure(world.server.clone(), peer);
     let server = tokio::spawn(async move {
-        let mut tls: Server = acceptor.accept(RecordGate::new(peer)).await.unwrap();
-        let start = take(&mut tls, 18 + wire::VISION.len() + 1).await;
+        let mut tls = secured.await;
+        let start = take(&mut *tls, 18 + wire::VISION.len() + 1).await;
         assert_eq!((&start[18..36], start[36]), (wire::VISION, 3));
-        let block = take(&mut tls, 21).await;
+        let block = take(&mut *tls, 21).await;
         assert_eq!((&block[..16], block[16]), (&ID.as_bytes()[..], 0));
-        take(&mut tls, usize::from(u16::from_be_bytes([block[17], block[18]]))).await
+        take(&mut *tls, usize::from(u16::from_be_bytes([block[17], block[18]]))).await
     });
     let flow = world.dialer(&plain).unwrap().associate(&attempt()).await.unwrap();
     let refused = flow.send_to(b"quic", &Target::parse("192.0.2.9:443").unwrap()).await.unwrap_err();
@@ -496,6 +370,10 @@ async fn names_what_went_wrong() {
     }
 }
 
+const fn side(server: bool) -> Side {
+    if server { Side::Server } else { Side::Client }
+}
+
 /// Payload of any bytes in these pieces.
 fn unpadded(wire: &[u8], piece: usize) -> Result<(Vec<u8>, Option<Command>), Cause> {
     let (mut blocks, mut payload) = (BlockDecoder::new(ID), Vec::new());
@@ -537,8 +415,10 @@ proptest! {
     }
 
     #[test]
-    fn any_traffic(up in proptest::collection::vec(any::<u8>(), 0..100), kind in 0x14..0x19_u8, length in 0..40_u8) {
-        let mut traffic = Traffic::new();
+    fn any_traffic(
+        up in proptest::collection::vec(any::<u8>(), 0..100), kind in 0x14..0x19_u8, length in 0..40_u8, server: bool,
+    ) {
+        let mut traffic = Traffic::new(side(server));
         traffic.see_read(&[&[0x16, 3, 3, 1, 0, 2][..], &up].concat());
         traffic.see_written(&[&[kind, 3, 3, 0, length][..], &up].concat());
         traffic.see_written(&up);

@@ -12,10 +12,22 @@ const DATA: u8 = 0x17;
 /// How many pieces of traffic that is not TLS are padded, both directions counted together.
 const PADDED_PIECES: u8 = 8;
 
+/// Which end of the connection watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// It writes the ClientHello.
+    Client,
+    /// It writes the ServerHello.
+    Server,
+}
+
 /// What is known about the inner traffic.
 #[derive(Debug)]
 pub(super) struct Traffic {
+    side: Side,
+    /// The direction from the client to the server.
     up: Opening,
+    /// The direction from the server to the client.
     down: Opening,
     records: Records,
     pieces: u8,
@@ -52,8 +64,9 @@ pub(super) enum Verdict {
 
 impl Traffic {
     /// The state at the beginning, when nothing is known.
-    pub(super) fn new() -> Self {
-        Self { up: Opening::default(), down: Opening::default(), records: Records::default(), pieces: PADDED_PIECES }
+    pub(super) fn new(side: Side) -> Self {
+        let (up, down) = (Opening::default(), Opening::default());
+        Self { side, up, down, records: Records::default(), pieces: PADDED_PIECES }
     }
 
     /// Whether a TLS handshake was seen.
@@ -61,22 +74,29 @@ impl Traffic {
         [self.up.sort, self.down.sort].iter().any(|sort| matches!(sort, Sort::Tls | Sort::Tls13))
     }
 
-    /// Takes note of a piece that has come from the server.
+    /// Takes note of a piece that has come from the other side.
     pub(super) fn see_read(&mut self, bytes: &[u8]) {
-        self.pieces = self.pieces.saturating_sub(1);
-        self.down.see(bytes, server_hello);
+        self.see(bytes, self.side == Side::Server);
     }
 
-    /// Decides how a piece is sent to the server.
+    /// Decides how a piece is sent to the other side.
     pub(super) fn see_written(&mut self, bytes: &[u8]) -> Verdict {
-        self.pieces = self.pieces.saturating_sub(1);
-        self.up.see(bytes, client_hello);
+        self.see(bytes, self.side == Side::Client);
         match (self.down.sort, self.records.follow(bytes)) {
             (Sort::Tls13, Some(end)) => Verdict::Release(end),
             (_, Some(_)) if self.is_tls() => Verdict::Stop,
             // The other side stops one piece earlier.
             _ if self.pieces <= 1 && !self.met_server_hello() => Verdict::Stop,
             _ => Verdict::Pad,
+        }
+    }
+
+    fn see(&mut self, bytes: &[u8], from_client: bool) {
+        self.pieces = self.pieces.saturating_sub(1);
+        if from_client {
+            self.up.see(bytes, client_hello);
+        } else {
+            self.down.see(bytes, server_hello);
         }
     }
 
@@ -194,7 +214,7 @@ impl Records {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Sort, Traffic, Verdict, client_hello, server_hello};
+    use super::{Side, Sort, Traffic, Verdict, client_hello, server_hello};
 
     /// A ServerHello with this suite, and supported versions or none.
     pub(in super::super) fn hello(suite: u16, tls13: bool) -> Vec<u8> {
@@ -237,7 +257,7 @@ pub(super) mod tests {
     fn tls13_is_released_with_its_first_data() {
         let (hello, data) = (hello(0x1301, true), data(40));
         for pieces in [1, 3, 1000] {
-            let mut traffic = Traffic::new();
+            let mut traffic = Traffic::new(Side::Client);
             assert_eq!(traffic.see_written(CLIENT_HELLO), Verdict::Pad);
             hello.chunks(pieces).for_each(|piece| traffic.see_read(piece));
             assert_eq!(traffic.see_written(&[0x14, 3, 3, 0, 1]), Verdict::Pad);
@@ -248,15 +268,35 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_server_releases_what_it_writes() {
+        let (hello, data) = (hello(0x1301, true), data(40));
+        let mut traffic = Traffic::new(Side::Server);
+        traffic.see_read(CLIENT_HELLO);
+        assert_eq!(traffic.see_written(&hello[..20]), Verdict::Pad);
+        // The rest of the ServerHello, a whole record and the beginning of one in a single write.
+        let coalesced = [&hello[20..], &data, &data[..9]].concat();
+        assert_eq!(traffic.see_written(&coalesced), Verdict::Release(hello.len() - 20 + data.len()));
+
+        let mut old = Traffic::new(Side::Server);
+        old.see_read(CLIENT_HELLO);
+        assert_eq!(old.see_written(&super::tests::hello(0xc02f, false)), Verdict::Pad);
+        assert_eq!(old.see_written(&data), Verdict::Stop);
+        // A hello that the other side writes is none of a server.
+        let mut wrong = Traffic::new(Side::Server);
+        wrong.see_read(&hello);
+        assert_eq!(wrong.see_written(&data), Verdict::Pad);
+    }
+
+    #[test]
     fn other_traffic_stops() {
-        let mut old = Traffic::new();
+        let mut old = Traffic::new(Side::Client);
         old.see_written(CLIENT_HELLO);
         old.see_read(&hello(0xc02f, false));
         assert_eq!(old.see_written(&data(40)), Verdict::Stop);
-        let mut early = Traffic::new();
+        let mut early = Traffic::new(Side::Client);
         early.see_written(CLIENT_HELLO);
         assert_eq!(early.see_written(&data(40)), Verdict::Stop);
-        let mut plain = Traffic::new();
+        let mut plain = Traffic::new(Side::Client);
         let verdicts: Vec<_> = (0..7).map(|_| plain.see_written(b"EHLO example")).collect();
         assert_eq!(verdicts.iter().position(|verdict| *verdict == Verdict::Stop), Some(6));
     }

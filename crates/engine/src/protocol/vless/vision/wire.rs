@@ -115,7 +115,7 @@ impl BlockDecoder {
                 let expected = self.id.as_bytes().get(*came..).unwrap_or_default();
                 let length = expected.len().min(bytes.len());
                 if expected.get(..length) != bytes.get(..length) {
-                    return Err(Cause::Protocol("the answer does not begin with a block of Vision"));
+                    return Err(Cause::Protocol("the payload does not begin with a block of Vision"));
                 }
                 *came += length;
                 if *came == 16 {

@@ -1,0 +1,160 @@
+//! The server's side of VLESS: reads a client's request, and keeps every byte of whoever is no client.
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll, ready},
+};
+
+use super::{
+    datagram::Codec,
+    vision::VisionStream,
+    wire::{self, VlessCommand, VlessRequest},
+};
+use crate::{
+    BoxStream,
+    io::{
+        header_stream::{HeaderStream, NoHead},
+        prefixed::Prefixed,
+    },
+    protocol::{
+        packet_addr::Addressing,
+        packets::{PacketCodec, Packets},
+        xudp::Xudp,
+    },
+    security::TlsStream,
+    served::{
+        BoxServed, CredentialId, DatagramRequest, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger,
+        StrangerReason, StreamRequest, read_head, said_nothing,
+    },
+};
+
+/// The longest request: the id, 255 bytes of addons, the command and a name of 255 bytes.
+const MAX_HEAD: usize = 1024;
+
+/// Why a request with Vision is not served.
+const NOT_LEAVABLE: StrangerReason = StrangerReason::Command("Vision without TLS 1.3 beneath it");
+
+/// What carries the protocol.
+pub(crate) enum Layered {
+    /// TLS or REALITY over TCP, which Vision can leave.
+    Leavable(Box<TlsStream>),
+    /// Any other stream.
+    Other(BoxStream),
+}
+
+impl Layered {
+    /// The stream, for what leaves no layer.
+    pub(crate) fn into_stream(self) -> BoxStream {
+        match self {
+            Self::Leavable(tls) => tls,
+            Self::Other(stream) => stream,
+        }
+    }
+}
+
+/// Reads a request. The response header leaves with the first bytes of the answer, or alone when there are none for a while.
+///
+/// # Errors
+/// The connection failed, or ended before it said anything.
+pub(crate) async fn accept(carrier: Layered, keyring: &Keyring) -> io::Result<Opening> {
+    let read = match carrier {
+        Layered::Leavable(tls) => read_leavable(tls, keyring).await?,
+        Layered::Other(stream) => read_other(stream, keyring).await?,
+    };
+    Ok(match read {
+        Ok((request, stream)) => Opening::Request(serve(request, stream)),
+        Err(stranger) => Opening::Stranger(stranger),
+    })
+}
+
+/// A request, and the stream of its payload.
+type Read = Result<(VlessRequest, BoxServed), Stranger>;
+
+async fn read_other(stream: BoxStream, keyring: &Keyring) -> io::Result<Read> {
+    let read = read_head(stream, MAX_HEAD, |bytes| judge(bytes, keyring, false)).await?;
+    Ok(read.map(|(request, stream)| (request, answering(stream))))
+}
+
+/// Reads record by record. What follows the request stays in the layer, so that Vision knows where its last record ends.
+async fn read_leavable(mut tls: Box<TlsStream>, keyring: &Keyring) -> io::Result<Read> {
+    let mut head = Vec::new();
+    Ok(match poll_fn(|cx| poll_request(&mut tls, &mut head, keyring, cx)).await? {
+        Ok(request) if request.vision => {
+            let stream = VisionStream::answering(tls, request.id, wire::RESPONSE.to_vec());
+            Ok((request, Box::new(stream)))
+        }
+        Ok(request) => Ok((request, answering(tls))),
+        Err(why) => Err(Stranger { stream: Box::new(Prefixed::new(head.into(), tls)), why }),
+    })
+}
+
+fn poll_request(
+    tls: &mut TlsStream,
+    head: &mut Vec<u8>,
+    keyring: &Keyring,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Result<VlessRequest, StrangerReason>>> {
+    let leavable = tls.codec().is_tls13();
+    loop {
+        let before = head.len();
+        head.extend_from_slice(ready!(tls.poll_chunk(cx))?);
+        let more = head.len() - before;
+        let why = match judge(head, keyring, leavable) {
+            Head::Whole { request, length } => {
+                tls.consume(length.saturating_sub(before));
+                return Poll::Ready(Ok(Ok(request)));
+            }
+            Head::Incomplete if head.is_empty() => return Poll::Ready(Err(said_nothing())),
+            Head::Incomplete if more == 0 => StrangerReason::TooShort,
+            Head::Incomplete if head.len() < MAX_HEAD => {
+                tls.consume(more);
+                continue;
+            }
+            Head::Incomplete => StrangerReason::Protocol,
+            Head::Stranger(why) => why,
+        };
+        tls.consume(more);
+        return Poll::Ready(Ok(Err(why)));
+    }
+}
+
+/// Judges the front of a connection, whose layer may be `leavable`.
+fn judge(bytes: &[u8], keyring: &Keyring, leavable: bool) -> Head<VlessRequest> {
+    match wire::take_request(bytes, keyring) {
+        Head::Whole { request, .. } if request.vision && !leavable => Head::Stranger(NOT_LEAVABLE),
+        head => head,
+    }
+}
+
+/// The stream behind a request without Vision.
+fn answering(stream: BoxStream) -> BoxServed {
+    Box::new(HeaderStream::answering(stream, wire::RESPONSE.to_vec()))
+}
+
+/// The request over a stream of its payload.
+fn serve(VlessRequest { credential, command, .. }: VlessRequest, stream: BoxServed) -> InboundRequest {
+    match command {
+        VlessCommand::Connect(target) => InboundRequest::Stream(StreamRequest { credential, target, stream }),
+        VlessCommand::Datagrams(target) => {
+            datagrams(credential, stream, Codec { addressing: Addressing::for_request_to(&target) })
+        }
+        VlessCommand::Mux => datagrams(credential, stream, Xudp::answering()),
+    }
+}
+
+/// A request for datagrams, which nobody needs to grant.
+fn datagrams(credential: CredentialId, mut stream: BoxServed, codec: impl PacketCodec) -> InboundRequest {
+    stream.grant();
+    let datagram = Box::new(Packets::new(stream, codec));
+    InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram })
+}
+
+impl ServedStream for HeaderStream<NoHead> {
+    fn grant(&mut self) {
+        self.release();
+    }
+}
