@@ -6,6 +6,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use hezar_gateway::ListenerKind;
 use serde::{Deserialize, Serialize};
 
 /// The name of the API's socket where a service manager names sockets.
@@ -32,6 +33,17 @@ pub(crate) enum SocketProtocol {
     Tcp,
     /// Datagrams of UDP.
     Udp,
+}
+
+impl SocketProtocol {
+    /// What the sockets of a listener of this kind receive.
+    pub(crate) const fn of(kind: ListenerKind) -> &'static [Self] {
+        match (kind.uses_tcp(), kind.uses_udp()) {
+            (true, true) => &[Self::Tcp, Self::Udp],
+            (false, true) => &[Self::Udp],
+            (_, false) => &[Self::Tcp],
+        }
+    }
 }
 
 /// Where a socket is bound. A TCP and a UDP socket can have the same address.

@@ -16,11 +16,11 @@ use hezar_store::StoreSettings;
 use toml::{Table, de::DeTable};
 use url::Url;
 
-use crate::places::DATA_FOLDER;
+use crate::{inherited_sockets::SocketProtocol, places::DATA_FOLDER};
 
 use super::{
-    AccessLogConfig, Config, GeoConfig, Layers, LogConfig, ObjectKey, ObjectKind, Problem, Problems, StoredObject,
-    TorSettings, alert, cluster, engine,
+    AccessLogConfig, Config, GeoConfig, Layers, ListenerConfig, LogConfig, ObjectKey, ObjectKind, Problem, Problems,
+    StoredObject, TorSettings, alert, cluster, engine,
     feedback::feedback_rules,
     inbound, lines, listener,
     section::{Reading, Section},
@@ -174,7 +174,10 @@ fn unique_names(config: &Config, reading: &Reading<'_>) {
     }
 }
 
-/// Two sockets cannot listen on one port of one address, and one on all addresses takes the port everywhere.
+/// A socket that the configuration asks for: where it is said, what it receives, and its address.
+type WantedSocket = (String, SocketProtocol, SocketAddr);
+
+/// Two sockets of one protocol cannot listen on one port of one address, and one on all addresses takes the port everywhere.
 fn unique_addresses(config: &Config, reading: &Reading<'_>) {
     let first = [
         ("proxy.listen".to_owned(), Some(config.proxy.listen)),
@@ -182,20 +185,26 @@ fn unique_addresses(config: &Config, reading: &Reading<'_>) {
         ("engine.expose_controller".to_owned(), config.engine.expose_controller),
         ("engine.expose_gateway_controller".to_owned(), config.engine.expose_gateway_controller),
     ];
-    let others = config.listeners.iter().enumerate().flat_map(|(index, listener)| {
-        let ports = listener.ports.into_iter().flat_map(PortRange::ports);
-        let ports = ports.map(move |port| (format!("listener[{index}].ports"), port));
-        let first = (format!("listener[{index}].listen"), listener.listen.port());
-        let places = std::iter::once(first).chain(ports);
-        places.map(|(path, port)| (path, Some(SocketAddr::new(listener.listen.ip(), port)))).collect::<Vec<_>>()
-    });
-    let all: Vec<_> = first.into_iter().chain(others).filter_map(|(path, address)| Some((path, address?))).collect();
-    for (index, (path, address)) in all.iter().enumerate() {
-        if let Some((other, taken)) = all.iter().take(index).find(|(_, taken)| overlap(*taken, *address)) {
+    let first = first.into_iter().filter_map(|(path, address)| Some((path, SocketProtocol::Tcp, address?)));
+    let others = config.listeners.iter().enumerate().flat_map(|(index, listener)| listener_sockets(index, listener));
+    let all: Vec<WantedSocket> = first.chain(others).collect();
+    for (index, (path, protocol, address)) in all.iter().enumerate() {
+        let mut before = all.iter().take(index).filter(|(_, other, _)| other == protocol);
+        if let Some((other, _, taken)) = before.find(|(.., taken)| overlap(*taken, *address)) {
             let other = reading.shown_path(other);
             reading.problem(path.as_str(), format_args!("{address} is taken already: {other} is {taken}"));
         }
     }
+}
+
+/// The sockets of one listener.
+fn listener_sockets(index: usize, listener: &ListenerConfig) -> impl Iterator<Item = WantedSocket> {
+    let own = move |protocol: &SocketProtocol| (format!("listener[{index}].listen"), *protocol, listener.listen);
+    let ports = listener.ports.into_iter().flat_map(PortRange::ports).map(move |port| {
+        let address = SocketAddr::new(listener.listen.ip(), port);
+        (format!("listener[{index}].ports"), SocketProtocol::Tcp, address)
+    });
+    SocketProtocol::of(listener.kind).iter().map(own).chain(ports)
 }
 
 /// Whether two sockets cannot listen on these addresses at the same time.

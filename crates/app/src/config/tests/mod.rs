@@ -336,6 +336,19 @@ fn two_sockets_on_one_port_are_a_problem() {
         assert!(read(&listener(listen)).is_ok(), "{listen}");
     }
     assert!(problems("[api]\nlisten = \"127.0.0.1:8000\"")[0].starts_with("api.listen"));
+    // UDP and TCP have ports of their own; Shadowsocks needs both.
+    let tls = "[listener.tls]\nacme = [\"proxy.example.org\"]\n";
+    let of_kind = |kind: &str, rest: &str| {
+        format!("[[listener]]\nname = \"{kind}\"\nkind = \"{kind}\"\nlisten = \"127.0.0.1:8443\"\n{rest}")
+    };
+    let [trojan, hysteria2] = [of_kind("trojan", tls), of_kind("hysteria2", tls)];
+    let key = "[listener.shadowsocks]\nkey = \"AAAAAAAAAAAAAAAAAAAAAA==\"\n";
+    let shadowsocks = of_kind("shadowsocks", key);
+    assert!(read(&format!("{trojan}{hysteria2}")).is_ok(), "{:?}", problems(&format!("{trojan}{hysteria2}")));
+    for other in [trojan, hysteria2] {
+        let found = problems(&format!("{other}{shadowsocks}"));
+        assert!(found.len() == 1 && found[0].starts_with("listener[1].listen"), "{found:?}");
+    }
     assert!(read("[api]\nlisten = \"127.0.0.1:8000\"\nenabled = false").is_ok());
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use hezar_gateway::{GatewayConfig, ListenerSockets, PortRange};
+use hezar_gateway::{GatewayConfig, ListenerKind, ListenerSockets, PortRange};
 use hezar_pool::{Filter, FilterId};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -30,15 +30,20 @@ impl Open {
         own.chain(port_places(&self.config))
     }
 
-    /// Whether it goes on where it is when it gets these settings.
+    /// Whether it goes on where it is when it gets these settings. What clients have agreed on over UDP cannot be changed while it runs.
     pub(super) fn stays_with(&self, config: &GatewayConfig) -> bool {
-        self.config.listen == config.listen && protocols(&self.config) == protocols(config)
+        let (before, protocols) = (&self.config, protocols(config));
+        let is_same = before.inbound == config.inbound && before.tls == config.tls;
+        before.listen == config.listen
+            && self::protocols(before) == protocols
+            && (is_same || !protocols.contains(&SocketProtocol::Udp))
     }
 }
 
 /// What the sockets of a listener's own address receive.
-pub(super) const fn protocols(_: &GatewayConfig) -> &'static [SocketProtocol] {
-    &[SocketProtocol::Tcp]
+pub(super) fn protocols(config: &GatewayConfig) -> &'static [SocketProtocol] {
+    let kind = config.inbound.as_ref().map_or(ListenerKind::Mixed, |inbound| inbound.protocol.kind());
+    SocketProtocol::of(kind)
 }
 
 /// The places of the ports beside a listener's own address.
