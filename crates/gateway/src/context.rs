@@ -86,7 +86,7 @@ impl Context {
     ) -> Result<Arc<Self>, BuildError> {
         let metrics = services.metrics.for_listener(&config.name);
         let config = Arc::new(config);
-        let encrypted = EncryptedInbound::build(&config, None)?;
+        let encrypted = EncryptedInbound::build(&config, None, &*services.engine)?;
         let policy = Arc::new(Policy::new(config));
         let access = Access::new(
             policy.clone(),
@@ -143,7 +143,7 @@ impl Context {
     /// [`BuildError`] when the encrypted inbound cannot be served; then the old settings stay.
     pub(crate) fn configure(&self, config: GatewayConfig) -> Result<(), BuildError> {
         let config = Arc::new(config);
-        let encrypted = EncryptedInbound::build(&config, self.encrypted().as_deref())?;
+        let encrypted = EncryptedInbound::build(&config, self.encrypted().as_deref(), &*self.selection.engine)?;
         self.policy.store(config);
         self.encrypted.store(encrypted);
         Ok(())

@@ -12,11 +12,13 @@ mod context;
 mod encrypted_inbound;
 mod error;
 mod failover;
+mod fallback;
 mod feedback;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gateway;
 mod groups;
+mod hop_by_hop;
 mod inbound;
 mod inbound_settings;
 mod listener;

@@ -45,8 +45,8 @@ const fn alpn(inbound: &InboundConfig) -> &'static [&'static [u8]] {
     match inbound.transport.kind {
         InboundTransportKind::Grpc => &[b"h2"],
         InboundTransportKind::Xhttp => &[b"h2", b"http/1.1"],
-        // A folder is served in both; whatever else answers strangers speaks HTTP/1.1 alone.
-        InboundTransportKind::Tcp if inbound.fallback.folder.is_some() => &[b"h2", b"http/1.1"],
+        // Our own site speaks both; to a web server behind it the client's bytes go as they are, and few speak HTTP/2 without TLS.
+        InboundTransportKind::Tcp if inbound.fallback.address.is_none() => &[b"h2", b"http/1.1"],
         InboundTransportKind::Tcp | InboundTransportKind::WebSocket | InboundTransportKind::HttpUpgrade => {
             &[b"http/1.1"]
         }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use hezar_engine::{
-    BuildError,
+    AddressPolicy, BuildError, Engine,
     server::{CredentialId, InboundServer, Keyring},
 };
 
 use crate::{
     GatewayConfig, InboundProtocol,
     access::{CredentialTable, Holder},
+    fallback::Fallback,
     telemetry::InboundKind,
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct EncryptedInbound {
     table: CredentialTable,
     /// What reads the requests of connections; absent where clients send packets only.
     server: Option<Arc<InboundServer>>,
+    /// What answers strangers; absent where silence tells them least.
+    fallback: Option<Arc<Fallback>>,
 }
 
 impl EncryptedInbound {
@@ -30,23 +33,38 @@ impl EncryptedInbound {
     ///
     /// # Errors
     /// [`BuildError`] when the settings do not fit together.
-    pub(crate) fn build(config: &Arc<GatewayConfig>, before: Option<&Self>) -> Result<Option<Arc<Self>>, BuildError> {
+    pub(crate) fn build(
+        config: &Arc<GatewayConfig>,
+        before: Option<&Self>,
+        engine: &dyn Engine,
+    ) -> Result<Option<Arc<Self>>, BuildError> {
         let Some(inbound) = &config.inbound else { return Ok(None) };
         let same = before.filter(|before| {
             let config_before = before.table.config();
             config_before.inbound == config.inbound && config_before.server_tls == config.server_tls
         });
-        let server = match same {
-            Some(before) => before.server.clone(),
-            None => build::server(config, inbound)?.map(Arc::new),
+        let (server, fallback) = match same {
+            Some(before) => (before.server.clone(), before.fallback.clone()),
+            None => {
+                // Whoever meets Shadowsocks sees random bytes: no site speaks so, and none would answer.
+                let has_site = !matches!(inbound.protocol, InboundProtocol::Shadowsocks(_));
+                let direct = engine.direct(AddressPolicy::Any);
+                let fallback = has_site.then(|| Arc::new(Fallback::new(&inbound.fallback, direct)));
+                (build::server(config, inbound)?.map(Arc::new), fallback)
+            }
         };
         let table = CredentialTable::new(config, inbound);
-        Ok(Some(Arc::new(Self { protocol: inbound.protocol.clone(), table, server })))
+        Ok(Some(Arc::new(Self { protocol: inbound.protocol.clone(), table, server, fallback })))
     }
 
     /// What reads the requests of connections; absent where clients send packets only.
     pub(crate) fn server(&self) -> Option<&InboundServer> {
         self.server.as_deref()
+    }
+
+    /// What answers strangers; absent where silence tells them least.
+    pub(crate) const fn fallback(&self) -> Option<&Arc<Fallback>> {
+        self.fallback.as_ref()
     }
 
     /// What tells the credentials apart.

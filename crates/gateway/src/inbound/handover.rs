@@ -41,7 +41,7 @@ pub(super) enum Handover {
     /// Many requests over one connection to an encrypted inbound.
     Session { session: BoxSession, inbound: Arc<EncryptedInbound>, client: SocketAddr },
     /// Somebody who is no client of an encrypted inbound.
-    Stranger(Stranger),
+    Stranger { stranger: Stranger, inbound: Arc<EncryptedInbound> },
 }
 
 impl Handover {
@@ -61,7 +61,7 @@ impl Handover {
             }
             Self::Served(request) => request.run(context).await,
             Self::Session { session, inbound, client } => session::serve(context, inbound, session, client).await,
-            Self::Stranger(stranger) => Box::pin(stranger::hear_out(context, stranger)).await,
+            Self::Stranger { stranger, inbound } => Box::pin(stranger::serve(context, &inbound, stranger)).await,
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn open(
         Ok(Opening::Session(session)) => Some(Handover::Session { session, inbound, client }),
         Ok(Opening::Stranger(stranger)) => {
             context.note_rejected(client, &stranger.why.into());
-            Some(Handover::Stranger(stranger))
+            Some(Handover::Stranger { stranger, inbound })
         }
         Ok(Opening::Done) => None,
         Err(refusal) => {

@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_engine::server::{BoxSession, InboundRequest, SessionItem};
+use hezar_engine::server::{BoxSession, InboundRequest, SessionItem, WebAnswer as _, WebRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::requests;
-use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound};
+use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound, fallback::Fallback};
 
 /// The most requests of one session at a time.
 const MOST_REQUESTS: u32 = 256;
@@ -38,8 +38,27 @@ pub(in crate::inbound) async fn serve(
                 let owner = context.tasks.clone();
                 owner.spawn(async move { serve_request(&context, &inbound, request, client, place).await });
             }
-            Some(SessionItem::Web(request)) => drop(request),
+            Some(SessionItem::Web(request)) => {
+                // Whoever asks for more than there is room for loses its request.
+                let (place, fallback) = (places.clone().try_acquire_owned().ok(), inbound.fallback().cloned());
+                if let (Some(place), Some(fallback)) = (place, fallback) {
+                    let kill = context.kill.clone();
+                    context.tasks.spawn(async move {
+                        let _place = place;
+                        kill.run_until_cancelled(answer(&fallback, *request)).await;
+                    });
+                }
+            }
         }
+    }
+}
+
+/// Lets the site of the inbound answer a web request.
+async fn answer(fallback: &Fallback, request: WebRequest) {
+    let WebRequest { request, responder } = request;
+    let answer = fallback.answer(request).await;
+    if let Err(error) = responder.respond(answer).await {
+        tracing::trace!(%error, "a web request has lost its answer");
     }
 }
 

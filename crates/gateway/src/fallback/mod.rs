@@ -1,0 +1,76 @@
+//! What answers whoever is no user of an encrypted inbound: the files of a folder, a web server behind it, or the errors of a site
+//! without pages.
+
+mod lent_stream;
+mod relay;
+mod site;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hezar_core::Target;
+use hezar_engine::{
+    BoxStream, Dialer,
+    server::{WebAnswer, WebBody},
+};
+use http::{Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+
+use self::site::Site;
+use crate::InboundFallback;
+
+/// The most connections of strangers that are answered at a time.
+const MOST_STRANGERS: usize = 256;
+
+/// What answers the strangers of one inbound. Who they are, and why they are no users, makes no difference to it.
+pub(crate) struct Fallback {
+    site: Arc<Site>,
+    address: Option<Target>,
+    /// This machine's own sockets: the address is the operator's, and no byte of a client chooses it.
+    direct: Arc<dyn Dialer>,
+    open: Semaphore,
+}
+
+impl Fallback {
+    /// The fallback of these settings, whose web server is reached through `direct`.
+    pub(crate) fn new(settings: &InboundFallback, direct: Arc<dyn Dialer>) -> Self {
+        Self {
+            site: Arc::new(Site::new(settings.folder.clone())),
+            address: settings.address.clone(),
+            direct,
+            open: Semaphore::new(MOST_STRANGERS),
+        }
+    }
+
+    /// Serves a stranger to its end, or until nothing has moved for `idle`. When too many are served already, the connection is closed.
+    pub(crate) async fn serve(&self, stream: BoxStream, idle: Duration) {
+        let Ok(_place) = self.open.try_acquire() else { return };
+        let Some(address) = &self.address else { return site::serve(Arc::clone(&self.site), stream).await };
+        if let Err(unserved) = relay::join(&*self.direct, address, stream, idle).await {
+            site::serve(Arc::new(Site::failing(StatusCode::BAD_GATEWAY)), unserved).await;
+        }
+    }
+}
+
+#[async_trait]
+impl WebAnswer for Fallback {
+    async fn answer(&self, request: Request<Bytes>) -> Response<WebBody> {
+        match &self.address {
+            None => self.site.answer(request.map(drop)).await,
+            Some(address) => {
+                let method = request.method().clone();
+                let answer = relay::exchange(&*self.direct, address, request).await;
+                answer.unwrap_or_else(|| site::plain(StatusCode::BAD_GATEWAY, &method))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback").field("site", &self.site).field("address", &self.address).finish_non_exhaustive()
+    }
+}
