@@ -98,7 +98,10 @@ pub(crate) async fn refused(link: String, engine: &Arc<dyn Engine>) -> anyhow::R
 
 impl Association {
     /// Asks until the same payload comes back from `from`. Late answers to earlier questions are passed over.
-    async fn ask(&self, target: SocketAddr, payload: &[u8], from: SocketAddr) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// No answer or another one came for long, or the socket failed.
+    pub async fn ask(&self, target: SocketAddr, payload: &[u8], from: SocketAddr) -> anyhow::Result<()> {
         let (question, expected) = (packet(target, payload), packet(from, payload));
         let end = Instant::now() + PATIENCE;
         let mut last = None;

@@ -15,7 +15,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::peer;
+use crate::{peer, process};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,6 +31,12 @@ impl Running {
     /// Starts a program in a folder, with an empty environment; its output goes to `log.txt` there.
     #[must_use]
     pub fn start(program: &Path, arguments: &[&str], folder: &Path) -> Self {
+        Self::start_with(program, arguments, folder, &[])
+    }
+
+    /// The same with these variables in its environment.
+    #[must_use]
+    pub fn start_with(program: &Path, arguments: &[&str], folder: &Path, variables: &[(&str, &str)]) -> Self {
         let log = folder.join("log.txt");
         let file = File::create(&log).unwrap();
         let child = Command::new(program)
@@ -38,6 +44,7 @@ impl Running {
             .current_dir(folder)
             .env_clear()
             .env("HOME", folder)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
@@ -144,6 +151,12 @@ pub fn process_with(is_it: impl Fn(&str) -> bool) -> Option<u32> {
 pub fn free_addresses(count: usize) -> Vec<SocketAddr> {
     let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     held.iter().map(|listener| listener.local_addr().unwrap()).collect()
+}
+
+/// Addresses whose ports are free for TCP and UDP, and which the system lends to nobody meanwhile.
+#[must_use]
+pub fn listening_addresses(count: usize) -> Vec<SocketAddr> {
+    process::free_ports(count).unwrap()
 }
 
 /// The program of this workspace, which the tests before have built; `None` when it is not there.

@@ -26,5 +26,6 @@ mod suite;
 pub use board::run;
 pub use debian_root::{debian_archive, unpack_debian};
 pub use peer::Peer;
+pub use route::{Association, ProxyClient};
 pub use rows::Table;
 pub use soak::soak;

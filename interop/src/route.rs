@@ -25,7 +25,7 @@ const MAX_HEAD: usize = 16 * 1024;
 /// A gateway over few nodes. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Route {
-    client: Client,
+    client: ProxyClient,
     pool: Arc<Pool<Arc<dyn Dialer>>>,
     node: NodeId,
     usage: Arc<Usage>,
@@ -37,21 +37,22 @@ pub(crate) struct Route {
 
 /// An association of SOCKS5: the stream that holds it, and a socket that is connected to the gateway's.
 #[derive(Debug)]
-pub(crate) struct Association {
+pub struct Association {
     pub(crate) socket: UdpSocket,
     _control: TcpStream,
 }
 
-/// A client of a gateway.
+/// A client of a gateway, or of another proxy that speaks HTTP and SOCKS.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Client {
-    pub(crate) gateway: SocketAddr,
+pub struct ProxyClient {
+    /// Where the proxy listens.
+    pub gateway: SocketAddr,
 }
 
 impl Deref for Route {
-    type Target = Client;
+    type Target = ProxyClient;
 
-    fn deref(&self) -> &Client {
+    fn deref(&self) -> &ProxyClient {
         &self.client
     }
 }
@@ -108,7 +109,7 @@ impl Route {
             let _ = gateway.serve(listener, CancellationToken::new()).await;
         };
         let server = AbortOnDropHandle::new(tokio::spawn(serve));
-        Ok(Self { client: Client { gateway: address }, pool, node, usage, clock, datagrams, _server: server })
+        Ok(Self { client: ProxyClient { gateway: address }, pool, node, usage, clock, datagrams, _server: server })
     }
 
     /// The bytes that a user has moved.
@@ -122,7 +123,7 @@ impl Route {
     }
 }
 
-impl Client {
+impl ProxyClient {
     /// A tunnel by HTTP CONNECT.
     pub(crate) async fn connect(&self, host: &str, port: u16) -> anyhow::Result<TcpStream> {
         self.connect_with(host, port, "").await
@@ -150,7 +151,10 @@ impl Client {
     }
 
     /// A tunnel by SOCKS5.
-    pub(crate) async fn socks(&self, host: &str, port: u16) -> anyhow::Result<TcpStream> {
+    ///
+    /// # Errors
+    /// The proxy refuses, or the connection fails.
+    pub async fn socks(&self, host: &str, port: u16) -> anyhow::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.gateway).await?;
         let length = u8::try_from(host.len()).context("the name is too long")?;
         let request = [&[5, 1, 0, 5, 1, 0, 3, length], host.as_bytes(), &port.to_be_bytes()].concat();
@@ -162,7 +166,10 @@ impl Client {
     }
 
     /// An association by SOCKS5; nothing when it is refused.
-    pub(crate) async fn associate(&self) -> anyhow::Result<Option<Association>> {
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn associate(&self) -> anyhow::Result<Option<Association>> {
         let mut control = TcpStream::connect(self.gateway).await?;
         control.write_all(&[5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
         let mut reply = [0; 12];

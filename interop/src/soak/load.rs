@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    route::Client,
+    route::ProxyClient,
     site::{PAGE, pattern, request},
 };
 
@@ -50,7 +50,7 @@ impl fmt::Display for Tally {
 
 /// One use after the other until `stop`.
 pub(super) async fn run(
-    client: Client,
+    client: ProxyClient,
     site: SocketAddr,
     mut random: StdRng,
     stop: CancellationToken,
@@ -64,7 +64,7 @@ pub(super) async fn run(
     }
 }
 
-async fn one(client: Client, site: SocketAddr, random: &mut StdRng) -> anyhow::Result<()> {
+async fn one(client: ProxyClient, site: SocketAddr, random: &mut StdRng) -> anyhow::Result<()> {
     let (host, port) = ("127.0.0.1", site.port());
     let kind: u8 = random.random_range(0..100);
     if kind < 40 {

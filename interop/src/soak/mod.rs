@@ -17,7 +17,7 @@ use crate::{
     link::link,
     peer::Fleet,
     process::{Process, free_ports},
-    route::Client,
+    route::ProxyClient,
     row::{Protocol, Row, Trust},
     rows::Table,
     secrets::Access,
@@ -121,7 +121,7 @@ async fn start(
     certificate: &Certificate,
     folder: &Path,
     site: &Site,
-) -> anyhow::Result<(Process, Client, Gauge)> {
+) -> anyhow::Result<(Process, ProxyClient, Gauge)> {
     let parts = fleets.iter().flat_map(|fleet| &fleet.parts);
     let links: Vec<String> = parts.map(|part| link(*part, certificate, Access::Right)).collect();
     fs::write(folder.join("nodes.txt"), links.join("\n"))?;
@@ -139,7 +139,7 @@ async fn start(
     fs::write(folder.join("hezar.toml"), text)?;
     let hezar = Process::start(program, &["run".into()], folder, &[(*proxy, false), (*api, false)]).await?;
     let id = hezar.id().context("the program has ended")?;
-    Ok((hezar, Client { gateway: *proxy }, Gauge::new(id, *api, token)))
+    Ok((hezar, ProxyClient { gateway: *proxy }, Gauge::new(id, *api, token)))
 }
 
 /// Restarts the servers of one peer, one after the other, at random times.

@@ -1,0 +1,170 @@
+//! What each listener is shown to do for each client.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use futures_util::future::join_all;
+use hezar_interop::{Peer, ProxyClient};
+use hezar_lab::{DEMO_HOST, ECHO_HOST, hosts};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{clients::Client, limits, rows::Row, world::World};
+
+/// A check that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client with a credential that nobody has waits for bytes that must not come.
+const REFUSAL: Duration = Duration::from_secs(3);
+/// How much goes both ways.
+const LARGE: usize = 8 << 20;
+/// What is echoed after the client has said that nothing more comes.
+const ECHO: usize = 100_000;
+/// The user whose links the clients have.
+pub(crate) const USER: &str = "phone";
+
+/// What went wrong at each listener.
+type Report = BTreeMap<&'static str, Vec<String>>;
+
+/// Shows a peer at every listener that it is a client of.
+pub(crate) fn play(peer: Peer) {
+    let Some(world) = World::start(peer) else { return };
+    let (right, gone) = (world.add_user(USER), world.add_user("gone"));
+    let client = Client::start(peer, &world, &right, "right");
+    let wrong = Client::start(peer, &world, &gone, "wrong");
+    let removed = world.api("DELETE", "/api/v1/users/gone", &serde_json::Value::Null);
+    assert!((200..300).contains(&removed.status), "{}", removed.body);
+    let mut report = world.runtime.block_on(show(&world, &client, &wrong));
+    if report.values().all(Vec::is_empty) {
+        limits::show(&world, &client, &mut report);
+    }
+    for (name, failures) in &report {
+        let verdict = if failures.is_empty() { "carried".to_owned() } else { failures.join("; ") };
+        println!("inbounds: {} at {name}: {verdict}", peer.name());
+    }
+    let logs = || format!("{}\n{}\n{}", world.log(), client.log(), wrong.log());
+    assert!(report.values().all(Vec::is_empty), "{report:#?}\n{}", logs());
+}
+
+/// Every listener in turn, then all of them with the links of somebody who is gone.
+async fn show(world: &World, client: &Client, wrong: &Client) -> Report {
+    let mut report = Report::new();
+    for (row, _) in &world.rows {
+        report.insert(row.name, row_checks(world, client, *row).await);
+    }
+    let refused = world.rows.iter().map(|(row, _)| async { (row.name, refused(wrong.through(*row)).await) });
+    for (name, result) in join_all(refused).await {
+        if let Err(error) = result {
+            report.entry(name).or_default().push(format!("wrong credential: {error:#}"));
+        }
+    }
+    report
+}
+
+async fn row_checks(world: &World, client: &Client, row: Row) -> Vec<String> {
+    let way = client.through(row);
+    let mut failures = Vec::new();
+    let mut note = |name: &str, result: anyhow::Result<()>| {
+        if let Err(error) = result {
+            failures.push(format!("{name}: {error:#}"));
+        }
+    };
+    note("small", in_time(small(way)).await);
+    note("half-close", in_time(half_close(way)).await);
+    note("datagrams", in_time(datagrams(way)).await);
+    if row.is_heavy {
+        note("8 MiB both ways", in_time(large(world, way)).await);
+        note("200 at once", in_time(crowd(way)).await);
+    }
+    failures
+}
+
+async fn in_time(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(anyhow::anyhow!("hangs")))
+}
+
+/// A page of the lab's origin, which names the node that it came over.
+pub(crate) async fn small(way: ProxyClient) -> anyhow::Result<()> {
+    let mut stream = way.socks(DEMO_HOST, 80).await?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {DEMO_HOST}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    ensure!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"node\""), "another answer: {answer:?}");
+    Ok(())
+}
+
+/// The echo's answer to much, while it is sent; and the user's account, which has counted the same.
+async fn large(world: &World, way: ProxyClient) -> anyhow::Result<()> {
+    let before = world.used(USER);
+    let stream = way.socks(ECHO_HOST, 7).await?;
+    let (mut reader, mut writer) = stream.into_split();
+    let sending = tokio::spawn(async move {
+        writer.write_all(&pattern(LARGE)).await?;
+        anyhow::Ok(writer)
+    });
+    let mut back = vec![0; LARGE];
+    reader.read_exact(&mut back).await.context("the stream ended early")?;
+    ensure!(back == pattern(LARGE), "damaged");
+    drop((sending.await??, reader));
+    let moved = 2 * LARGE as u64;
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let used = world.used(USER) - before;
+        if used.abs_diff(moved) <= moved / 50 {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "{used} bytes were counted instead of {moved}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// After the client has closed its direction everything still comes back, and then the end.
+async fn half_close(way: ProxyClient) -> anyhow::Result<()> {
+    let mut stream = way.socks(ECHO_HOST, 7).await?;
+    let sent = pattern(ECHO);
+    stream.write_all(&sent).await?;
+    stream.shutdown().await?;
+    let mut back = Vec::new();
+    stream.read_to_end(&mut back).await.context("no clean end")?;
+    ensure!(back == sent, "{} of {ECHO} bytes came back", back.len());
+    Ok(())
+}
+
+/// Small and full-sized datagrams over one association. They name the echo by its address, since mihomo looks names up itself.
+async fn datagrams(way: ProxyClient) -> anyhow::Result<()> {
+    let address = hosts().find(|(name, _)| *name == ECHO_HOST).map_or(Ipv4Addr::UNSPECIFIED, |(_, address)| address);
+    let echo = SocketAddr::from((address, 7));
+    let association = way.associate().await?.context("the association was refused")?;
+    for round in 0..3 {
+        association.ask(echo, format!("round {round}").as_bytes(), echo).await?;
+    }
+    association.ask(echo, &pattern(1200), echo).await.context("a datagram of 1200 bytes")
+}
+
+/// Many clients at once.
+async fn crowd(way: ProxyClient) -> anyhow::Result<()> {
+    for result in join_all((0..200).map(|_| small(way))).await {
+        result?;
+    }
+    Ok(())
+}
+
+/// A client whose credential nobody has gets nothing of the target.
+async fn refused(way: ProxyClient) -> anyhow::Result<()> {
+    match timeout(REFUSAL, small(way)).await {
+        Ok(Ok(())) => Err(anyhow::anyhow!("it was served")),
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}
+
+/// The first bytes of a sequence in which any loss, swap or repetition shows.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 23) as u8).collect()
+}
