@@ -13,6 +13,7 @@ mod feedback;
 mod http;
 mod http_nodes;
 mod http_wild;
+mod inbounds;
 mod limits;
 mod listeners;
 mod real_clients;
