@@ -56,9 +56,9 @@ impl Scope {
     }
 }
 
-/// Whether the answer to a path holds a secret: a link the credentials of its node, an address the token of its subscription.
+/// Whether the answer to a path holds a secret: a link the credentials of its node or user, an address the token of its subscription.
 fn shows_secret(path: &str) -> bool {
-    let secrets = [("/nodes/", "/link"), ("/subscriptions/", "/address")];
+    let secrets = [("/nodes/", "/link"), ("/subscriptions/", "/address"), ("/users/", "/links")];
     secrets.iter().any(|(list, end)| path.strip_prefix(list).is_some_and(|rest| rest.ends_with(end)))
 }
 
@@ -83,6 +83,8 @@ mod tests {
         assert_eq!(needed(Method::GET, "/nodes/ab/link"), Scope::Admin);
         assert_eq!(needed(Method::GET, "/subscriptions/phone/address"), Scope::Admin);
         assert_eq!(needed(Method::GET, "/subscriptions/address"), Scope::Read);
+        assert_eq!(needed(Method::GET, "/users/ali/links"), Scope::Admin);
+        assert_eq!(needed(Method::GET, "/users/ali/usage"), Scope::Read);
         assert_eq!(needed(Method::GET, "/feed"), Scope::Feed);
         assert_eq!(needed(Method::GET, "/feed/changes"), Scope::Feed);
         assert_eq!(needed(Method::POST, "/feedback"), Scope::Feedback);

@@ -47,7 +47,8 @@ pub use dto::{
     RejectDto, ReloadReport, RemoveReport, RemoveRequest, RotateReport, SessionDto, SessionsQuery, SiteBanDto,
     SiteBanRequest, SiteBansFilter, SiteBansLifted, SiteBansPage, SiteBansQuery, SiteEvidenceDto, SitesQuery,
     SnapshotsDto, SourceDto, StateCounts, StatusDto, StoreDto, SubscriptionDto, TestReport, TestRequest, TrafficDto,
-    TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserUsageDto, VersionDto,
+    TrafficEvent, TroubleDto, UsageDayDto, UsageParameters, UserLinkDto, UserLinksDto, UserLinksQuery, UserUsageDto,
+    VersionDto,
 };
 pub use dto::{AlertDto, AlertTestReport, AlertTroubleDto};
 pub use dto::{

@@ -93,7 +93,8 @@ impl SubscriptionTarget {
     }
 
     /// Reads [`SubscriptionTarget::name`], and names that converters of subscriptions have for the same.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let known = Self::ALL.into_iter().find(|target| target.name() == name);
         known.or(match &*name {

@@ -45,6 +45,7 @@ pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};
 pub use feedback::{BodyPattern, FeedbackRule, MOST_FEEDBACK_RULES, StatusSet};
 pub use gateway::{Gateway, ServeError};
 pub use groups::{GroupSelections, SelectionError};
+pub use hezar_engine::server::InboundKey;
 pub use inbound_settings::{
     InboundConfig, InboundFallback, InboundHysteria2, InboundProtocol, InboundReality, InboundShadowsocks,
     InboundTransport, InboundTransportKind, LinkSession, ListenerKind, RealityPrivateKey, RealitySite,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hezar_core::Secret;
 
-use crate::{ApiError, SubscriptionTarget};
+use crate::{ApiError, SubscriptionTarget, UserLinksDto, UserLinksQuery};
 
 /// What is asked of a subscription. It narrows down what the subscription itself gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct SubscriptionAsked {
     pub name: String,
     /// The form.
     pub target: SubscriptionTarget,
+    /// Whether the links of encrypted listeners are asked for in the place of nodes; absent = as the subscription says.
+    pub inbounds: Option<bool>,
     /// Two-letter codes of countries; empty = any.
     pub countries: Vec<String>,
     /// Link schemes; empty = any.
@@ -72,4 +74,10 @@ pub trait SubscriptionsPort: Send + Sync + 'static {
     /// # Errors
     /// [`ApiError::BadRequest`] when a value is malformed, [`ApiError::NotFound`] when there is no such subscription any more.
     fn subscription_text(&self, asked: &SubscriptionAsked) -> Result<SubscriptionText, ApiError>;
+
+    /// The links by which a user comes in by encrypted listeners.
+    ///
+    /// # Errors
+    /// [`ApiError::BadRequest`] when a value is malformed, [`ApiError::NotFound`] when there is no such user.
+    fn links_of_user(&self, user: &str, query: &UserLinksQuery) -> Result<UserLinksDto, ApiError>;
 }

@@ -43,6 +43,7 @@ pub(crate) fn router(api: ApiState) -> Router {
 #[serde(default)]
 struct SubscriptionQuery {
     target: Option<String>,
+    doors: Option<String>,
     country: Option<String>,
     scheme: Option<String>,
     source: Option<String>,
@@ -100,6 +101,7 @@ async fn answer(
     let asked = SubscriptionAsked {
         name: name.clone(),
         target,
+        inbounds: query.doors.as_deref().map(yes_or_no).transpose()?,
         countries: comma_separated(query.country.as_deref()),
         schemes: comma_separated(query.scheme.as_deref()),
         sources: comma_separated(query.source.as_deref()),
@@ -109,6 +111,15 @@ async fn answer(
     };
     let text = state.api.off_thread(move |control| control.subscription_text(&asked)).await??;
     Ok(response(headers, target, &name, text))
+}
+
+/// `1` or `true`, `0` or `false`.
+fn yes_or_no(text: &str) -> Result<bool, ApiError> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(ApiError::BadRequest(format!("doors {text:?} is neither 1 nor 0"))),
+    }
 }
 
 /// The entries of a list with commas.

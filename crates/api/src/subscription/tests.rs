@@ -29,7 +29,10 @@ impl SubscriptionsPort for Fake {
             return Err(ApiError::BadRequest("country".into()));
         }
         Ok(SubscriptionText {
-            text: format!("{} {:?} {:?} {:?}", asked.target.name(), asked.countries, asked.schemes, asked.top),
+            text: match asked.inbounds {
+                Some(true) => "the user's links".to_owned(),
+                _ => format!("{} {:?} {:?} {:?}", asked.target.name(), asked.countries, asked.schemes, asked.top),
+            },
             tag: "abc".into(),
             nodes: 3,
             left_out: [("mKCP", 1)].into(),
@@ -37,6 +40,19 @@ impl SubscriptionsPort for Fake {
             update_every: Duration::from_secs(5401),
             user: Some(SubscriptionUser { upload: 1, download: 2, total: Some(3), expires: Some(4) }),
         })
+    }
+
+    fn links_of_user(&self, user: &str, query: &UserLinksQuery) -> Result<UserLinksDto, ApiError> {
+        if user != "ali" {
+            return Err(ApiError::NotFound);
+        }
+        let link = UserLinkDto {
+            listener: "trojan".to_owned(),
+            link: String::new(),
+            name: "Hezar".to_owned(),
+            uri: "trojan://secret@vps.example.org:443".to_owned(),
+        };
+        Ok(UserLinksDto { links: vec![link], document: query.target.clone() })
     }
 }
 
@@ -60,6 +76,16 @@ async fn ask_all(requests: &[(&str, &str)]) -> Vec<(u16, String, String)> {
     stop.cancel();
     served.await.unwrap().unwrap();
     answers
+}
+
+#[tokio::test]
+async fn the_links_of_encrypted_listeners_are_asked_for_by_one_parameter() {
+    let path = |query: &str| format!("/sub/{TOKEN}{query}");
+    let (yes, no, odd) = (path("?doors=1&target=links"), path("?doors=0&target=links"), path("?doors=maybe"));
+    let answers = ask_all(&[(&yes, ""), (&no, ""), (&odd, "")]).await;
+    assert_eq!(answers[0].2, "the user's links");
+    assert!(answers[1].2.starts_with("links []"), "{answers:?}");
+    assert_eq!(answers[2].0, 400);
 }
 
 #[tokio::test]

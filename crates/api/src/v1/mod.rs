@@ -12,6 +12,7 @@ mod feed;
 mod history;
 mod instances;
 mod jobs;
+mod links;
 mod log;
 mod nodes;
 mod objects;
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(usage::routes())
         .merge(objects::routes())
         .merge(subscriptions::routes())
+        .merge(links::routes())
         .merge(tokens::routes())
         .merge(document::routes())
 }

@@ -3,16 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use hezar_api::{
-    ApiError, Scope, SubscriptionAsked, SubscriptionTarget, SubscriptionText, SubscriptionUser, SubscriptionsPort,
+    ApiError, Scope, SubscriptionAsked, SubscriptionText, SubscriptionUser, SubscriptionsPort, UserLinksDto,
+    UserLinksQuery,
 };
-use hezar_core::{Label, Secret, State};
-use hezar_formats::write::{self, Written};
+use hezar_core::{Label, Secret, State, Timestamp};
+use hezar_formats::write::Written;
 use hezar_pool::{Filter, Node, Term};
 
 use super::{ApiBackend, manual::is_private};
 use crate::{
+    client_documents::client_document,
     config::{Config, SubscriptionConfig},
     convert,
+    invitations::{self, Invitation, Remark},
     nodes::Payload,
 };
 
@@ -44,10 +47,13 @@ impl SubscriptionsPort for ApiBackend {
         let config = self.dashboard.config();
         let found = config.subscriptions.iter().find(|subscription| *subscription.name == *asked.name);
         let subscription = found.filter(|subscription| subscription.enabled).ok_or(ApiError::NotFound)?;
+        let user = subscription.user.as_deref().map(|name| self.subscription_user(&config, name));
+        if asked.inbounds.unwrap_or(subscription.inbounds) {
+            return self.inbounds_text(&config, subscription, asked, user);
+        }
         let given = convert::subscription(&config, subscription);
         let wanted = wanted(&config, asked)?;
         let (snapshot, now) = (self.pool.snapshot(), self.clock.now());
-        let user = subscription.user.as_deref().map(|name| self.subscription_user(&config, name));
         let may_use = user.as_ref().is_none_or(|user| user.may_use);
         let fits = |node: &&Arc<Node<Payload>>| {
             may_use
@@ -61,18 +67,46 @@ impl SubscriptionsPort for ApiBackend {
         nodes.sort_by_cached_key(|node| (node.latency().unwrap_or(Duration::MAX), node.id()));
         nodes.truncate(asked.top.unwrap_or(usize::MAX).min(subscription.top));
         let labels: Vec<Label> = nodes.iter().map(|node| node.label()).collect();
-        let written = written(asked.target, &nodes, &labels);
-        let (left_out, text) = (written.reasons(), written.text);
-        Ok(SubscriptionText {
-            tag: blake3::hash(text.as_bytes()).to_hex().to_string(),
-            text,
-            nodes: nodes.len() - left_out.values().sum::<usize>(),
-            left_out,
-            title: title(subscription),
-            update_every: subscription.interval,
-            user: user.and_then(|user| user.told),
-        })
+        let written = client_document(asked.target, nodes.iter().map(|node| node.spec()).zip(&labels));
+        Ok(answer(subscription, written, nodes.len(), user))
     }
+
+    fn links_of_user(&self, user: &str, query: &UserLinksQuery) -> Result<UserLinksDto, ApiError> {
+        let config = self.dashboard.config();
+        let users = config.listeners.iter().flat_map(|listener| config.users_of(listener)).chain(&config.proxy.users);
+        if !users.into_iter().any(|known| *known.name == *user) {
+            return Err(ApiError::NotFound);
+        }
+        let owner = self.subscription_user(&config, user);
+        let found = self.invitations(&config, user, &remark(invitations::TITLE, owner.told.as_ref()));
+        invitations::links_dto(&found, query)
+    }
+}
+
+/// What is given out of `count` nodes.
+fn answer(
+    subscription: &SubscriptionConfig,
+    written: Written,
+    count: usize,
+    user: Option<SubscriptionOwner>,
+) -> SubscriptionText {
+    let (left_out, text) = (written.reasons(), written.text);
+    SubscriptionText {
+        tag: blake3::hash(text.as_bytes()).to_hex().to_string(),
+        text,
+        nodes: count - left_out.values().sum::<usize>(),
+        left_out,
+        title: title(subscription),
+        update_every: subscription.interval,
+        user: user.and_then(|user| user.told),
+    }
+}
+
+/// What the names of invitations say of a user.
+fn remark(title: &str, user: Option<&SubscriptionUser>) -> Remark {
+    let left = |user: &SubscriptionUser| Some(user.total?.saturating_sub(user.upload.saturating_add(user.download)));
+    let expires = user.and_then(|user| user.expires).map(|seconds| Timestamp(seconds.saturating_mul(1000)));
+    Remark { title: title.to_owned(), left: user.and_then(left), expires }
 }
 
 /// The user of a subscription.
@@ -85,6 +119,41 @@ struct SubscriptionOwner {
 }
 
 impl ApiBackend {
+    /// The links of encrypted listeners in the place of nodes; none while the user may not use the proxy.
+    fn inbounds_text(
+        &self,
+        config: &Config,
+        subscription: &SubscriptionConfig,
+        asked: &SubscriptionAsked,
+        user: Option<SubscriptionOwner>,
+    ) -> Result<SubscriptionText, ApiError> {
+        let (Some(name), Some(owner)) = (subscription.user.as_deref(), user) else {
+            let told = "this subscription has no user, and the links of encrypted listeners are a user's";
+            return Err(ApiError::BadRequest(told.to_owned()));
+        };
+        let is_narrowed = !asked.countries.is_empty() || !asked.sources.is_empty();
+        if is_narrowed || asked.tags.is_some() || asked.max_latency.is_some() {
+            let told = "with doors=1 only target, scheme and top can be said: the others are of nodes";
+            return Err(ApiError::BadRequest(told.to_owned()));
+        }
+        let mut found = match owner.may_use {
+            true => self.invitations(config, name, &remark(&title(subscription), owner.told.as_ref())),
+            false => Vec::new(),
+        };
+        let is_wanted = |invitation: &Invitation| {
+            let scheme = invitation.spec.outbound.scheme();
+            asked.schemes.is_empty() || asked.schemes.iter().any(|wanted| wanted.eq_ignore_ascii_case(scheme))
+        };
+        found.retain(is_wanted);
+        found.truncate(asked.top.unwrap_or(usize::MAX).min(subscription.top));
+        let written = client_document(asked.target, found.iter().map(|found| (&found.spec, &found.label)));
+        Ok(answer(subscription, written, found.len(), Some(owner)))
+    }
+
+    fn invitations(&self, config: &Config, user: &str, remark: &Remark) -> Vec<Invitation> {
+        invitations::invitations(config, user, remark, |listener| self.listeners.address(listener))
+    }
+
     /// The user of this name. Of several quotas the one that is used up is told, or else the longest one.
     fn subscription_user(&self, config: &Config, name: &str) -> SubscriptionOwner {
         let Some(user) = config.proxy.users.iter().find(|user| *user.name == *name) else {
@@ -113,20 +182,6 @@ impl ApiBackend {
 
 fn title(subscription: &SubscriptionConfig) -> String {
     subscription.title.clone().unwrap_or_else(|| subscription.name.to_string())
-}
-
-fn written(target: SubscriptionTarget, nodes: &[&Arc<Node<Payload>>], labels: &[Label]) -> Written {
-    let all = nodes.iter().map(|node| node.spec()).zip(labels);
-    match target {
-        SubscriptionTarget::Links => Written { text: write::links(all), ..Written::default() },
-        SubscriptionTarget::Base64 => Written { text: write::base64(all), ..Written::default() },
-        SubscriptionTarget::Clash => write::clash_profile(all),
-        SubscriptionTarget::SingBox => write::sing_box_routed(all),
-        SubscriptionTarget::SingBoxProfile => write::sing_box_profile(all),
-        SubscriptionTarget::Xray => write::xray(all),
-        SubscriptionTarget::Surge => write::surge(all),
-        SubscriptionTarget::Addresses => write::addresses(all),
-    }
 }
 
 /// What the parameters of the address ask for.

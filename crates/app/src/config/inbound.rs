@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hezar_accept::PortTls;
-use hezar_core::{Host, XhttpMode};
+use hezar_core::{Host, Target, XhttpMode};
 use hezar_gateway::{
     InboundConfig, InboundFallback, InboundHysteria2, InboundProtocol, InboundReality, InboundShadowsocks,
     InboundTransport, InboundTransportKind, ListenerKind, RealitySite, User,
@@ -127,9 +127,11 @@ fn read_reality(mut table: Section<'_>, listener: &ListenerConfig) -> InboundRea
     if reality.private_key.is_none() && !table.was_given("private_key") {
         table.problem("private_key", MAKE_REALITY);
     }
-    let own_name = listener.host.as_deref().filter(|host| matches!(Host::new(host), Ok(Host::Name(_))));
-    if reality.server_names.is_empty() {
-        reality.server_names = own_name.map(str::to_owned).into_iter().collect();
+    let public = listener.host.as_deref().and_then(host_and_port).map(|(host, _)| host);
+    if let Some(Host::Name(name)) = public
+        && reality.server_names.is_empty()
+    {
+        reality.server_names = vec![name.as_str().to_owned()];
     }
     if reality.server_names.is_empty() {
         table.problem("server_names", "REALITY needs the names that clients ask for, such as [\"www.example.com\"]");
@@ -175,9 +177,34 @@ fn check(section: &Section<'_>, listener: &ListenerConfig, inbound: &InboundConf
     if kind.uses_udp() && !listener.proxy_protocol.is_empty() {
         section.problem("proxy_protocol", "the PROXY protocol is not read from UDP packets");
     }
-    if listener.host.as_deref().is_some_and(|host| Host::new(host).is_err()) {
-        section.problem("host", "expected a host name or an address, without a port");
+    if listener.host.as_deref().is_some_and(|host| host_and_port(host).is_none()) {
+        section.problem("host", "expected a host name or an address, with or without a port");
     }
+    if listener.server_name.as_deref().is_some_and(|name| !matches!(Host::new(name), Ok(Host::Name(_)))) {
+        section.problem("server_name", "expected a host name");
+    }
+}
+
+/// A host with the port that may follow it.
+fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
+    match Host::new(text) {
+        Ok(host) => Some((host, None)),
+        Err(_) => Target::parse(text).ok().map(|target| (target.host().clone(), Some(target.port()))),
+    }
+}
+
+/// Where links say that a listener is; `None` where nothing names its address.
+pub(crate) fn link_server(listener: &ListenerConfig) -> Option<Target> {
+    let (ip, port) = (listener.listen.ip(), listener.listen.port());
+    let (host, own_port) = match &listener.host {
+        Some(text) => host_and_port(text)?,
+        None => match listener.tls.acme.first() {
+            Some(name) => (Host::new(name).ok()?, None),
+            None if ip.is_unspecified() => return None,
+            None => (Host::Ip(ip), None),
+        },
+    };
+    Target::new(host, own_port.unwrap_or(port)).ok()
 }
 
 fn check_security(section: &Section<'_>, listener: &ListenerConfig, inbound: &InboundConfig) {
@@ -221,13 +248,22 @@ fn check_security(section: &Section<'_>, listener: &ListenerConfig, inbound: &In
 
 /// What is odd with encrypted listeners and does no harm.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
-    let nobody =
-        |listener: &&ListenerConfig| listener.inbound.is_some() && !config.users_of(listener).iter().any(User::has_key);
-    let warn = |listener: &ListenerConfig| {
-        let (name, kind) = (&listener.name, listener.kind.name());
-        format!(
-            "nobody can use the listener {name:?} ({kind}): no user has a key; `hezar user key NAME --new` makes one"
-        )
-    };
-    config.listeners.iter().filter(nobody).map(warn).collect()
+    config
+        .listeners
+        .iter()
+        .filter(|listener| listener.inbound.is_some())
+        .filter_map(|listener| warning(config, listener))
+        .collect()
+}
+
+fn warning(config: &Config, listener: &ListenerConfig) -> Option<String> {
+    let name = &listener.name;
+    if !config.users_of(listener).iter().any(User::has_key) {
+        return Some(format!(
+            "nobody can use the listener {name:?}: no user has a key; `hezar user key NAME --new` makes one"
+        ));
+    }
+    // A port that the system chooses is known later.
+    (link_server(listener).is_none() && listener.listen.port() != 0)
+        .then(|| format!("no link can name the listener {name:?}: say host = \"vps.example.org\" there"))
 }

@@ -32,8 +32,10 @@ settings! {
         pub name: Box<str> [1..=64] = "".into();
         /// What clients speak there: mixed is HTTP and SOCKS; the others are encrypted: docs/inbounds.md.
         pub kind: ListenerKind = ListenerKind::Mixed;
-        /// The host that links name; absent = the first name of the certificate, else the address.
+        /// The host that links name, with a port where that is another one; absent = the first name of an ACME certificate, else the address.
         pub host: Option<Box<str>> [1..=255] = None;
+        /// The name that links ask for in TLS; absent = the first name of an ACME certificate, else `host`.
+        pub server_name: Option<Box<str>> [1..=255] = None;
         /// True: a Trojan or VLESS port on loopback without TLS, for a web server in front that has it.
         pub insecure_plain: bool = false;
         /// The address; any other than loopback needs users or `open_to`.

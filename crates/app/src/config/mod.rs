@@ -48,6 +48,7 @@ pub use cluster::ClusterConfig;
 pub use engine::{CoreStrategy, EngineKind, EngineSettings};
 pub(crate) use environment::with_value_files;
 pub use expression::Expression;
+pub(crate) use inbound::link_server;
 pub use listener::{ListenerConfig, TagFilter};
 pub use log::{AccessLogFormat, LogFormat, LogLevel};
 pub use objects::{ConfigOrigin, ObjectKey, ObjectKind, StoredObject};

@@ -28,6 +28,8 @@ settings! {
         /// The user whose quota and expiry clients are told.
         /// There are no nodes while this user may not use the proxy.
         pub user: Option<String> = None;
+        /// True: in the place of nodes, the user's links of this instance's encrypted listeners, as `doors=1` in the address asks for them.
+        pub inbounds: bool = false;
         /// Only nodes with an exit in one of these countries; empty = all.
         pub countries: Vec<[u8; 2]> = Vec::new();
         /// Only nodes that one of these sources lists; empty = all.
@@ -83,6 +85,9 @@ fn subscription(mut section: Section<'_>, config: &Config, others: &[Subscriptio
         && !config.proxy.users.iter().any(|known| *known.name == *user)
     {
         section.problem("user", format_args!("there is no user named {user:?}"));
+    }
+    if subscription.inbounds && subscription.user.is_none() {
+        section.problem("inbounds", "the links of encrypted listeners are a user's: say user");
     }
     section.finish();
     subscription

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use aws_lc_rs::agreement::{PrivateKey, X25519};
 use hezar_core::{
     Secret, ShortId, Target, settings,
     settings::{Given, Mistake, Optional, SettingValue},
@@ -50,6 +51,13 @@ impl RealityPrivateKey {
     #[must_use]
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The public key, which clients know; `None` when the library refuses the key, which it never does for 32 bytes.
+    #[must_use]
+    pub fn public_key(&self) -> Option<[u8; 32]> {
+        let key = PrivateKey::from_private_key(&X25519, &self.0).ok()?;
+        key.compute_public_key().ok()?.as_ref().try_into().ok()
     }
 
     /// The text for a configuration, in base64url.

@@ -31,6 +31,14 @@ fn a_private_key_is_never_told() {
     assert!(!format!("{wrong:?}").contains("SECRET"), "{wrong:?}");
 }
 
+/// RFC 7748, section 6.1: the keys of Alice.
+#[test]
+fn the_public_key_belongs_to_the_private_one() {
+    let key = RealityPrivateKey::parse(&text("dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo"), &()).unwrap();
+    let public = decode::<32>("hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo");
+    assert_eq!((key.public_key(), public.is_some()), (public, true));
+}
+
 #[test]
 fn short_ids_are_pairs_of_hexadecimal_digits() {
     let read = |given: &[&str]| ShortIds::parse(&Given::List(given.iter().map(|id| text(id)).collect()), &());
