@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use hezar_engine::{BuildError, Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -56,6 +56,8 @@ pub(crate) struct Context {
     pub(crate) policy: Arc<Policy>,
     /// The encrypted inbound of the listener, if it has one.
     encrypted: ArcSwapOption<EncryptedInbound>,
+    /// Tells those who wait with older settings that there are others.
+    pub(crate) configured: Notify,
     /// Who may come in.
     pub(crate) access: Access,
     /// How nodes are chosen.
@@ -126,6 +128,7 @@ impl Context {
         Ok(Arc::new(Self {
             policy,
             encrypted: ArcSwapOption::new(encrypted),
+            configured: Notify::new(),
             access,
             selection: Arc::new(selection),
             telemetry: Arc::new(telemetry),
@@ -146,6 +149,7 @@ impl Context {
         let encrypted = EncryptedInbound::build(&config, self.encrypted().as_deref(), &*self.selection.engine)?;
         self.policy.store(config);
         self.encrypted.store(encrypted);
+        self.configured.notify_waiters();
         Ok(())
     }
 

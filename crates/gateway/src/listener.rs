@@ -32,16 +32,21 @@ pub(crate) async fn run(context: &Arc<Context>, sockets: ListenerSockets) {
     context.tasks.spawn(log_left_out(context.clone()));
     let serve = async {
         let ListenerSockets { tcp, udp } = sockets;
-        match &tcp {
-            Some(tcp) => accept_while_open(context, tcp).await,
-            None => context.closed().await,
-        }
-        drop((tcp, udp));
+        let (connections, packets) = (accept_streams(context, tcp), inbound::serve_packets(context, udp));
+        tokio::join!(connections, Box::pin(packets));
         drain(context).await;
     };
     tokio::select! {
         () = serve => {}
         () = context.access.end_refused(&context.telemetry.connections) => {}
+    }
+}
+
+/// Accepts connections until the listener accepts nobody any more, and closes the socket.
+async fn accept_streams(context: &Arc<Context>, socket: Option<TcpListener>) {
+    match &socket {
+        Some(socket) => accept_while_open(context, socket).await,
+        None => context.closed().await,
     }
 }
 

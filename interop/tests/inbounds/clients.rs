@@ -76,7 +76,7 @@ fn ways(world: &World, given: &str) -> Vec<Way> {
     assert!(parsed.rejects.is_empty(), "Hezar does not read what it gave out: {:?}\n{given}", parsed.rejects);
     let locals = listening_addresses(world.rows.len());
     let ways = world.rows.iter().zip(locals).map(|((row, address), local)| {
-        let node = parsed.nodes.iter().find(|node| node.spec.server().port() == address.port());
+        let node = parsed.nodes.iter().find(|node| node.spec.server.port() == address.port());
         let node = node.unwrap_or_else(|| panic!("{} is not in the subscription: {given}", row.name));
         Way { tag: node.label.to_string(), row: *row, local }
     });

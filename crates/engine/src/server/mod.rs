@@ -84,6 +84,15 @@ impl InboundServer {
         Ok(Self { settings })
     }
 
+    /// What serves the packets of Shadowsocks beside its connections.
+    #[must_use]
+    pub const fn shadowsocks(&self) -> Option<&ShadowsocksServer> {
+        match &self.settings.protocol {
+            ServerProtocol::Shadowsocks(server) => Some(server),
+            _ => None,
+        }
+    }
+
     /// Reads what a client asks for. The caller bounds the time.
     ///
     /// # Errors

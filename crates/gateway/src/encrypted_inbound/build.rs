@@ -2,10 +2,12 @@
 
 use hezar_engine::{
     BuildError, TlsServer,
-    server::{InboundServer, InboundSettings, ServerPath, ServerProtocol, ServerSecurity, ServerTransport},
+    server::{
+        InboundServer, InboundSettings, ServerPath, ServerProtocol, ServerSecurity, ServerTransport, ShadowsocksServer,
+    },
 };
 
-use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind};
+use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundShadowsocks, InboundTransportKind};
 
 /// The server half for connections; `None` for a protocol whose clients send packets only.
 ///
@@ -14,6 +16,7 @@ use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind}
 pub(super) fn server(config: &GatewayConfig, inbound: &InboundConfig) -> Result<Option<InboundServer>, BuildError> {
     let protocol = match &inbound.protocol {
         InboundProtocol::Trojan => ServerProtocol::Trojan,
+        InboundProtocol::Shadowsocks(shadowsocks) => ServerProtocol::Shadowsocks(shadowsocks_server(shadowsocks)?),
         InboundProtocol::Vless => ServerProtocol::Vless,
         _ => return Err(BuildError::Unsupported("this kind of listener")),
     };
@@ -30,6 +33,11 @@ pub(super) fn server(config: &GatewayConfig, inbound: &InboundConfig) -> Result<
 fn path(inbound: &InboundConfig) -> ServerPath {
     let transport = &inbound.transport;
     ServerPath::new(transport.path.as_deref().unwrap_or_default(), transport.host.as_deref())
+}
+
+fn shadowsocks_server(settings: &InboundShadowsocks) -> Result<ShadowsocksServer, BuildError> {
+    let key = settings.key.as_ref().map_or("", |key| key.expose());
+    ShadowsocksServer::new(settings.method.name(), key)
 }
 
 fn security(config: &GatewayConfig, inbound: &InboundConfig) -> Result<ServerSecurity, BuildError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hezar_engine::{
     AddressPolicy, BuildError, Engine,
-    server::{CredentialId, InboundServer, Keyring},
+    server::{CredentialId, InboundServer, Keyring, ShadowsocksServer},
 };
 
 use crate::{
@@ -60,6 +60,11 @@ impl EncryptedInbound {
     /// What reads the requests of connections; absent where clients send packets only.
     pub(crate) fn server(&self) -> Option<&InboundServer> {
         self.server.as_deref()
+    }
+
+    /// What serves the packets of Shadowsocks; absent where clients speak something else.
+    pub(crate) fn shadowsocks(&self) -> Option<&ShadowsocksServer> {
+        self.server()?.shadowsocks()
     }
 
     /// What answers strangers; absent where silence tells them least.

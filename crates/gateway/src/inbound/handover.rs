@@ -7,6 +7,8 @@ use hezar_engine::{
     server::{BoxSession, Stranger},
 };
 
+use tokio::time::Instant;
+
 use super::{
     ClientBuffer, ClientSocket,
     encrypted::{ServedRequest, session, stranger},
@@ -40,8 +42,8 @@ pub(super) enum Handover {
     Served(ServedRequest),
     /// Many requests over one connection to an encrypted inbound.
     Session { session: BoxSession, inbound: Arc<EncryptedInbound>, client: SocketAddr },
-    /// Somebody who is no client of an encrypted inbound.
-    Stranger { stranger: Stranger, inbound: Arc<EncryptedInbound> },
+    /// Somebody who is no client of an encrypted inbound; a client would have been waited for until the end of `patience`.
+    Stranger { stranger: Stranger, inbound: Arc<EncryptedInbound>, patience: Instant },
 }
 
 impl Handover {
@@ -61,7 +63,9 @@ impl Handover {
             }
             Self::Served(request) => request.run(context).await,
             Self::Session { session, inbound, client } => session::serve(context, inbound, session, client).await,
-            Self::Stranger { stranger, inbound } => Box::pin(stranger::serve(context, &inbound, stranger)).await,
+            Self::Stranger { stranger, inbound, patience } => {
+                Box::pin(stranger::serve(context, &inbound, stranger, patience)).await;
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ mod socks;
 
 pub(crate) use client_buffer::ClientBuffer;
 pub(crate) use client_socket::ClientSocket;
+pub(crate) use encrypted::serve_packets;
 use handover::Handover;
 #[cfg(feature = "fuzzing")]
 pub(crate) use http::reads_request;

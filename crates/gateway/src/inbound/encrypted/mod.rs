@@ -11,8 +11,10 @@ use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound};
 mod requests;
 pub(super) mod session;
 pub(super) mod stranger;
+mod udp;
 
 pub(super) use requests::ServedRequest;
+pub(crate) use udp::serve_packets;
 
 /// How long a connection may stay silent at least before its request is whole: as long as at a web server (60 s is the default
 /// of nginx), so that the end of its patience does not tell what this is.
@@ -42,7 +44,7 @@ pub(super) async fn open(
         Ok(Opening::Session(session)) => Some(Handover::Session { session, inbound, client }),
         Ok(Opening::Stranger(stranger)) => {
             context.note_rejected(client, &stranger.why.into());
-            Some(Handover::Stranger { stranger, inbound })
+            Some(Handover::Stranger { stranger, inbound, patience })
         }
         Ok(Opening::Done) => None,
         Err(refusal) => {

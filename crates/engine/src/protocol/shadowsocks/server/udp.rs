@@ -56,6 +56,15 @@ enum Table {
     Aead2022(Sessions2022),
 }
 
+impl Table {
+    fn new(server: &ShadowsocksServer) -> Self {
+        match &server.0.edition {
+            Edition::Aead2017(cipher) => Self::Aead2017(Clients2017::new(*cipher)),
+            Edition::Aead2022(_) => Self::Aead2022(Sessions2022::default()),
+        }
+    }
+}
+
 impl ShadowsocksUdp {
     /// Serves the clients whose packets come to `socket`.
     #[must_use]
@@ -64,12 +73,16 @@ impl ShadowsocksUdp {
         // Without them more is lost under load, and nothing else changes.
         let _ = reference.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = reference.set_send_buffer_size(SOCKET_BUFFER);
-        let table = match &server.0.edition {
-            Edition::Aead2017(cipher) => Table::Aead2017(Clients2017::new(*cipher)),
-            Edition::Aead2022(_) => Table::Aead2022(Sessions2022::default()),
-        };
+        let table = Table::new(&server);
         let buffer = vec![0; MAX_DATAGRAM].into_boxed_slice();
         Self { socket: Arc::new(socket), server, table, buffer, next_sweep: 0 }
+    }
+
+    /// Serves by other settings from now on. Sessions of those before end when they are others indeed.
+    pub fn configure(&mut self, server: &ShadowsocksServer) {
+        if !Arc::ptr_eq(&self.server.0, &server.0) {
+            (self.server, self.table) = (server.clone(), Table::new(server));
+        }
     }
 
     /// Takes packets of clients until one begins an association. Cancel safe. What no client has sent is passed over without

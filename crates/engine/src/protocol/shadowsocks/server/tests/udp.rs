@@ -185,7 +185,8 @@ async fn foreign_clients_are_served() {
         let method = listener.method.parse().unwrap();
         let config = ServerConfig::new(("127.0.0.1", 1), listener.password(2), method).unwrap();
         let (context, socket) = (Context::new_shared(ServerType::Local), socket_to(address).await);
-        let control = UdpSocketControlData { client_session_id: 42, packet_id: 7, ..Default::default() };
+        let mut control = UdpSocketControlData::default();
+        (control.client_session_id, control.packet_id) = (42, 7);
         let target: Address = "example.com:443".parse().unwrap();
         let mut packet = BytesMut::new();
         encrypt_client_payload(
