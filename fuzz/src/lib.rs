@@ -1,6 +1,7 @@
 //! The fuzz targets, one for each decoder: any bytes in, no panic and no endless work.
 
 mod datagrams;
+mod inbound;
 mod outbound;
 
 use hezar_formats::{Hints, parse, parse_link, parse_with, to_link};
@@ -38,6 +39,9 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("shadow-tls", hezar_engine::fuzzing::shadow_tls),
     ("encryption", hezar_engine::fuzzing::encryption),
     ("tunnel", hezar_engine::fuzzing::tunnel),
+    ("server-vless", inbound::vless),
+    ("server-websocket", inbound::websocket),
+    ("server-http", inbound::http),
 ];
 
 /// Any text: links, subscriptions, YAML, JSON, INI, HTML. What it reads must survive writing.

@@ -138,10 +138,17 @@ pub(crate) struct Scripted {
     pub(crate) piece: usize,
 }
 
+impl Scripted {
+    /// A stream to it.
+    pub(crate) fn stream(&self) -> BoxStream {
+        Box::new(Script { server: self.clone(), said: 0 })
+    }
+}
+
 #[async_trait]
 impl Dialer for Scripted {
     async fn connect(&self, _: &Target, _: &Attempt) -> Result<BoxStream, DialError> {
-        Ok(Box::new(Script { server: self.clone(), said: 0 }))
+        Ok(self.stream())
     }
 }
 

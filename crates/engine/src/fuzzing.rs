@@ -104,3 +104,11 @@ pub fn vision(data: &[u8]) {
     let pieces = protocol::vless::read_vision_answer(data, usize::from(*piece) + 1);
     assert_eq!(whole.is_some(), pieces.is_some(), "it depends on the pieces");
 }
+
+/// Payload of a client with Vision, whose id is 0. The first byte is the size of the records.
+pub fn server_vision(data: &[u8]) {
+    let [piece, data @ ..] = data else { return };
+    let whole = protocol::vless::read_vision_payload(data, usize::MAX);
+    let pieces = protocol::vless::read_vision_payload(data, usize::from(*piece) + 1);
+    assert_eq!(whole.is_some(), pieces.is_some(), "it depends on the pieces");
+}

@@ -59,7 +59,8 @@ const fn quiet_time(side: Side) -> Duration {
 fn unmask(key: &mut Option<[u8; 4]>, piece: &mut [u8]) {
     if let Some(key) = key {
         wire::mask(piece, *key);
-        key.rotate_left(piece.len() % key.len());
+        let turned = piece.len() % key.len();
+        key.rotate_left(turned);
     }
 }
 

@@ -212,9 +212,9 @@ async fn datagrams_both_ways_in_every_encoding() {
             client.send_to(b"", &at(first)).await.unwrap();
             assert_eq!(heard(&*server.datagram).await.unwrap(), (Vec::new(), at(first)));
             // From somewhere else, as a node may say of a name's address.
-            let from = if encoding == PacketEncoding::None { "192.0.2.77:53" } else { sender };
+            let from = at(if encoding == PacketEncoding::None { "192.0.2.77:53" } else { sender });
             for payload in [&b"answer"[..], &[7; 9_000]] {
-                let sending = server.datagram.send_to(payload, &at(from));
+                let sending = server.datagram.send_to(payload, &from);
                 let (sent, came) = tokio::join!(sending, next(&client));
                 sent.unwrap();
                 assert_eq!(came.unwrap(), (payload.to_vec(), sender.to_owned()), "{encoding:?} {first}");
