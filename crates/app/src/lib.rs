@@ -40,6 +40,7 @@ mod otlp;
 mod output;
 mod pause;
 mod places;
+mod qr;
 mod remote;
 mod rlimit;
 mod running;

@@ -73,10 +73,7 @@ impl SubscriptionsPort for ApiBackend {
 
     fn links_of_user(&self, user: &str, query: &UserLinksQuery) -> Result<UserLinksDto, ApiError> {
         let config = self.dashboard.config();
-        let users = config.listeners.iter().flat_map(|listener| config.users_of(listener)).chain(&config.proxy.users);
-        if !users.into_iter().any(|known| *known.name == *user) {
-            return Err(ApiError::NotFound);
-        }
+        invitations::user_of(&config, user).ok_or(ApiError::NotFound)?;
         let owner = self.subscription_user(&config, user);
         let found = self.invitations(&config, user, &remark(invitations::TITLE, owner.told.as_ref()));
         invitations::links_dto(&found, query)

@@ -75,7 +75,7 @@ pub(crate) enum ListenerCommand {
 pub(crate) enum UserCommand {
     /// List all users
     List(JsonArgs),
-    /// Add a user; without a password one is made and shown once
+    /// Add a user; without a password one is made and shown once. A key for encrypted listeners is made, too
     #[command(after_help = "Examples:\n  hezar user add alice\n  \
                       hezar user add bob password=secret quota.month=50GiB expires=2027-12-31 connections=100")]
     Add(ObjectArgs),
@@ -91,6 +91,73 @@ pub(crate) enum UserCommand {
     /// Show how much users have moved in the last 30 days, by day (UTC)
     #[command(after_help = "Examples:\n  hezar user usage\n  hezar user usage bob --json")]
     Usage(UsageArgs),
+    /// Print the links by which a user's phones come in by encrypted listeners
+    #[command(
+        after_help = "Examples:\n  hezar user link bob --qr\n  hezar user link bob --listener reality --link germany\n  \
+                      hezar user link bob --target clash > bob.yaml"
+    )]
+    Link(UserLinkArgs),
+    /// Make the key from which a user's credentials at encrypted listeners derive
+    #[command(
+        after_help = "Examples:\n  hezar user key bob\n  hezar user key bob --new   # every link of before stops working"
+    )]
+    Key(UserKeyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserLinkArgs {
+    /// The user
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Only links of this listener
+    #[arg(long)]
+    pub(crate) listener: Option<String>,
+    /// Only links of this name; "" for the one without a name
+    #[arg(long)]
+    pub(crate) link: Option<String>,
+    /// Draw each link as a QR code, too
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// Print a configuration for a client instead: clash, sing-box, sing-box-profile, xray, surge, links, base64
+    #[arg(long, value_name = "FORM", conflicts_with = "qr")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserKeyArgs {
+    /// The user
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Another key, though there is one: every link that was given out stops working
+    #[arg(long)]
+    pub(crate) new: bool,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
+}
+
+/// What a key is for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// The X25519 key of a REALITY listener: private_key for the file, and the public key that clients know
+    #[command(after_help = "Example:\n  hezar key reality")]
+    Reality(JsonArgs),
+    /// The own key of a Shadowsocks listener with a cipher of 2022
+    #[command(after_help = "Example:\n  hezar key shadowsocks 2022-blake3-aes-256-gcm")]
+    Shadowsocks(ShadowsocksKeyArgs),
+    /// A key for a user of the configuration file
+    #[command(after_help = "Example:\n  hezar key user")]
+    User(JsonArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShadowsocksKeyArgs {
+    /// The cipher
+    #[arg(default_value = "2022-blake3-aes-128-gcm", value_parser = ["2022-blake3-aes-128-gcm", "2022-blake3-aes-256-gcm"])]
+    pub(crate) method: String,
+    #[command(flatten)]
+    pub(crate) output: JsonArgs,
 }
 
 #[derive(Debug, Args)]

@@ -97,9 +97,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  hezar listener add europe listen=127.0.0.1:8001 countries=DE,NL\n  hezar listener list"
     )]
     Listener(ListenerCommand),
-    /// Users of the proxy: list, add, change, switch off, remove, usage
+    /// Users of the proxy: list, add, change, switch off, remove, usage, links for phones
     #[command(subcommand, after_help = "Examples:\n  hezar user add alice quota.month=50GiB\n  hezar user usage alice")]
     User(UserCommand),
+    /// Make keys for the configuration file; nothing is stored
+    #[command(subcommand, after_help = "Example:\n  hezar key reality")]
+    Key(KeyCommand),
     /// Addresses at which phones and other clients read the nodes that work: list, add, change, switch off, remove
     #[command(
         subcommand,
@@ -214,8 +217,8 @@ mod up;
 pub(crate) use alert::AlertCommand;
 pub(crate) use cluster::{ClusterArgs, ClusterCommand};
 pub(crate) use control::{
-    AuditArgs, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
-    TokenCommand, UserCommand,
+    AuditArgs, KeyCommand, ListenerCommand, NamedArgs, ObjectArgs, SettingsCommand, SourceCommand, SubscriptionCommand,
+    TokenCommand, UserCommand, UserKeyArgs, UserLinkArgs,
 };
 pub(crate) use firewall::{FirewallCommand, PrintFirewallArgs};
 pub(crate) use nodes::{

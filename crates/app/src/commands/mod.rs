@@ -13,6 +13,7 @@ mod firewall;
 mod global;
 mod health;
 mod init;
+mod keys;
 mod manual;
 mod nodes;
 mod objects;
@@ -81,6 +82,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             block_on(async { objects::listener(global.control_plane().await?, command).await })
         }
         Command::User(command) => block_on(async { objects::user(global.control_plane().await?, command).await }),
+        Command::Key(command) => keys::key(&command),
         Command::Subscription(command) => {
             block_on(async { objects::subscription(global.control_plane().await?, command).await })
         }

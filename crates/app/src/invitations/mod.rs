@@ -66,6 +66,23 @@ pub(crate) fn invitations(
     all
 }
 
+/// The links of a user as far as the configuration alone says them; `None` when there is no such user.
+pub(crate) fn links_of_user(
+    config: &Config,
+    name: &str,
+    query: &UserLinksQuery,
+) -> Option<Result<UserLinksDto, ApiError>> {
+    let user = user_of(config, name)?;
+    let remark = Remark { title: TITLE.to_owned(), left: None, expires: user.expires };
+    Some(links_dto(&invitations(config, name, &remark, |_| None), query))
+}
+
+/// The first user of this name, whichever listener has it.
+pub(crate) fn user_of<'a>(config: &'a Config, name: &str) -> Option<&'a User> {
+    let of_listeners = config.listeners.iter().flat_map(|listener| &listener.users);
+    config.proxy.users.iter().chain(of_listeners).find(|user| *user.name == *name)
+}
+
 /// Those of the invitations that are asked for, as the API shows them.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::config::{Config, ObjectKey, ObjectKind, StoredObject};
 
 pub(crate) use change::{alone, edited};
 pub(crate) use edit::{Actor, Edit, EditError, settings_edits};
-pub(crate) use passwords::with_hashed_passwords;
+pub(crate) use passwords::with_credentials;
 pub(crate) use record::{audit, list as audit_list, rows};
 pub(crate) use view::{list, one};
 

@@ -15,7 +15,7 @@ impl Runtime {
     /// # Errors
     /// [`EditError`]: nothing has changed.
     pub(crate) async fn edit(&self, actor: &Actor, edits: Vec<Edit>) -> Result<Difference, EditError> {
-        let edits = objects::with_hashed_passwords(edits).await?;
+        let edits = objects::with_credentials(edits).await?;
         let _alone = self.changing.lock().await;
         let (applied, now) = (self.applied(), self.parts.clock.wall());
         let edited = objects::edited(&self.reader, &applied, &edits, now)?;

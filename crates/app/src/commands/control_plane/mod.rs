@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use hezar_api::{
     AuditDto, AuditParameters, ChangeReport, FetchReport, ListDto, NewTokenDto, ObjectDto, ObjectType, PreviewReport,
-    SettingDto, TokenDto, TokenRequest, UsageDayDto,
+    SettingDto, TokenDto, TokenRequest, UsageDayDto, UserLinksDto, UserLinksQuery,
 };
 use serde_json::{Map, Value};
 
@@ -67,6 +67,9 @@ pub(super) trait ControlPlane: Send + Sync {
 
     /// How much users have moved in the last 30 days, by day.
     async fn usage(&self, user: Option<String>) -> anyhow::Result<Vec<UsageDayDto>>;
+
+    /// The links by which a user comes in by encrypted listeners. Only a running instance knows what is left of the quota.
+    async fn links_of_user(&self, user: &str, query: &UserLinksQuery) -> anyhow::Result<UserLinksDto>;
 }
 
 /// A kind of objects as commands and their texts name it.

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use hezar_api::{
     AuditDto, AuditParameters, ChangeReport, FetchReport, ListDto, NewTokenDto, ObjectDto, ObjectType, PreviewReport,
-    SettingDto, TokenDto, TokenRequest, UsageDayDto, UsageParameters,
+    SettingDto, TokenDto, TokenRequest, UsageDayDto, UsageParameters, UserLinksDto, UserLinksQuery,
 };
 use hyper::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
@@ -90,6 +90,11 @@ impl ControlPlane for Remote {
     async fn usage(&self, user: Option<String>) -> anyhow::Result<Vec<UsageDayDto>> {
         let query = UsageParameters { user, ..UsageParameters::default() };
         whole_list(self, "/api/v1/usage", &query).await
+    }
+
+    async fn links_of_user(&self, user: &str, query: &UserLinksQuery) -> anyhow::Result<UserLinksDto> {
+        let path = format!("{}/links?{}", path_of(ObjectType::User, user), encode(query)?);
+        self.get(&path).await.map_err(|error| named(error, ObjectType::User, user))
     }
 }
 

@@ -6,7 +6,8 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use hezar_api::{
     AuditDto, AuditParameters, ChangeReport, FetchReport, ListDto, NewTokenDto, ObjectChange, ObjectDto, ObjectType,
-    ObjectsQuery, PreviewReport, SettingDto, TokenDto, TokenRequest, UsageDayDto, UsageParameters,
+    ObjectsQuery, PreviewReport, SettingDto, TokenDto, TokenRequest, UsageDayDto, UsageParameters, UserLinksDto,
+    UserLinksQuery,
 };
 use hezar_core::Timestamp;
 use hezar_engine::Clock;
@@ -18,8 +19,9 @@ use super::{ControlPlane, LARGEST_PART, no_token};
 use crate::{
     base::create_data_folder,
     commands::fetch,
-    config::{Config, ConfigReader, ObjectKey, schema, settings},
+    config::{Config, ConfigReader, ObjectKey, ObjectKind, schema, settings},
     geo::GeoDatabases,
+    invitations,
     objects::{self, Actor, AppliedConfig, Edit, EditError},
     output,
     runtime::difference::Difference,
@@ -104,7 +106,7 @@ impl StoppedInstance {
 
     /// Changes objects, all of them or none; returns what would be in force since, and what differs.
     async fn edit(&self, edits: Vec<Edit>) -> anyhow::Result<(AppliedConfig, Difference)> {
-        let edits = objects::with_hashed_passwords(edits).await?;
+        let edits = objects::with_credentials(edits).await?;
         let (opened, store) = self.open_for_writing().await?;
         let edited = self.write(&*store, &opened.applied, &edits).await;
         store.close().await;
@@ -240,6 +242,14 @@ impl ControlPlane for StoppedInstance {
                 return Ok(all);
             }
             query.cursor = part.next;
+        }
+    }
+
+    async fn links_of_user(&self, user: &str, query: &UserLinksQuery) -> anyhow::Result<UserLinksDto> {
+        let config = self.open().await?.applied.config;
+        match invitations::links_of_user(&config, user, query) {
+            Some(links) => Ok(links?),
+            None => Err(EditError::Missing(ObjectKey::new(ObjectKind::User, user)).into()),
         }
     }
 }

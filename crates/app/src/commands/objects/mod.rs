@@ -1,6 +1,7 @@
 //! `hezar source`, `listener`, `user` and `subscription`: objects are listed, made, changed and removed.
 
 mod arguments;
+mod links;
 mod tables;
 
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ pub(super) async fn user(plane: Box<dyn ControlPlane>, command: UserCommand) -> 
         UserCommand::Enable(args) => objects.set_enabled(&args, true, "enabled").await,
         UserCommand::Disable(args) => objects.set_enabled(&args, false, "disabled").await,
         UserCommand::Remove(args) => objects.remove(&args).await,
+        UserCommand::Link(args) => links::link(&*objects.plane, args).await,
+        UserCommand::Key(args) => links::key(&*objects.plane, args).await,
         UserCommand::Usage(args) => tables::usage(objects.plane.usage(args.name).await?, args.output),
     }
 }

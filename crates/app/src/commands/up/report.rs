@@ -15,9 +15,9 @@ use super::{
     draft::{Draft, lan_access},
     texts::{Texts, fill},
     trial::Trial,
-    ways::{Ways, qr},
+    ways::Ways,
 };
-use crate::{config::Config, output, remote::Remote, running::Running};
+use crate::{config::Config, output, qr::qr, remote::Remote, running::Running};
 
 /// How long a start may take.
 const LONGEST_START: Duration = Duration::from_secs(60);

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use qrcode::{QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
 use url::form_urlencoded;
 
@@ -72,12 +71,6 @@ fn telegram(address: SocketAddr, login: Option<(&str, &str)>) -> String {
     format!("tg://socks?{}", query.finish())
 }
 
-/// A text as a picture of half blocks for a terminal that writes light on dark, as most do; empty when it is too long for one.
-pub(super) fn qr(text: &str) -> String {
-    let Ok(code) = QrCode::new(text) else { return String::new() };
-    code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
-}
-
 /// The address of this machine that a phone in the same network most likely reaches.
 fn own_address() -> Option<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().ok()?;
@@ -126,11 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_drawn_and_home_networks_come_first() {
-        let drawn = qr("tg://socks?server=192.168.1.5&port=8080");
-        let widths: Vec<usize> = drawn.lines().map(|line| line.chars().count()).collect();
-        assert!(widths.len() > 14 && widths.iter().all(|width| *width == widths[0]), "{drawn}");
-        assert!(drawn.contains('▀') || drawn.contains('▄'));
+    fn home_networks_come_first() {
         let mut ips: Vec<Ipv4Addr> =
             ["203.0.113.1", "172.20.0.1", "192.168.0.2", "10.0.0.3"].map(|ip| ip.parse().unwrap()).to_vec();
         ips.sort_by_key(rank);
