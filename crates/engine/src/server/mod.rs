@@ -9,7 +9,7 @@ use crate::{
         vless::{self, server::Layered},
     },
     security::tls::server::{TlsAccepted, TlsServer},
-    transport::{http_upgrade, websocket},
+    transport::{GrpcServer, Opener, XhttpServer, http_upgrade, websocket},
 };
 
 #[cfg(test)]
@@ -23,7 +23,7 @@ pub use crate::served::{
     KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, Stranger, StrangerReason, StreamRequest,
     WebAnswer, WebBody, WebRequest, WebResponder, Wordless,
 };
-pub use crate::transport::ServerPath;
+pub use crate::transport::{ServerPath, ServerXhttp};
 
 /// What clients speak inside the transport.
 #[derive(Debug)]
@@ -47,6 +47,19 @@ pub enum ServerTransport {
     WebSocket(ServerPath),
     /// The stream behind an upgrade of HTTP/1.1.
     HttpUpgrade(ServerPath),
+    /// Calls of gRPC, to the service of this name; one that begins with a slash is a whole path.
+    Grpc(Box<str>),
+    /// Requests of XHTTP.
+    Xhttp(ServerXhttp),
+}
+
+/// The server of a transport.
+enum TransportServer {
+    Tcp,
+    WebSocket(ServerPath),
+    HttpUpgrade(ServerPath),
+    Grpc(GrpcServer),
+    Xhttp(XhttpServer),
 }
 
 /// What protects the transport.
@@ -72,7 +85,9 @@ pub struct InboundSettings {
 
 /// The server's side of one inbound over streams, built once per configuration.
 pub struct InboundServer {
-    settings: InboundSettings,
+    protocol: Arc<ServerProtocol>,
+    transport: TransportServer,
+    security: ServerSecurity,
 }
 
 impl InboundServer {
@@ -80,8 +95,16 @@ impl InboundServer {
     ///
     /// # Errors
     /// [`BuildError::Invalid`] when they do not.
-    pub const fn new(settings: InboundSettings) -> Result<Self, BuildError> {
-        Ok(Self { settings })
+    pub fn new(settings: InboundSettings) -> Result<Self, BuildError> {
+        let InboundSettings { protocol, transport, security } = settings;
+        let transport = match transport {
+            ServerTransport::Tcp => TransportServer::Tcp,
+            ServerTransport::WebSocket(path) => TransportServer::WebSocket(path),
+            ServerTransport::HttpUpgrade(path) => TransportServer::HttpUpgrade(path),
+            ServerTransport::Grpc(service) => TransportServer::Grpc(GrpcServer::new(&service)),
+            ServerTransport::Xhttp(settings) => TransportServer::Xhttp(XhttpServer::new(&settings)),
+        };
+        Ok(Self { protocol: Arc::new(protocol), transport, security })
     }
 
     /// What serves the packets of Shadowsocks beside its connections.
@@ -98,30 +121,43 @@ impl InboundServer {
     /// # Errors
     /// The connection failed, or ended before it said anything; nobody can be answered.
     pub async fn accept(&self, stream: BoxStream, keyring: &Arc<Keyring>) -> io::Result<Opening> {
-        let secured = match &self.settings.security {
+        let secured = match &self.security {
             ServerSecurity::None => Layered::Other(stream),
             ServerSecurity::Tls(tls) => match tls.accept(stream).await? {
                 TlsAccepted::Stream(stream) => Layered::Leavable(Box::new(stream)),
                 TlsAccepted::Challenge => return Ok(Opening::Done),
             },
         };
-        let upgraded = match &self.settings.transport {
-            ServerTransport::Tcp => return self.read_request(secured, keyring).await,
-            ServerTransport::WebSocket(path) => websocket::server::accept(secured.into_stream(), path).await?,
-            ServerTransport::HttpUpgrade(path) => http_upgrade::server::accept(secured.into_stream(), path).await?,
+        let upgraded = match &self.transport {
+            TransportServer::Tcp => return self.protocol.read_request(secured, keyring).await,
+            TransportServer::WebSocket(path) => websocket::server::accept(secured.into_stream(), path).await?,
+            TransportServer::HttpUpgrade(path) => http_upgrade::server::accept(secured.into_stream(), path).await?,
+            TransportServer::Grpc(server) => return server.accept(secured.into_stream(), self.opener(keyring)).await,
+            TransportServer::Xhttp(server) => return server.accept(secured.into_stream(), self.opener(keyring)).await,
         };
         match upgraded {
-            Ok(stream) => Ok(closed_to_strangers(self.read_request(Layered::Other(stream), keyring).await?)),
+            Ok(stream) => Ok(closed_to_strangers(self.protocol.read_request(Layered::Other(stream), keyring).await?)),
             Err(stranger) => Ok(Opening::Stranger(stranger)),
         }
     }
 
+    /// Reads what clients ask for on the many streams of one connection.
+    fn opener(&self, keyring: &Arc<Keyring>) -> Opener {
+        let (protocol, keyring) = (Arc::clone(&self.protocol), Arc::clone(keyring));
+        Arc::new(move |stream| {
+            let (protocol, keyring) = (Arc::clone(&protocol), Arc::clone(&keyring));
+            Box::pin(async move { protocol.read_request(Layered::Other(stream), &keyring).await })
+        })
+    }
+}
+
+impl ServerProtocol {
     /// Reads what a client of the protocol asks for.
     async fn read_request(&self, carrier: Layered, keyring: &Keyring) -> io::Result<Opening> {
-        match &self.settings.protocol {
-            ServerProtocol::Trojan => trojan::server::accept(carrier.into_stream(), keyring).await,
-            ServerProtocol::Shadowsocks(server) => server.accept(carrier.into_stream(), keyring).await,
-            ServerProtocol::Vless => vless::server::accept(carrier, keyring).await,
+        match self {
+            Self::Trojan => trojan::server::accept(carrier.into_stream(), keyring).await,
+            Self::Shadowsocks(server) => server.accept(carrier.into_stream(), keyring).await,
+            Self::Vless => vless::server::accept(carrier, keyring).await,
         }
     }
 }
@@ -138,6 +174,9 @@ fn closed_to_strangers(opening: Opening) -> Opening {
 
 impl fmt::Debug for InboundServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InboundServer").field("settings", &self.settings).finish()
+        f.debug_struct("InboundServer")
+            .field("protocol", &self.protocol)
+            .field("security", &self.security)
+            .finish_non_exhaustive()
     }
 }

@@ -217,6 +217,12 @@ impl BodyWriter {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Ready once the other side wants no more of the body: `Ok` when it said so, an error when the connection has failed.
+    pub(crate) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(stream) = &mut self.stream else { return Poll::Pending };
+        stream.poll_reset(cx).map(|reset| reset.map(|_| ()).map_err(|error| cause_of(error).into()))
+    }
 }
 
 /// The cause of an HTTP/2 error: the connection's own failure, a reset, or bytes that are not HTTP/2.

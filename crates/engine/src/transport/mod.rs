@@ -9,6 +9,7 @@ mod http2_body;
 mod http2_pool;
 mod http3;
 mod http_header;
+mod http_server;
 pub(crate) mod http_upgrade;
 mod upgrade;
 pub(crate) mod websocket;
@@ -21,7 +22,6 @@ use hezar_core::{Carrier, Security, Target, Tls};
 pub(crate) use self::connector::TransportConnector;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::http3::decode as decode_http3;
-pub use self::upgrade::ServerPath;
 use self::{
     grpc::GrpcClient,
     http_header::HttpHeaderClient,
@@ -30,6 +30,8 @@ use self::{
     websocket::WebSocketClient,
     xhttp::{Endpoint, Version, XhttpClient},
 };
+pub(crate) use self::{grpc::server::GrpcServer, http_server::Opener, xhttp::server::XhttpServer};
+pub use self::{upgrade::ServerPath, xhttp::server::ServerXhttp};
 use crate::{
     Attempt, BoxStream, BuildError, DialError, Dialer,
     quic::{QuicServer, SharedClients},

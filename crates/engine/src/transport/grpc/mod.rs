@@ -4,6 +4,7 @@
 //! The answer of a server may begin only after its target has sent something. So a stream is returned as soon as it was asked
 //! for, and a refusal shows at the first read.
 
+pub(crate) mod server;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ mod http1;
 mod http2;
 mod http3;
 mod plan;
+pub(crate) mod server;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,219 @@
+//! The answer to one request, over either version of HTTP.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Body, Frame};
+use tokio::{
+    io::AsyncWrite,
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+};
+use tokio_util::sync::PollSender;
+
+use crate::{
+    served::{WebBody, WebResponder},
+    transport::http2_body::{BodyWriter, Framing, Raw, cause_of},
+};
+
+/// The most bytes of one piece of an HTTP/1.1 answer, and how many pieces wait for the connection.
+const PIECE: usize = 16 * 1024;
+const WAITING: usize = 2;
+
+/// Headers that speak of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 §8.2.2).
+static OF_CONNECTION: [HeaderName; 4] =
+    [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, HeaderName::from_static("keep-alive")];
+
+/// The way to the answer of one request. Dropping it resets the request.
+pub(crate) struct Responder(Way);
+
+enum Way {
+    Http1(oneshot::Sender<Response<WebBody>>),
+    Http2(SendResponse<Bytes>, OwnedSemaphorePermit),
+}
+
+impl Responder {
+    /// Answers a request of HTTP/1.1.
+    pub(super) const fn http1(answer: oneshot::Sender<Response<WebBody>>) -> Self {
+        Self(Way::Http1(answer))
+    }
+
+    /// Answers a request of HTTP/2; the permit is kept until then.
+    pub(super) const fn http2(respond: SendResponse<Bytes>, permit: OwnedSemaphorePermit) -> Self {
+        Self(Way::Http2(respond, permit))
+    }
+
+    /// Sends the head of an answer whose body is written later.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    pub(crate) fn begin(self, head: Response<()>) -> io::Result<AnswerBody> {
+        match self.0 {
+            Way::Http1(answer) => {
+                let (pieces, receiver) = mpsc::channel(WAITING);
+                let (alive, gone) = oneshot::channel();
+                answer.send(head.map(|()| body_of(receiver, alive))).map_err(|_| gone_error())?;
+                Ok(AnswerBody::Http1 { pieces: PollSender::new(pieces), gone: Some(gone) })
+            }
+            Way::Http2(mut respond, permit) => {
+                let stream = respond.send_response(head, false).map_err(cause_of)?;
+                Ok(AnswerBody::Http2(BodyWriter::new(stream), permit))
+            }
+        }
+    }
+
+    /// Sends an answer without a body.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    pub(crate) fn finish(self, head: Response<()>) -> io::Result<()> {
+        match self.0 {
+            Way::Http1(answer) => answer.send(head.map(|()| WebBody::default())).map_err(|_| gone_error()),
+            Way::Http2(mut respond, _) => {
+                respond.send_response(head, true).map_err(cause_of)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends an answer that is only a status. What becomes of it does not matter.
+    pub(crate) fn refuse(self, status: StatusCode) {
+        let mut head = Response::new(());
+        *head.status_mut() = status;
+        let _ = self.finish(head);
+    }
+}
+
+#[async_trait]
+impl WebResponder for Responder {
+    async fn respond(self: Box<Self>, response: Response<WebBody>) -> io::Result<()> {
+        let http2 = match self.0 {
+            Way::Http1(answer) => return answer.send(response).map_err(|_| gone_error()),
+            way @ Way::Http2(..) => Self(way),
+        };
+        let (mut head, mut body) = response.into_parts();
+        for name in &OF_CONNECTION {
+            head.headers.remove(name);
+        }
+        let head = Response::from_parts(head, ());
+        if body.is_end_stream() {
+            return http2.finish(head);
+        }
+        let mut writer = http2.begin(head)?;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            let mut rest = data.as_ref();
+            while !rest.is_empty() {
+                let written = poll_fn(|cx| Pin::new(&mut writer).poll_write(cx, rest)).await?;
+                rest = rest.get(written..).unwrap_or_default();
+            }
+        }
+        poll_fn(|cx| writer.poll_end(cx, None)).await
+    }
+}
+
+/// The body of an answer. Dropping it before its end resets the request.
+pub(crate) enum AnswerBody {
+    /// Pieces for the connection's task. An empty one is the end.
+    Http1 { pieces: PollSender<Bytes>, gone: Option<oneshot::Receiver<()>> },
+    /// The body itself.
+    Http2(BodyWriter, OwnedSemaphorePermit),
+}
+
+impl AnswerBody {
+    /// Takes some of `payload`, framed. What cannot be sent now is sent with the next write or flush.
+    ///
+    /// # Errors
+    /// When the client is gone, or the body has ended.
+    pub(crate) fn poll_framed<F: Framing>(&mut self, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Http1 { pieces, .. } => {
+                let piece = payload.get(..payload.len().min(PIECE)).unwrap_or_default();
+                if piece.is_empty() {
+                    return Poll::Ready(Ok(0));
+                }
+                ready!(pieces.poll_reserve(cx)).map_err(|_| gone_error())?;
+                pieces.send_item(F::wrap(piece)).map_err(|_| gone_error())?;
+                Poll::Ready(Ok(piece.len()))
+            }
+            Self::Http2(body, _) => body.poll_write::<F>(cx, payload),
+        }
+    }
+
+    /// Sends the end, with trailers where the version of HTTP has them.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>, trailers: Option<HeaderMap>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Http1 { pieces, .. } => {
+                if !pieces.is_closed() {
+                    ready!(pieces.poll_reserve(cx)).map_err(|_| gone_error())?;
+                    pieces.send_item(Bytes::new()).map_err(|_| gone_error())?;
+                    pieces.close();
+                }
+                Poll::Ready(Ok(()))
+            }
+            Self::Http2(body, _) => body.poll_end(cx, trailers),
+        }
+    }
+
+    /// Ready once the client wants no more of it: `Ok` when it said so, an error when its connection is lost.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Http1 { gone, .. } => {
+                if let Some(waiting) = gone {
+                    let _ = ready!(Pin::new(waiting).poll(cx));
+                    *gone = None;
+                }
+                Poll::Ready(Ok(()))
+            }
+            Self::Http2(body, _) => body.poll_reset(cx),
+        }
+    }
+}
+
+impl AsyncWrite for AnswerBody {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_framed::<Raw>(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            // The connection's task sends what it has without being asked.
+            Self::Http1 { .. } => Poll::Ready(Ok(())),
+            Self::Http2(body, _) => body.poll_drain(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_end(cx, None)
+    }
+}
+
+/// The pieces as a body. It fails when their sender is dropped before the end, so that the client does not take a broken download for a
+/// whole one.
+fn body_of(pieces: mpsc::Receiver<Bytes>, alive: oneshot::Sender<()>) -> WebBody {
+    let frames = stream::unfold(Some((pieces, alive)), |source| async move {
+        let (mut pieces, alive) = source?;
+        match pieces.recv().await {
+            Some(piece) if piece.is_empty() => None,
+            Some(piece) => Some((Ok(Frame::data(piece)), Some((pieces, alive)))),
+            None => Some((Err(gone_error()), None)),
+        }
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+fn gone_error() -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
+}

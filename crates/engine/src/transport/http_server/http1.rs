@@ -1,0 +1,68 @@
+//! The server's side of HTTP/1.1: gives out the requests of one connection, within bounds.
+
+use std::{io, time::Duration};
+
+use futures_util::TryStreamExt;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::{io::StreamReader, task::AbortOnDropHandle};
+
+use super::{HttpExchange, RequestBody, Responder};
+use crate::{BoxStream, served::WebBody};
+
+/// The buffer of a connection in bytes.
+const BUFFER: usize = 32 * 1024;
+/// The longest head of a request, in bytes, and the most headers in it.
+const MOST_HEAD: usize = 16 * 1024;
+const MOST_HEADERS: usize = 100;
+/// How long the next head may take to come, from the end of the exchange before.
+const NEXT_HEAD: Duration = Duration::from_secs(60);
+
+/// One connection. Its task ends with it.
+pub(crate) struct Http1Server {
+    exchanges: mpsc::Receiver<HttpExchange>,
+    _wire: AbortOnDropHandle<()>,
+}
+
+/// Serves a connection.
+pub(crate) fn serve(io: BoxStream) -> Http1Server {
+    // One request after another.
+    let (sender, exchanges) = mpsc::channel(1);
+    let service = service_fn(move |request| give(sender.clone(), request));
+    let wire = Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(NEXT_HEAD)
+        .max_buf_size(BUFFER)
+        .max_header_size(MOST_HEAD)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(io), service);
+    let wire = async move {
+        if let Err(error) = wire.await {
+            tracing::debug!(%error, "a connection of a client ended");
+        }
+    };
+    Http1Server { exchanges, _wire: AbortOnDropHandle::new(tokio::spawn(wire)) }
+}
+
+impl Http1Server {
+    /// The next request; `None` when the connection is over. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<HttpExchange> {
+        self.exchanges.recv().await
+    }
+}
+
+/// Gives the request out and waits for its answer. Without one the connection ends.
+async fn give(exchanges: mpsc::Sender<HttpExchange>, request: Request<Incoming>) -> io::Result<Response<WebBody>> {
+    let gone = || io::Error::from(io::ErrorKind::ConnectionAborted);
+    let (answer, answered) = oneshot::channel();
+    let (head, body) = request.into_parts();
+    let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+    let request = Request::from_parts(head, ());
+    let body = RequestBody::Http1(Box::new(body));
+    let exchange = HttpExchange { request, body, responder: Responder::http1(answer) };
+    exchanges.send(exchange).await.map_err(|_| gone())?;
+    answered.await.map_err(|_| gone())
+}

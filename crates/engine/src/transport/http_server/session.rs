@@ -1,0 +1,82 @@
+//! A connection of HTTP as a session: the requests of its clients, and those that the fallback answers.
+
+use std::{io, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::time::timeout;
+
+use super::{HttpExchange, HttpServer};
+use crate::{
+    BoxStream,
+    served::{InboundSession, Opening, SessionItem},
+};
+
+/// How long the head of the protocol inside may take to come.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// Reads what a client asks for on a stream inside the transport.
+pub(crate) type Opener = Arc<dyn Fn(BoxStream) -> BoxFuture<'static, io::Result<Opening>> + Send + Sync>;
+
+/// What a stream inside the transport turned out to be.
+pub(crate) enum Opened {
+    /// A client's request.
+    Request(SessionItem),
+    /// Nobody's who is known.
+    Stranger,
+    /// It ended or was silent.
+    Nothing,
+}
+
+/// Reads what a client asks for on `stream`.
+pub(crate) async fn open(opener: &Opener, stream: BoxStream) -> Opened {
+    match timeout(HEAD, opener(stream)).await {
+        Ok(Ok(Opening::Request(request))) => Opened::Request(SessionItem::Request(request)),
+        Ok(Ok(Opening::Stranger(_))) => Opened::Stranger,
+        _ => Opened::Nothing,
+    }
+}
+
+/// Handles one exchange to its end. It gives an item when somebody else has to do something.
+pub(crate) type Handling = BoxFuture<'static, Option<SessionItem>>;
+
+/// What a transport does with its exchanges.
+pub(crate) trait ExchangeHandler: Send + Sync + 'static {
+    /// Begins to handle one.
+    fn handle(&self, exchange: HttpExchange, opener: &Opener) -> Handling;
+}
+
+/// A connection whose exchanges a transport handles, all at the same time.
+pub(crate) struct HttpSession<H> {
+    server: HttpServer,
+    handler: Arc<H>,
+    opener: Opener,
+    under_way: FuturesUnordered<Handling>,
+}
+
+impl<H> HttpSession<H> {
+    /// A connection of which no request was read.
+    pub(crate) fn new(server: HttpServer, handler: &Arc<H>, opener: Opener) -> Self {
+        Self { server, handler: Arc::clone(handler), opener, under_way: FuturesUnordered::new() }
+    }
+}
+
+#[async_trait]
+impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
+    async fn next(&mut self) -> Option<SessionItem> {
+        loop {
+            tokio::select! {
+                exchange = self.server.next() => {
+                    self.under_way.push(self.handler.handle(exchange?, &self.opener));
+                }
+                Some(handled) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    let Some(item) = handled else { continue };
+                    if let SessionItem::Request(_) = item {
+                        self.server.trust();
+                    }
+                    return Some(item);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The server's side of XHTTP: every way of uploading, over HTTP/2 and HTTP/1.1.
+//!
+//! ```text
+//! GET  {path}/{session}        200, the download, until the session ends
+//! POST {path}/{session}        200, padding now and then, until the upload ends          stream-up
+//! POST {path}/{session}/{seq}  200 when the piece has its place                           packet-up
+//! POST {path}/                 200, the download                                          stream-one
+//! ```
+
+mod queue;
+mod request;
+mod sessions;
+mod stream;
+
+use std::{io, ops::RangeInclusive, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{sleep, timeout},
+};
+
+use self::{
+    queue::{QueueError, UploadQueue},
+    request::{Asked, Place, RequestHead},
+    sessions::Sessions,
+    stream::{Upload, XhttpServerStream},
+};
+use super::plan::random_in;
+use crate::{
+    BoxStream,
+    served::{Head, Opening, SessionItem, StrangerReason, read_head},
+    transport::http_server::{
+        AnswerBody, ExchangeHandler, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened, Opener,
+        PREFACE, RequestBody, Responder, open,
+    },
+};
+
+/// The length of padding in answers, in bytes.
+const PADDING: RangeInclusive<u32> = 100..=1000;
+/// The pauses between pieces of padding in the answer to a streamed upload, in seconds.
+const PADDING_PAUSE: RangeInclusive<u32> = 20..=80;
+/// The most bytes of one piece of an upload: what clients send at most unless they are told otherwise.
+const MOST_PIECE: usize = 1_000_000;
+/// How long the body of a piece may take to come, once there is room for it.
+const PIECE: Duration = Duration::from_secs(30);
+/// The longest head of a first request of HTTP/1.1, in bytes.
+const MOST_HEAD: usize = 16 * 1024;
+
+/// Where an XHTTP server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerXhttp {
+    /// The path in front of the session's id.
+    pub path: Box<str>,
+    /// The only host that is served; absent = any.
+    pub host: Option<Box<str>>,
+}
+
+/// The server's side of one listener.
+pub(crate) struct XhttpServer {
+    handler: Arc<Handler>,
+    limits: Http2Limits,
+}
+
+struct Handler {
+    place: Place,
+    sessions: Arc<Sessions>,
+}
+
+/// The versions of HTTP.
+#[derive(Clone, Copy)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+impl XhttpServer {
+    /// A server without sessions.
+    pub(crate) fn new(settings: &ServerXhttp) -> Self {
+        let place = Place::new(&settings.path, settings.host.as_deref());
+        Self { handler: Arc::new(Handler { place, sessions: Arc::default() }), limits: Http2Limits::default() }
+    }
+
+    /// Reads which version of HTTP a connection is. `opener` reads what is asked for in a session.
+    ///
+    /// # Errors
+    /// The connection failed, or ended before it said anything.
+    pub(crate) async fn accept(&self, stream: BoxStream, opener: Opener) -> io::Result<Opening> {
+        let place = &self.handler.place;
+        let (version, stream) = match read_head(stream, MOST_HEAD, |bytes| version(place, bytes)).await? {
+            Ok(read) => read,
+            Err(stranger) => return Ok(Opening::Stranger(stranger)),
+        };
+        let server = match version {
+            Version::Http1 => HttpServer::http1(stream),
+            Version::Http2 => HttpServer::http2(stream, self.limits.clone()),
+        };
+        Ok(Opening::Session(Box::new(HttpSession::new(server, &self.handler, opener))))
+    }
+}
+
+/// Which version of HTTP these bytes begin. None of them is taken away. With HTTP/1.1 the first request tells whether it is a
+/// client's connection.
+fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
+    let whole = |request| Head::Whole { request, length: 0 };
+    if bytes.starts_with(PREFACE) {
+        return whole(Version::Http2);
+    }
+    if PREFACE.starts_with(bytes) {
+        return Head::Incomplete;
+    }
+    match RequestHead::parse(bytes) {
+        RequestHead::Whole(request) if place.read(&request).is_some() => whole(Version::Http1),
+        RequestHead::Incomplete => Head::Incomplete,
+        _ => Head::Stranger(StrangerReason::Protocol),
+    }
+}
+
+impl ExchangeHandler for Handler {
+    fn handle(&self, exchange: HttpExchange, opener: &Opener) -> Handling {
+        let (sessions, opener) = (Arc::clone(&self.sessions), Arc::clone(opener));
+        let Some(asked) = self.place.read(&exchange.request) else { return Box::pin(exchange.into_web()) };
+        let HttpExchange { request, body, responder } = exchange;
+        match asked {
+            Asked::Both => Box::pin(async move {
+                let upload = Upload::Same(body.into_stream());
+                download(upload, responder, &request, &opener).await
+            }),
+            Asked::Download { session } => Box::pin(async move {
+                let Some(session) = sessions.download(&session) else {
+                    return HttpExchange { request, body, responder }.into_web().await;
+                };
+                download(Upload::Others(session), responder, &request, &opener).await
+            }),
+            Asked::Upload { session, padded } => Box::pin(async move {
+                match sessions.upload(&session) {
+                    Some(queue) => upload(&queue, body, responder, &request, padded).await,
+                    None => responder.refuse(StatusCode::SERVICE_UNAVAILABLE),
+                }
+                None
+            }),
+            Asked::Piece { session, number } => Box::pin(async move {
+                match sessions.upload(&session) {
+                    Some(queue) => piece(&queue, number, body, responder, &request).await,
+                    None => responder.refuse(StatusCode::SERVICE_UNAVAILABLE),
+                }
+                None
+            }),
+            Asked::Preflight => Box::pin(async move {
+                let _ = responder.finish(preflight(&request));
+                None
+            }),
+        }
+    }
+}
+
+/// Begins the download, and reads what the client asks for.
+async fn download(upload: Upload, responder: Responder, request: &Request<()>, opener: &Opener) -> Option<SessionItem> {
+    let mut head = head(request);
+    let headers = head.headers_mut();
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let download = responder.begin(head).ok()?;
+    match open(opener, Box::new(XhttpServerStream::new(upload, download))).await {
+        Opened::Request(item) => Some(item),
+        Opened::Stranger | Opened::Nothing => None,
+    }
+}
+
+/// Takes a whole upload. Its answer lasts as long as the upload, so that nothing in between gives it up.
+async fn upload(
+    queue: &Arc<UploadQueue>,
+    body: RequestBody,
+    responder: Responder,
+    request: &Request<()>,
+    padded: bool,
+) {
+    if queue.attach(body.into_stream()).is_err() {
+        return responder.refuse(StatusCode::CONFLICT);
+    }
+    let mut head = head(request);
+    let headers = head.headers_mut();
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let Ok(mut answer) = responder.begin(head) else { return };
+    tokio::select! {
+        () = queue.ended() => {
+            let _ = answer.shutdown().await;
+        }
+        () = pad(&mut answer, padded) => {}
+    }
+}
+
+/// Sends padding now and then, until the client is gone.
+async fn pad(answer: &mut AnswerBody, padded: bool) {
+    loop {
+        if padded && answer.write_all(padding().as_bytes()).await.is_err() {
+            return;
+        }
+        sleep(Duration::from_secs(random_in(&PADDING_PAUSE).into())).await;
+    }
+}
+
+/// Takes a piece of an upload.
+async fn piece(queue: &Arc<UploadQueue>, number: u64, body: RequestBody, responder: Responder, request: &Request<()>) {
+    let said: Option<usize> =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = said.unwrap_or(MOST_PIECE);
+    if length > MOST_PIECE {
+        return responder.refuse(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    match queue.room(number, length).await {
+        Ok(Some(room)) => {
+            let mut piece = Vec::with_capacity(said.unwrap_or(0));
+            let mut body = body.into_stream().take(length as u64 + 1);
+            if !matches!(timeout(PIECE, body.read_to_end(&mut piece)).await, Ok(Ok(_))) {
+                return;
+            }
+            if piece.len() > length {
+                return responder.refuse(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            room.fill(Bytes::from(piece));
+        }
+        // It came before: its sender has not heard of that.
+        Ok(None) => {}
+        Err(QueueError::Full) => return responder.refuse(StatusCode::SERVICE_UNAVAILABLE),
+        Err(QueueError::Over | QueueError::Conflict) => return responder.refuse(StatusCode::CONFLICT),
+    }
+    let _ = responder.finish(head(request));
+}
+
+/// What all answers to clients have: padding, and leave for pages of other sites to read them.
+fn head(request: &Request<()>) -> Response<()> {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut head = Response::new(());
+    let headers = head.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.unwrap_or(HeaderValue::from_static("*")));
+    if let Ok(padding) = HeaderValue::from_str(&padding()) {
+        headers.insert("x-padding", padding);
+    }
+    head
+}
+
+/// The answer to a browser's question whether it may send the request.
+fn preflight(request: &Request<()>) -> Response<()> {
+    let mut head = head(request);
+    let asked = |name: &HeaderName| request.headers().get(name).cloned().unwrap_or(HeaderValue::from_static("*"));
+    let methods = asked(&header::ACCESS_CONTROL_REQUEST_METHOD);
+    let names = asked(&header::ACCESS_CONTROL_REQUEST_HEADERS);
+    head.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    head.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
+    head
+}
+
+/// New padding. `X` stays eight bits long under HPACK's Huffman code.
+fn padding() -> String {
+    "X".repeat(random_in(&PADDING) as usize)
+}

@@ -1,0 +1,130 @@
+//! The sessions of one listener by their ids. A session may be spread over several connections.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Weak, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::sleep;
+
+use super::queue::UploadQueue;
+
+/// How long an upload may wait for its download (as long as at Xray's server).
+const UNPAIRED: Duration = Duration::from_secs(30);
+/// The most uploads that wait for their download; beyond it the oldest one is given up.
+const MOST_UNPAIRED: usize = 256;
+/// The most sessions at the same time.
+const MOST_SESSIONS: usize = 65_536;
+/// The most bytes that all uploads together hold back.
+const MOST_HELD: usize = 256 << 20;
+
+/// The sessions.
+#[derive(Default)]
+pub(super) struct Sessions {
+    table: Mutex<Table>,
+    held: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+struct Table {
+    sessions: HashMap<Box<str>, Entry>,
+    /// Uploads without a download, the oldest one first. Those that have found theirs since are still in it.
+    unpaired: VecDeque<(Box<str>, Weak<UploadQueue>)>,
+}
+
+struct Entry {
+    queue: Arc<UploadQueue>,
+    paired: bool,
+}
+
+/// The download's hold on its session, which ends with it.
+pub(super) struct SessionGuard {
+    sessions: Arc<Sessions>,
+    id: Box<str>,
+    /// The upload.
+    pub(super) queue: Arc<UploadQueue>,
+}
+
+impl Sessions {
+    /// The upload of a session, which may be new; `None` when there are too many.
+    pub(super) fn upload(self: &Arc<Self>, id: &str) -> Option<Arc<UploadQueue>> {
+        let mut table = self.table.lock();
+        if let Some(entry) = table.sessions.get(id) {
+            return Some(Arc::clone(&entry.queue));
+        }
+        if table.sessions.len() >= MOST_SESSIONS {
+            return None;
+        }
+        table.forget_paired();
+        if table.unpaired.len() >= MOST_UNPAIRED
+            && let Some((oldest, queue)) = table.unpaired.pop_front()
+        {
+            table.give_up(&oldest, &queue);
+        }
+        let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held), MOST_HELD));
+        table.sessions.insert(id.into(), Entry { queue: Arc::clone(&queue), paired: false });
+        table.unpaired.push_back((id.into(), Arc::downgrade(&queue)));
+        drop(table);
+        let (sessions, id, waiting) = (Arc::downgrade(self), Box::<str>::from(id), Arc::downgrade(&queue));
+        tokio::spawn(async move {
+            sleep(UNPAIRED).await;
+            if let Some(sessions) = sessions.upgrade() {
+                sessions.table.lock().give_up(&id, &waiting);
+            }
+        });
+        Some(queue)
+    }
+
+    /// Gives a session its download; `None` when it has one, or when there are too many.
+    pub(super) fn download(self: &Arc<Self>, id: &str) -> Option<SessionGuard> {
+        let mut table = self.table.lock();
+        let full = table.sessions.len() >= MOST_SESSIONS;
+        let queue = match table.sessions.get_mut(id) {
+            Some(entry) if entry.paired => return None,
+            Some(entry) => {
+                entry.paired = true;
+                Arc::clone(&entry.queue)
+            }
+            None if full => return None,
+            None => {
+                let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held), MOST_HELD));
+                table.sessions.insert(id.into(), Entry { queue: Arc::clone(&queue), paired: true });
+                queue
+            }
+        };
+        Some(SessionGuard { sessions: Arc::clone(self), id: id.into(), queue })
+    }
+}
+
+impl Table {
+    /// Ends the session when it is still the one with this upload and without a download.
+    fn give_up(&mut self, id: &str, waiting: &Weak<UploadQueue>) {
+        let same = |entry: &Entry| !entry.paired && Weak::as_ptr(waiting) == Arc::as_ptr(&entry.queue);
+        if self.sessions.get(id).is_some_and(same)
+            && let Some(entry) = self.sessions.remove(id)
+        {
+            entry.queue.end();
+        }
+        self.forget_paired();
+    }
+
+    /// Forgets the oldest uploads that wait for nothing any more.
+    fn forget_paired(&mut self) {
+        while let Some((id, queue)) = self.unpaired.front() {
+            let waits = |entry: &Entry| !entry.paired && Weak::as_ptr(queue) == Arc::as_ptr(&entry.queue);
+            if self.sessions.get(id).is_some_and(waits) {
+                return;
+            }
+            self.unpaired.pop_front();
+        }
+    }
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        self.sessions.table.lock().sessions.remove(&self.id);
+        self.queue.end();
+    }
+}
