@@ -72,6 +72,8 @@ pub(crate) struct Context {
     pub(crate) accepting: watch::Sender<Accepting>,
     /// Begins the drain: no new requests.
     pub(crate) drain: CancellationToken,
+    /// The listener is closed while others go on: its UDP socket may be another one's now.
+    pub(crate) close: CancellationToken,
     /// Ends what is left after the grace period.
     pub(crate) kill: CancellationToken,
 }
@@ -136,6 +138,7 @@ impl Context {
             ports: Mutex::default(),
             accepting: services.accepting.clone(),
             drain,
+            close: CancellationToken::new(),
             kill: CancellationToken::new(),
         }))
     }
@@ -168,6 +171,16 @@ impl Context {
         let mut accepting = self.accepting.subscribe();
         tokio::select! {
             () = self.drain.cancelled() => {}
+            _ = accepting.wait_for(|accepting| *accepting == Accepting::HandedOver) => {}
+        }
+    }
+
+    /// Completes when the UDP socket of the listener must not be read any more, since another listener or a successor reads it. Cancel
+    /// safe.
+    pub(crate) async fn has_left_udp_socket(&self) {
+        let mut accepting = self.accepting.subscribe();
+        tokio::select! {
+            () = self.close.cancelled() => {}
             _ = accepting.wait_for(|accepting| *accepting == Accepting::HandedOver) => {}
         }
     }

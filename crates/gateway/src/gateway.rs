@@ -16,6 +16,7 @@ use crate::{
     context::{Context, Services},
     failover::Explanation,
     listener,
+    listener_sockets::ServedSockets,
 };
 
 /// Why a listener does not serve, or does not take its settings.
@@ -205,6 +206,7 @@ impl Gateway {
         }
         tracing::info!(listener = %name, listen = %config.listen, users = config.users.len(), "gateway listens");
         let context = Context::new(config, &self.services, drain.child_token())?;
+        let sockets = ServedSockets::new(&context, sockets)?;
         open.insert(name, context.clone());
         let listed = OpenListener { open: self.open.clone(), context };
         Ok(async move { listener::run(&listed.context, sockets).await })
@@ -266,7 +268,10 @@ impl Gateway {
     /// once. False when there is no such listener.
     pub fn close(&self, name: &str) -> bool {
         let closed = self.open.lock().remove(name);
-        closed.inspect(|context| context.drain.cancel()).is_some()
+        let Some(context) = closed else { return false };
+        context.close.cancel();
+        context.drain.cancel();
+        true
     }
 
     /// Accepts nobody for the moment: clients wait at the listening sockets, and what runs goes on. It has no effect after

@@ -24,6 +24,7 @@ mod inbound_settings;
 mod listener;
 mod listener_sockets;
 mod privacy;
+mod quic_server;
 mod relay;
 mod replay;
 mod session_ports;

@@ -1,6 +1,6 @@
 //! One listening socket: it accepts clients until it is closed, and lets those that are there finish.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -10,11 +10,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ListenerSockets, Refusal,
+    Refusal,
     accepting::Accepting,
     access::ClientEntry,
     context::Context,
     inbound::{self, ClientBuffer, ClientSocket, proxied_client},
+    listener_sockets::ServedSockets,
+    quic_server::QuicServer,
     telemetry::GaugeGuard,
 };
 
@@ -28,13 +30,21 @@ const LEFT_OUT: Duration = Duration::from_secs(60);
 
 /// Serves until the drain of the listener begins or a successor accepts; then lets what runs finish, and returns when every
 /// connection is gone.
-pub(crate) async fn run(context: &Arc<Context>, sockets: ListenerSockets) {
+pub(crate) async fn run(context: &Arc<Context>, sockets: ServedSockets) {
     context.tasks.spawn(log_left_out(context.clone()));
     let serve = async {
-        let ListenerSockets { tcp, udp } = sockets;
-        let (connections, packets) = (accept_streams(context, tcp), inbound::serve_packets(context, udp));
-        tokio::join!(connections, Box::pin(packets));
-        drain(context).await;
+        let ServedSockets { tcp, packets, quic } = sockets;
+        let over_quic = async {
+            if let Some(quic) = &quic {
+                quic.run(context).await;
+            }
+        };
+        let (connections, packets) = (accept_streams(context, tcp), inbound::serve_packets(context, packets));
+        tokio::join!(connections, Box::pin(packets), Box::pin(over_quic));
+        match &quic {
+            Some(quic) => drain_quic(context, quic).await,
+            None => drain(context).await,
+        }
     };
     tokio::select! {
         () = serve => {}
@@ -47,6 +57,19 @@ async fn accept_streams(context: &Arc<Context>, socket: Option<TcpListener>) {
     match &socket {
         Some(socket) => accept_while_open(context, socket).await,
         None => context.closed().await,
+    }
+}
+
+/// Waits for the running tasks as [`drain`] does. All connections over QUIC end after it, and as soon as another one reads from the socket.
+async fn drain_quic(context: &Context, quic: &QuicServer) {
+    let leave = async {
+        context.has_left_udp_socket().await;
+        quic.close().await;
+    };
+    let mut draining = pin!(drain(context));
+    tokio::select! {
+        () = &mut draining => quic.close().await,
+        () = leave => draining.await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A UDP socket that accepts QUIC connections, with or without a disguise.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hezar_core::Obfs2;
 use quinn::{
@@ -42,7 +42,6 @@ const FAREWELL: Duration = Duration::from_millis(300);
 const NO_ERROR: u32 = 0x100;
 
 /// A socket that accepts QUIC connections. Nothing is accepted, and nothing answered, before somebody calls [`QuicListener::accept`].
-#[derive(Debug)]
 pub struct QuicListener {
     endpoint: Endpoint,
     crypto: Arc<QuicServerConfig>,
@@ -117,6 +116,12 @@ impl QuicListener {
         // Whoever has not heard it by then finds out by silence.
         let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
         self.socket.release();
+    }
+}
+
+impl fmt::Debug for QuicListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuicListener").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
 

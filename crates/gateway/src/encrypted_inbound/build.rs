@@ -18,6 +18,7 @@ pub(super) fn server(config: &GatewayConfig, inbound: &InboundConfig) -> Result<
         InboundProtocol::Trojan => ServerProtocol::Trojan,
         InboundProtocol::Shadowsocks(shadowsocks) => ServerProtocol::Shadowsocks(shadowsocks_server(shadowsocks)?),
         InboundProtocol::Vless => ServerProtocol::Vless,
+        InboundProtocol::Hysteria2(_) => return Ok(None),
         _ => return Err(BuildError::Unsupported("this kind of listener")),
     };
     let transport = match inbound.transport.kind {

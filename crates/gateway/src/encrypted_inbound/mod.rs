@@ -57,6 +57,11 @@ impl EncryptedInbound {
         Ok(Some(Arc::new(Self { protocol: inbound.protocol.clone(), table, server, fallback })))
     }
 
+    /// What clients speak.
+    pub(crate) const fn protocol(&self) -> &InboundProtocol {
+        &self.protocol
+    }
+
     /// What reads the requests of connections; absent where clients send packets only.
     pub(crate) fn server(&self) -> Option<&InboundServer> {
         self.server.as_deref()

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use hezar_accept::TLS_HANDSHAKE;
+use hezar_engine::server::BoxSession;
 
-use crate::{Refusal, context::Context};
+use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound};
 
 mod client_buffer;
 mod client_socket;
@@ -32,6 +33,16 @@ pub(crate) async fn serve(context: &Arc<Context>, buffer: ClientBuffer, client: 
     if let Some(handover) = Box::pin(open(context, buffer, client)).await {
         Box::pin(handover.run(context)).await;
     }
+}
+
+/// Serves the session of a client whose connection came over UDP, to its end.
+pub(crate) async fn serve_session(
+    context: &Arc<Context>,
+    inbound: Arc<EncryptedInbound>,
+    session: BoxSession,
+    client: SocketAddr,
+) {
+    Handover::Session { session, inbound, client }.run(context).await;
 }
 
 /// Speaks the client's protocol until the connection is over, or is to be carried on without that protocol.

@@ -69,7 +69,7 @@ pub(crate) fn decode(bytes: &bytes::Bytes) -> (bool, bool) {
 /// Decodes bytes that come in pieces of a size as a client's request for a stream; for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn decode_request(bytes: &[u8], piece: usize) -> Result<Option<(Target, usize)>, String> {
-    let mut end = 0;
+    let mut end: usize = 0;
     loop {
         end = end.saturating_add(piece).min(bytes.len());
         let read = wire::take_request(bytes.get(..end).unwrap_or_default()).map_err(|cause| cause.to_string())?;

@@ -33,7 +33,7 @@ pub(super) struct ClientStream {
 }
 
 impl ClientStream {
-    pub(super) const fn new((send, receive): (SendStream, RecvStream), client: Arc<Client>) -> Self {
+    pub(super) fn new((send, receive): (SendStream, RecvStream), client: Arc<Client>) -> Self {
         Self { send, receive, has_ended: false, _client: client }
     }
 }
