@@ -4,6 +4,8 @@
 //! answered, and the caller reads on until its time is over. When that is does not depend on what was sent.
 
 mod codec;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod opening;
 mod salts;
 mod tcp2017;
@@ -19,6 +21,8 @@ use std::{fmt, io, sync::Arc};
 
 use tokio::io::AsyncReadExt;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::fuzzing::{read_packets, read_streams};
 pub use self::udp::ShadowsocksUdp;
 use self::{
     codec::AnsweringCodec,

@@ -148,7 +148,7 @@ fn owner(key: &[u8]) -> [u8; IDENTITY] {
 }
 
 /// Checks the fields in front of the address, and returns address and payload.
-fn check<'a>(rules: &Rules2022, text: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn check<'a>(rules: &Rules2022, text: &'a [u8]) -> Option<&'a [u8]> {
     let (&kind, rest) = text.split_first()?;
     let (time, rest) = rest.split_first_chunk()?;
     let (padding, rest) = rest.split_first_chunk()?;
