@@ -3,6 +3,7 @@
 mod client_hello;
 mod connector;
 mod decoy;
+mod message_reader;
 mod reality;
 mod shadow_tls;
 pub(crate) mod tls;
@@ -22,7 +23,10 @@ pub(crate) use self::{
     shadow_tls::decode as decode_shadow_tls,
     tls::{compare_records, decode_records},
 };
-pub(crate) use self::{connector::SecureConnector, shadow_tls::ShadowTlsClient, tls::TlsStream};
+pub(crate) use self::{
+    connector::SecureConnector, reality::server::RealityAccepted, shadow_tls::ShadowTlsClient, tls::TlsStream,
+};
+pub use reality::server::{RealityServer, RealitySettings, SiteConnector, UnusableSite};
 pub use tls::{TlsClients, TlsServer};
 
 /// The prepared security layer of one node, which wraps streams to its server.

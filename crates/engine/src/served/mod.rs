@@ -1,6 +1,6 @@
 //! What a server half hands to whoever knows users and nodes: requests, sessions of requests, and strangers.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr, pin::Pin};
 
 use async_trait::async_trait;
 use hezar_core::Target;
@@ -110,6 +110,8 @@ pub enum Opening {
     Session(BoxSession),
     /// Nobody who is known.
     Stranger(Stranger),
+    /// Nobody who is known, either; it talks to a site already.
+    Relay(SiteRelay),
     /// Everything that the connection came for is done, such as an ACME challenge.
     Done,
 }
@@ -120,6 +122,14 @@ pub struct Stranger {
     pub stream: BoxStream,
     /// Why it is no client's.
     pub why: StrangerReason,
+}
+
+/// A connection of somebody who is no client, and one to a site that answers it.
+pub struct SiteRelay {
+    /// Why it is no client's.
+    pub why: StrangerReason,
+    /// Passes bytes both ways until the connection is over, however long that is; ten minutes without a byte end it.
+    pub run: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Why a connection is no client's.

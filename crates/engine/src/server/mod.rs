@@ -8,7 +8,10 @@ use crate::{
         trojan,
         vless::{self, server::Layered},
     },
-    security::tls::server::{TlsAccepted, TlsServer},
+    security::{
+        RealityAccepted,
+        tls::server::{TlsAccepted, TlsServer},
+    },
     transport::{GrpcServer, Opener, XhttpServer, http_upgrade, websocket},
 };
 
@@ -18,10 +21,11 @@ mod tests;
 pub use crate::protocol::hysteria2::server::{Hysteria2Connection, Hysteria2Server, Hysteria2ServerSettings};
 pub use crate::protocol::shadowsocks::server::{ShadowsocksServer, ShadowsocksUdp};
 pub use crate::quic::QuicListener;
+pub use crate::security::{RealityServer, RealitySettings, SiteConnector, UnusableSite};
 pub use crate::served::{
     BoxServed, BoxSession, CredentialId, DatagramRequest, InboundKey, InboundRequest, InboundSession, Keyring,
-    KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, Stranger, StrangerReason, StreamRequest,
-    WebAnswer, WebBody, WebRequest, WebResponder, Wordless,
+    KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, SiteRelay, Stranger, StrangerReason,
+    StreamRequest, WebAnswer, WebBody, WebRequest, WebResponder, Wordless,
 };
 pub use crate::transport::{ServerPath, ServerXhttp};
 
@@ -70,6 +74,8 @@ pub enum ServerSecurity {
     None,
     /// TLS.
     Tls(TlsServer),
+    /// REALITY.
+    Reality(Arc<RealityServer>),
 }
 
 /// What an inbound speaks.
@@ -126,6 +132,11 @@ impl InboundServer {
             ServerSecurity::Tls(tls) => match tls.accept(stream).await? {
                 TlsAccepted::Stream(stream) => Layered::Leavable(Box::new(stream)),
                 TlsAccepted::Challenge => return Ok(Opening::Done),
+            },
+            ServerSecurity::Reality(reality) => match reality.accept(stream).await? {
+                RealityAccepted::Client(stream) => Layered::Leavable(stream),
+                RealityAccepted::Stranger(relay) => return Ok(Opening::Relay(relay)),
+                RealityAccepted::Over => return Ok(Opening::Done),
             },
         };
         let upgraded = match &self.transport {

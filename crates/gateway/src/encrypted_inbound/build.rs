@@ -7,13 +7,18 @@ use hezar_engine::{
     },
 };
 
+use super::reality::{self, Sites};
 use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundShadowsocks, InboundTransportKind};
 
 /// The server half for connections; `None` for a protocol whose clients send packets only.
 ///
 /// # Errors
 /// [`BuildError`] when the settings do not fit together.
-pub(super) fn server(config: &GatewayConfig, inbound: &InboundConfig) -> Result<Option<InboundServer>, BuildError> {
+pub(super) fn server(
+    config: &GatewayConfig,
+    inbound: &InboundConfig,
+    sites: &Sites<'_>,
+) -> Result<Option<InboundServer>, BuildError> {
     let protocol = match &inbound.protocol {
         InboundProtocol::Trojan => ServerProtocol::Trojan,
         InboundProtocol::Shadowsocks(shadowsocks) => ServerProtocol::Shadowsocks(shadowsocks_server(shadowsocks)?),
@@ -27,7 +32,7 @@ pub(super) fn server(config: &GatewayConfig, inbound: &InboundConfig) -> Result<
         InboundTransportKind::HttpUpgrade => ServerTransport::HttpUpgrade(path(inbound)),
         _ => return Err(BuildError::Unsupported("this transport of a listener")),
     };
-    InboundServer::new(InboundSettings { protocol, transport, security: security(config, inbound)? }).map(Some)
+    InboundServer::new(InboundSettings { protocol, transport, security: security(config, inbound, sites)? }).map(Some)
 }
 
 /// Where clients of a transport over HTTP/1.1 are expected.
@@ -41,9 +46,9 @@ fn shadowsocks_server(settings: &InboundShadowsocks) -> Result<ShadowsocksServer
     ShadowsocksServer::new(settings.method.name(), key)
 }
 
-fn security(config: &GatewayConfig, inbound: &InboundConfig) -> Result<ServerSecurity, BuildError> {
-    if inbound.reality.is_some() {
-        return Err(BuildError::Unsupported("REALITY of a listener"));
+fn security(config: &GatewayConfig, inbound: &InboundConfig, sites: &Sites<'_>) -> Result<ServerSecurity, BuildError> {
+    if let Some(settings) = &inbound.reality {
+        return reality::server(config, inbound, settings, sites).map(ServerSecurity::Reality);
     }
     let tls = config.server_tls.as_ref();
     Ok(tls.map_or(ServerSecurity::None, |tls| ServerSecurity::Tls(TlsServer::new(tls.inbound_config(alpn(inbound))))))
@@ -54,10 +59,13 @@ const fn alpn(inbound: &InboundConfig) -> &'static [&'static [u8]] {
     match inbound.transport.kind {
         InboundTransportKind::Grpc => &[b"h2"],
         InboundTransportKind::Xhttp => &[b"h2", b"http/1.1"],
-        // Our own site speaks both; to a web server behind it the client's bytes go as they are, and few speak HTTP/2 without TLS.
-        InboundTransportKind::Tcp if inbound.fallback.address.is_none() => &[b"h2", b"http/1.1"],
-        InboundTransportKind::Tcp | InboundTransportKind::WebSocket | InboundTransportKind::HttpUpgrade => {
-            &[b"http/1.1"]
-        }
+        InboundTransportKind::Tcp => alpn_of_site(inbound),
+        InboundTransportKind::WebSocket | InboundTransportKind::HttpUpgrade => &[b"http/1.1"],
     }
+}
+
+/// The application protocols of what answers strangers. Our own site speaks both; to a web server behind it the client's bytes go as they
+/// are, and few speak HTTP/2 without TLS.
+pub(super) const fn alpn_of_site(inbound: &InboundConfig) -> &'static [&'static [u8]] {
+    if inbound.fallback.address.is_none() { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] }
 }

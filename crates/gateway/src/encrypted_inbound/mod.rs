@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use hezar_engine::{
     AddressPolicy, BuildError, Engine,
-    server::{CredentialId, InboundServer, Keyring, KeyringKind, ShadowsocksServer},
+    server::{CredentialId, InboundServer, Keyring, ShadowsocksServer},
 };
 
 use crate::{
-    GatewayConfig, InboundConfig, InboundProtocol,
+    GatewayConfig, InboundProtocol,
     access::{CredentialTable, Holder},
     fallback::Fallback,
     telemetry::InboundKind,
 };
 
 mod build;
+mod reality;
 
 /// One encrypted inbound with the settings of one moment.
 #[derive(Debug)]
@@ -49,12 +50,12 @@ impl EncryptedInbound {
                 // Whoever meets Shadowsocks sees random bytes: no site speaks so, and none would answer.
                 let has_site = !matches!(inbound.protocol, InboundProtocol::Shadowsocks(_));
                 let direct = engine.direct(AddressPolicy::Any);
-                let fallback = has_site.then(|| Arc::new(Fallback::new(&inbound.fallback, direct)));
-                (build::server(config, inbound)?.map(Arc::new), fallback)
+                let fallback = has_site.then(|| Arc::new(Fallback::new(&inbound.fallback, Arc::clone(&direct))));
+                let sites = reality::Sites { fallback: fallback.as_ref(), direct: &direct };
+                (build::server(config, inbound, &sites)?.map(Arc::new), fallback)
             }
         };
         let table = CredentialTable::new(config, inbound);
-        warn_of_untried(config, inbound, table.keyring());
         Ok(Some(Arc::new(Self { protocol: inbound.protocol.clone(), table, server, fallback })))
     }
 
@@ -96,14 +97,5 @@ impl EncryptedInbound {
     /// How its associations are named.
     pub(crate) const fn datagrams_kind(&self) -> InboundKind {
         InboundKind::datagrams_of(&self.protocol)
-    }
-}
-
-/// Tells the log of credentials that nobody can use, because the cipher has no keys of users and not all of them are tried.
-fn warn_of_untried(config: &GatewayConfig, inbound: &InboundConfig, keyring: &Keyring) {
-    let (credentials, most) = (keyring.len(), ShadowsocksServer::MOST_TRIED);
-    if inbound.protocol.keyring_kind() == KeyringKind::Shadowsocks && credentials > most {
-        let listener = &config.name;
-        tracing::warn!(%listener, credentials, most, "only the first credentials are tried with this cipher; take one of 2022");
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hezar_engine::{
     Prefixed,
-    server::{BoxSession, Stranger},
+    server::{BoxSession, SiteRelay, Stranger},
 };
 
 use tokio::time::Instant;
@@ -44,6 +44,8 @@ pub(super) enum Handover {
     Session { session: BoxSession, inbound: Arc<EncryptedInbound>, client: SocketAddr },
     /// Somebody who is no client of an encrypted inbound; a client would have been waited for until the end of `patience`.
     Stranger { stranger: Stranger, inbound: Arc<EncryptedInbound>, patience: Instant },
+    /// The same, when it talks to a site already.
+    Relay(SiteRelay),
 }
 
 impl Handover {
@@ -66,6 +68,7 @@ impl Handover {
             Self::Stranger { stranger, inbound, patience } => {
                 Box::pin(stranger::serve(context, &inbound, stranger, patience)).await;
             }
+            Self::Relay(relay) => stranger::relay(context, relay).await,
         }
     }
 }

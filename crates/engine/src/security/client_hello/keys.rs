@@ -98,7 +98,11 @@ impl Keys {
     }
 }
 
-fn agreed(ours: &PrivateKey, theirs: &[u8]) -> Result<[u8; 32], Error> {
+/// The X25519 secret of a key of ours with the other side's public key.
+///
+/// # Errors
+/// When the other key is no point to agree with.
+pub(crate) fn agreed(ours: &PrivateKey, theirs: &[u8]) -> Result<[u8; 32], Error> {
     let theirs = UnparsedPublicKey::new(&X25519, theirs);
     agree(ours, theirs, INVALID, |secret| secret.try_into().map_err(|_| INVALID))
 }

@@ -41,10 +41,12 @@ pub(crate) use self::rewriter::find_server_hello;
 pub(crate) use self::{
     browser::Browser,
     cause::cause_of,
+    keys::agreed,
     own::OwnHello,
+    retry::{HELLO_HEAD, RANDOM, is_retry},
     rewriter::{HelloRewriter, ServerHello},
     template::{Template, template_of},
-    wire::SESSION_ID,
+    wire::{KEY_SHARES, SESSION_ID},
 };
 use self::{keys::Keys, scripted_rng::ScriptedRng, transcript::Substitute, wire::Fields};
 use super::tls::{Handshaken, handshake};

@@ -8,6 +8,7 @@
 use rand::{Rng, RngExt};
 
 use super::wire::{KEY_SHARES, put, within};
+use crate::security::message_reader::{Extension, MessageReader, body};
 
 /// The random of a ServerHello that is a HelloRetryRequest (RFC 8446 §4.1.3).
 const RETRY: [u8; 32] = [
@@ -16,15 +17,15 @@ const RETRY: [u8; 32] = [
 ];
 
 /// Where the random stands in a hello of either side.
-pub(super) const RANDOM: std::ops::Range<usize> = 6..38;
+pub(crate) const RANDOM: std::ops::Range<usize> = 6..38;
 
 const COOKIE: u16 = 44;
 
 /// Type, length, version and random of a hello of either side.
-const FIXED: usize = 38;
+pub(crate) const HELLO_HEAD: usize = 38;
 
 /// Whether a ServerHello message is a HelloRetryRequest.
-pub(super) fn is_retry(server_hello: &[u8]) -> bool {
+pub(crate) fn is_retry(server_hello: &[u8]) -> bool {
     server_hello.get(RANDOM) == Some(&RETRY[..])
 }
 
@@ -57,16 +58,9 @@ pub(super) fn second_hello(first: &[u8], retry: &[u8], of_rustls: &[u8], random:
     Some(hello)
 }
 
-type Extension<'a> = (u16, &'a [u8]);
-
-/// The body of the extension with this number.
-fn body<'a>(extensions: &[Extension<'a>], number: u16) -> Option<&'a [u8]> {
-    extensions.iter().find(|found| found.0 == number).map(|found| found.1)
-}
-
 /// What stands between the length of a ClientHello and its extensions, and those.
 fn client_hello(message: &[u8]) -> Option<(&[u8], Vec<Extension<'_>>)> {
-    let mut rest = Bytes(message.get(FIXED..)?);
+    let mut rest = MessageReader(message.get(HELLO_HEAD..)?);
     rest.within::<1>()?;
     rest.within::<2>()?;
     rest.within::<1>()?;
@@ -75,37 +69,9 @@ fn client_hello(message: &[u8]) -> Option<(&[u8], Vec<Extension<'_>>)> {
 }
 
 fn hello_retry_request(message: &[u8]) -> Option<Vec<Extension<'_>>> {
-    let mut rest = Bytes(message.get(FIXED..)?);
+    let mut rest = MessageReader(message.get(HELLO_HEAD..)?);
     rest.within::<1>()?;
     // The cipher suite and the compression method.
     rest.take(3)?;
     rest.extensions()
-}
-
-/// Takes values apart from the front.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// A body behind its length in `N` bytes.
-    fn within<const N: usize>(&mut self) -> Option<&'a [u8]> {
-        let length = self.take(N)?.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
-        self.take(length)
-    }
-
-    /// The list of extensions that ends the message.
-    fn extensions(mut self) -> Option<Vec<Extension<'a>>> {
-        let mut list = Bytes(self.within::<2>()?);
-        let mut extensions = Vec::new();
-        while !list.0.is_empty() {
-            let number = u16::from_be_bytes(list.take(2)?.try_into().ok()?);
-            extensions.push((number, list.within::<2>()?));
-        }
-        self.0.is_empty().then_some(extensions)
-    }
 }

@@ -6,8 +6,7 @@
 
 mod auth;
 mod certificate;
-#[cfg(test)]
-pub(crate) mod peer;
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 mod verifier;

@@ -1,6 +1,4 @@
-//! REALITY against a server written down from its definition, and against sites that are what they seem to be.
-
-use std::time::Duration;
+//! The client against our server, and against sites that are what they seem to be.
 
 use aws_lc_rs::{
     hmac::{self, HMAC_SHA512},
@@ -9,60 +7,64 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hezar_core::{Fingerprint, Host, Reality, Secret, ShortId};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    sync::mpsc,
+};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    RealityClient, auth,
+    RealityClient,
     certificate::Certificate,
-    peer::{self, Guest, Peer},
+    server::{
+        RealityAccepted, SiteConnector, sample_certificate,
+        tests::world::{NAME, TestSite, World, attempt, echo},
+    },
     verifier::{Hellos, Proof},
 };
 use crate::{
-    Attempt, BuildError, DialError, TlsClients,
+    BuildError, DialError, TlsClients,
     security::client_hello::ServerHello,
-    testing::{Authority, Chopped},
+    testing::{Authority, Chopped, reality},
 };
-
-const SHORT_ID: [u8; 8] = [0xab, 0xcd, 0, 0, 0, 0, 0, 0];
-
-fn settings(peer: &Peer) -> Reality {
-    Reality {
-        server_name: Some("site.example".into()),
-        public_key: peer.public_key(),
-        short_id: ShortId::new(&SHORT_ID[..2]).unwrap(),
-        spider_x: Some("/start".into()),
-        mldsa65_verify: None,
-        fingerprint: None,
-        own_hello: false,
-        alpn: Vec::new(),
-    }
-}
 
 fn client(settings: &Reality, clients: &TlsClients) -> RealityClient {
     RealityClient::new(settings, &Host::new("192.0.2.1").unwrap(), clients).unwrap()
 }
 
-fn attempt() -> Attempt {
-    Attempt::within(Duration::from_secs(3600))
+/// A site with this TLS, and what requests it heard.
+fn site(tls: TlsAcceptor) -> (impl SiteConnector, mpsc::UnboundedReceiver<Vec<u8>>) {
+    let (requests, heard) = mpsc::unbounded_channel();
+    let site = TestSite(move |io: DuplexStream| {
+        let (tls, requests) = (tls.clone(), requests.clone());
+        async move {
+            let Ok(mut stream) = tls.accept(io).await else { return };
+            let mut request = vec![0; 16 * 1024];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            if length == 0 {
+                // A visit of the server's own.
+                return;
+            }
+            request.truncate(length);
+            let _ = requests.send(request);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    (site, heard)
 }
 
-/// Echoes one word and ends.
-async fn pong(peer: &Peer, io: DuplexStream) -> Option<[u8; 16]> {
-    let Ok(Guest::Client(mut stream, shown)) = peer.accept(io).await else { return None };
-    let mut word = [0; 4];
-    stream.read_exact(&mut word).await.ok()?;
-    stream.write_all(&word).await.ok()?;
-    stream.shutdown().await.ok()?;
-    Some(shown)
+fn world() -> World {
+    World::new(site(Authority::new().server(&[NAME], &["h2"]).0).0)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_with_our_secret_is_met() {
-    let peer = Peer::new(SHORT_ID);
+    let world = world();
     for fingerprint in [None, Some(Fingerprint::Firefox), Some(Fingerprint::Randomized)] {
         for (own_hello, most) in [(false, 1), (true, 1), (false, 700), (true, 700), (false, 1 << 16)] {
-            let settings = Reality { fingerprint, own_hello, ..settings(&peer) };
+            let settings = Reality { fingerprint, own_hello, ..world.settings() };
             let client = client(&settings, &TlsClients::new(&[]));
             let (ours, theirs) = duplex(1 << 16);
             let talk = async {
@@ -73,50 +75,41 @@ async fn a_server_with_our_secret_is_met() {
                 stream.read_to_end(&mut answer).await.unwrap();
                 answer
             };
-            let (answer, shown) = tokio::join!(talk, pong(&peer, theirs));
+            let serve =
+                async { echo(world.server.accept(Box::new(Chopped::new(theirs, 4, most))).await.unwrap()).await };
+            let (answer, ()) = tokio::join!(talk, serve);
             assert_eq!(answer, b"ping");
-            let shown = shown.unwrap();
-            assert_eq!((&shown[..3], shown[3]), (&auth::CLIENT_VERSION[..], 0));
-            assert!(u32::from_be_bytes(shown[4..8].try_into().unwrap()) > 1_700_000_000);
-            assert_eq!(shown[8..], SHORT_ID);
         }
     }
 }
 
-/// A dial to a server that takes us for a stranger and hands us to the site. Returns what the site was asked.
-async fn stranger(peer: &Peer, client: &RealityClient, site: &TlsAcceptor) -> (DialError, Vec<u8>) {
+/// A dial to a server that takes us for a stranger and hands us to the site.
+async fn stranger(world: &World, client: &RealityClient) -> DialError {
     let (ours, theirs) = duplex(1 << 16);
     let serve = async {
-        let Ok(Guest::Stranger(io)) = peer.accept(theirs).await else { panic!("the stranger was let in") };
-        let mut heard = Vec::new();
-        if let Ok(mut stream) = site.accept(io).await {
-            heard.resize(16 * 1024, 0);
-            let length = stream.read(&mut heard).await.unwrap_or_default();
-            heard.truncate(length);
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
-            let _ = stream.shutdown().await;
-            let _ = stream.read_to_end(&mut heard).await;
-        }
-        heard
+        let Ok(RealityAccepted::Stranger(relay)) = world.server.accept(Box::new(theirs)).await else {
+            panic!("the stranger was let in")
+        };
+        relay.run.await;
     };
     let attempt = attempt();
-    let (result, heard) = tokio::join!(client.wrap(Box::new(ours), &attempt), serve);
-    (result.err().unwrap(), heard)
+    let (result, ()) = tokio::join!(client.wrap(Box::new(ours), &attempt), serve);
+    result.err().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_real_site_is_visited_and_left() {
-    let (peer, authority) = (Peer::new(SHORT_ID), Authority::new());
+    let authority = Authority::new();
     let clients = TlsClients::new(std::slice::from_ref(&authority.root));
-    let wrong_id = Reality { short_id: ShortId::default(), ..settings(&peer) };
-    let wrong_key = Reality { public_key: Peer::new(SHORT_ID).public_key(), ..settings(&peer) };
-    for settings in [wrong_id, wrong_key] {
-        for (alpn, greeting) in
-            [("http/1.1", "GET /start HTTP/1.1\r\nHost: site.example\r\n"), ("h2", "PRI * HTTP/2.0")]
-        {
-            let site = authority.server(&["site.example"], &[alpn]).0;
-            let (error, heard) = stranger(&peer, &client(&settings, &clients), &site).await;
+    for (alpn, greeting) in [("http/1.1", "GET /start HTTP/1.1\r\nHost: site.example\r\n"), ("h2", "PRI * HTTP/2.0")] {
+        let (site, mut heard) = site(authority.server(&[NAME], &[alpn]).0);
+        let met = World::new(site);
+        let wrong_id = Reality { short_id: ShortId::default(), ..met.settings() };
+        let wrong_key = Reality { public_key: world().public_key, ..met.settings() };
+        for settings in [wrong_id, wrong_key] {
+            let error = stranger(&met, &client(&settings, &clients)).await;
             assert_eq!(error.code(), "authentication");
+            let heard = heard.recv().await.unwrap();
             assert!(heard.starts_with(greeting.as_bytes()), "{}", String::from_utf8_lossy(&heard));
         }
     }
@@ -124,38 +117,29 @@ async fn a_real_site_is_visited_and_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_site_that_does_not_verify_gets_nothing() {
-    let (peer, authority) = (Peer::new(SHORT_ID), Authority::new());
+    let authority = Authority::new();
     let clients = TlsClients::new(std::slice::from_ref(&authority.root));
-    let settings = Reality { short_id: ShortId::default(), ..settings(&peer) };
     let other_name = authority.server(&["other.example"], &["h2"]).0;
-    let other_issuer = Authority::new().server(&["site.example"], &["h2"]).0;
-    for site in [other_name, other_issuer] {
-        let (error, heard) = stranger(&peer, &client(&settings, &clients), &site).await;
-        assert_eq!((error.code(), heard.len()), ("certificate", 0));
+    let other_issuer = Authority::new().server(&[NAME], &["h2"]).0;
+    for tls in [other_name, other_issuer] {
+        let (site, mut heard) = site(tls);
+        let world = World::new(site);
+        let settings = Reality { short_id: ShortId::default(), ..world.settings() };
+        assert_eq!(stranger(&world, &client(&settings, &clients)).await.code(), "certificate");
+        assert!(heard.try_recv().is_err());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_certificate_without_its_key_is_refused() {
-    let mut peer = Peer::new(SHORT_ID);
-    peer.honest = false;
-    let client = client(&settings(&peer), &TlsClients::new(&[]));
-    let (ours, theirs) = duplex(1 << 16);
-    let attempt = attempt();
-    let (result, _) = tokio::join!(client.wrap(Box::new(ours), &attempt), pong(&peer, theirs));
-    assert_eq!(result.err().unwrap().code(), "certificate");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_server_without_the_second_signature_is_refused() {
-    let peer = Peer::new(SHORT_ID);
+    let world = world();
     let key = PqdsaKeyPair::generate(&ML_DSA_65_SIGNING).unwrap();
     let published = URL_SAFE_NO_PAD.encode(key.public_key().as_ref());
-    let settings = Reality { mldsa65_verify: Some(Secret::new(published)), ..settings(&peer) };
+    let settings = Reality { mldsa65_verify: Some(Secret::new(published)), ..world.settings() };
     let client = client(&settings, &TlsClients::new(&[]));
     let (ours, theirs) = duplex(1 << 16);
     let attempt = attempt();
-    let (result, _) = tokio::join!(client.wrap(Box::new(ours), &attempt), pong(&peer, theirs));
+    let (result, _) = tokio::join!(client.wrap(Box::new(ours), &attempt), world.server.accept(Box::new(theirs)));
     assert_eq!(result.err().unwrap().code(), "certificate");
 }
 
@@ -174,7 +158,7 @@ fn the_second_signature_is_over_both_hellos() {
         }
         let hellos = Hellos { client: client.into(), server: heard };
         let proof = Proof { key: key.into(), ml_dsa: Some((pair.public_key().as_ref().into(), hellos)) };
-        let der = peer::certificate(&[1; 32], &[2; 64], extension);
+        let der = sample_certificate(&[1; 32], &[2; 64], extension);
         proof.check_ml_dsa(&Certificate::parse(&der).unwrap()).is_ok()
     };
     assert!(check(b"client hello", Some(b"server hello"), Some(&signature)));
@@ -186,9 +170,8 @@ fn the_second_signature_is_over_both_hellos() {
 
 #[test]
 fn a_key_of_another_length_is_refused() {
-    let peer = Peer::new(SHORT_ID);
     for published in ["", "AAAA", "not base64"] {
-        let settings = Reality { mldsa65_verify: Some(Secret::new(published)), ..settings(&peer) };
+        let settings = Reality { mldsa65_verify: Some(Secret::new(published)), ..reality() };
         let refused = RealityClient::new(&settings, &Host::new("192.0.2.1").unwrap(), &TlsClients::new(&[]));
         assert!(matches!(refused.unwrap_err(), BuildError::Invalid(_)));
     }
@@ -196,11 +179,11 @@ fn a_key_of_another_length_is_refused() {
 
 #[test]
 fn certificates_are_read() {
-    let der = peer::certificate(&[1; 32], &[2; 64], Some(&[3; 3309]));
+    let der = sample_certificate(&[1; 32], &[2; 64], Some(&[3; 3309]));
     let read = Certificate::parse(&der).unwrap();
     assert_eq!(read, Certificate { key: &[1; 32], signature: &[2; 64], extension: Some(&[3; 3309]) });
-    assert_eq!(Certificate::parse(&peer::certificate(&[1; 32], &[2; 64], None)).unwrap().extension, None);
-    assert_eq!(Certificate::parse(&peer::certificate(&[1; 33], &[2; 64], None)), None);
+    assert_eq!(Certificate::parse(&sample_certificate(&[1; 32], &[2; 64], None)).unwrap().extension, None);
+    assert_eq!(Certificate::parse(&sample_certificate(&[1; 33], &[2; 64], None)), None);
     for length in 0..der.len() {
         assert_eq!(Certificate::parse(&der[..length]), None);
     }
@@ -210,7 +193,7 @@ proptest! {
     #[test]
     fn any_certificate(bytes in proptest::collection::vec(any::<u8>(), 0..200), place in 0..200_usize, value: u8) {
         let _ = Certificate::parse(&bytes);
-        let mut der = peer::certificate(&[1; 32], &[2; 64], Some(&[3; 20]));
+        let mut der = sample_certificate(&[1; 32], &[2; 64], Some(&[3; 20]));
         let place = place % der.len();
         der[place] = value;
         let _ = Certificate::parse(&der);

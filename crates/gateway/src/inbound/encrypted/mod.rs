@@ -46,6 +46,10 @@ pub(super) async fn open(
             context.note_rejected(client, &stranger.why.into());
             Some(Handover::Stranger { stranger, inbound, patience })
         }
+        Ok(Opening::Relay(relay)) => {
+            context.note_rejected(client, &relay.why.into());
+            Some(Handover::Relay(relay))
+        }
         Ok(Opening::Done) => None,
         Err(refusal) => {
             context.note_rejected(client, &refusal);

@@ -2,7 +2,7 @@
 
 use std::{future::pending, sync::Arc};
 
-use hezar_engine::server::Stranger;
+use hezar_engine::server::{SiteRelay, Stranger};
 use tokio::{
     io::AsyncReadExt,
     time::{Instant, timeout_at},
@@ -23,6 +23,14 @@ pub(in crate::inbound) async fn serve(
     let Some(fallback) = inbound.fallback() else { return hear_out(context, stranger, patience).await };
     tokio::select! {
         () = fallback.serve(stranger.stream, context.config().idle_timeout) => {}
+        () = context.drain.cancelled() => {}
+    }
+}
+
+/// Lets a stranger go on with the site that it talks to.
+pub(in crate::inbound) async fn relay(context: &Arc<Context>, relay: SiteRelay) {
+    tokio::select! {
+        () = relay.run => {}
         () = context.drain.cancelled() => {}
     }
 }

@@ -144,7 +144,7 @@ pub(crate) struct Records {
     ours: Half,
     theirs: Half,
     /// How many records our keys may have.
-    limit: u64,
+    pub(in crate::security) limit: u64,
     post_handshake: Box<dyn PostHandshake>,
     /// A message that has begun.
     message: Vec<u8>,

@@ -1,0 +1,201 @@
+//! What the site sends behind its answer, such as tickets and the settings of HTTP/2: learned by visiting it as a browser does.
+//!
+//! A site that cannot be imitated is found out here, before a client is.
+
+use std::{
+    collections::HashMap,
+    io,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use hezar_core::{Fingerprint, Tls};
+use parking_lot::Mutex;
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, ReadBuf},
+    time::{sleep, timeout},
+};
+
+use super::{
+    SiteConnector, UnusableSite,
+    certificate::CertificateKey,
+    client_hello::{ClientHello, FirstProtocol},
+    finish::whole_record,
+    flight::Answer,
+    site::{self, SiteAnswer},
+};
+use crate::{
+    TlsClients,
+    io::read_through::{ReadThrough, Reader},
+    security::{
+        client_hello::{self, Hello, Shape, template_of},
+        reality::auth::AuthKey,
+    },
+};
+
+/// The most names of a site that are visited, and the most records behind the answer that are imitated.
+const MOST_NAMES: usize = 8;
+const MOST_RECORDS: usize = 8;
+/// The most bytes of a site that are read during one visit.
+const MOST_HEARD: usize = 128 * 1024;
+/// How long a handshake with the site may take, and how long one listens after it.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+const LISTENING: Duration = Duration::from_secs(5);
+/// How long what was learned is believed, and how long the first wait after a failure is.
+const LIFETIME: Duration = Duration::from_secs(6 * 60 * 60);
+const SOON: Duration = Duration::from_secs(30);
+
+const PROTOCOLS: [FirstProtocol; 3] = [FirstProtocol::None, FirstProtocol::Http1, FirstProtocol::Http2];
+
+/// The lengths of the records behind the answers of one site, by its name and the first protocol that was offered.
+pub(super) struct Profiles {
+    site: Arc<dyn SiteConnector>,
+    names: Vec<Box<str>>,
+    certificates: Arc<CertificateKey>,
+    learned: Mutex<HashMap<(Box<str>, FirstProtocol), Arc<[usize]>>>,
+}
+
+impl Profiles {
+    /// Nothing is known yet.
+    pub(super) fn new(site: Arc<dyn SiteConnector>, names: Vec<Box<str>>, certificates: Arc<CertificateKey>) -> Self {
+        Self { site, names, certificates, learned: Mutex::default() }
+    }
+
+    /// The lengths of what comes behind the answer; empty while that is not known.
+    pub(super) fn records_after(&self, name: &str, first: FirstProtocol) -> Arc<[usize]> {
+        self.learned.lock().get(&(name.into(), first)).cloned().unwrap_or_default()
+    }
+
+    /// Visits the site now and then, as long as somebody needs to know.
+    pub(super) async fn keep_learning(this: Weak<Self>) {
+        let mut pause = SOON;
+        loop {
+            let Some(strong) = this.upgrade() else { return };
+            let unusable = strong.learn().await;
+            drop(strong);
+            for UnusableSite { name, why } in &unusable {
+                tracing::warn!(
+                    site = &**name,
+                    why = &**why,
+                    "clients of this REALITY inbound get the site instead of an answer"
+                );
+            }
+            pause = if unusable.is_empty() { LIFETIME } else { pause };
+            sleep(pause).await;
+            pause = if unusable.is_empty() { SOON } else { LIFETIME.min(pause * 2) };
+        }
+    }
+
+    /// Visits the site under each of its names, and returns the names under which it cannot be imitated.
+    pub(super) async fn learn(&self) -> Vec<UnusableSite> {
+        let mut unusable = Vec::new();
+        for name in self.names.iter().take(MOST_NAMES) {
+            let visits = PROTOCOLS.map(|first| async move { (first, self.visit(name, first).await) });
+            for (first, learned) in join_all(visits).await {
+                match learned {
+                    Ok(lengths) => {
+                        self.learned.lock().insert((name.clone(), first), lengths.into());
+                    }
+                    Err(why) if unusable.iter().any(|found: &UnusableSite| found.name == *name) => drop(why),
+                    Err(why) => unusable.push(UnusableSite { name: name.clone(), why }),
+                }
+            }
+        }
+        unusable
+    }
+
+    /// One visit: the lengths of the records behind the answer, or why the site cannot be imitated.
+    async fn visit(&self, name: &str, first: FirstProtocol) -> Result<Vec<usize>, Box<str>> {
+        let hello = hello(name, first)?;
+        let message = hello.message().to_vec();
+        let heard = Arc::default();
+        let handshake = async {
+            let inner = self.site.connect().await.map_err(|error| text("the site cannot be reached", error))?;
+            let tapped = ReadThrough { reader: Tap(Arc::clone(&heard)), inner };
+            hello.connect(tapped).await.map_err(|cause| text("the site refuses a handshake", cause))
+        };
+        let met = timeout(HANDSHAKE, handshake).await.map_err(|_| "the site does not answer")??;
+        self.rehearse(message, &heard.lock())?;
+        let _ = timeout(LISTENING, listen(met.stream)).await;
+        let heard = heard.lock();
+        let SiteAnswer::Whole(flight) = site::read(&heard) else { return Err("the site breaks off its answer".into()) };
+        Ok(record_lengths(heard.get(flight.length()..).unwrap_or_default()))
+    }
+
+    /// Answers our own hello as if a client had sent it.
+    fn rehearse(&self, hello: Vec<u8>, heard: &[u8]) -> Result<(), Box<str>> {
+        let flight = match site::read(heard) {
+            SiteAnswer::Whole(flight) => flight,
+            SiteAnswer::More => return Err("the site's answer has neither one encrypted record nor four".into()),
+            SiteAnswer::Other(why) => return Err(why.into()),
+        };
+        let hello = ClientHello::parse(hello).ok_or("our own hello cannot be read")?;
+        let answer = Answer::new(&hello, &flight, &AuthKey::default(), &self.certificates);
+        answer.map(drop).map_err(|cause| text("the site's answer is too short", cause))
+    }
+}
+
+fn text(what: &str, why: impl std::fmt::Display) -> Box<str> {
+    format!("{what}: {why}").into()
+}
+
+/// A browser's hello for a name.
+fn hello(name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
+    let failed = |error: rustls::Error| text("no hello can be made", error);
+    let alpn: &[&str] = match first {
+        FirstProtocol::None => &[],
+        FirstProtocol::Http1 => &["http/1.1"],
+        FirstProtocol::Http2 => &["h2", "http/1.1"],
+    };
+    let anybody = TlsClients::new(&[]).verifier(&Tls { skip_verify: true, ..Tls::default() });
+    let shape = Shape::Browser(template_of(Fingerprint::Chrome));
+    let config = client_hello::config(shape, anybody, &client_hello::alpn(alpn)).map_err(failed)?;
+    let name = ServerName::try_from(name.to_owned()).map_err(|error| text("the name cannot be asked for", error))?;
+    Hello::new(shape, Arc::new(config), name, None).map_err(failed)
+}
+
+/// Reads what the site sends until it ends.
+async fn listen(mut site: impl AsyncRead + Unpin) -> io::Result<()> {
+    let (mut buffer, mut heard) = (vec![0; 4096], 0);
+    while heard < MOST_HEARD {
+        match site.read(&mut buffer).await? {
+            0 => break,
+            length => heard += length,
+        }
+    }
+    Ok(())
+}
+
+/// The lengths of whole records, their headers included.
+fn record_lengths(mut bytes: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let Some(length) = whole_record(bytes).filter(|_| lengths.len() < MOST_RECORDS) {
+        lengths.push(length);
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    lengths
+}
+
+/// Keeps what is read.
+pub(super) struct Tap(pub(super) Arc<Mutex<Vec<u8>>>);
+
+impl Reader for Tap {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        inner: &mut S,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(inner).poll_read(cx, buf));
+        let mut heard = self.0.lock();
+        let room = MOST_HEARD.saturating_sub(heard.len());
+        let read = buf.filled().get(before..).unwrap_or_default();
+        heard.extend_from_slice(read.get(..room.min(read.len())).unwrap_or_default());
+        Poll::Ready(result)
+    }
+}
