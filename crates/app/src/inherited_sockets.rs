@@ -36,6 +36,14 @@ pub(crate) enum SocketProtocol {
 }
 
 impl SocketProtocol {
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+
     /// What the sockets of a listener of this kind receive.
     pub(crate) const fn of(kind: ListenerKind) -> &'static [Self] {
         match (kind.uses_tcp(), kind.uses_udp()) {

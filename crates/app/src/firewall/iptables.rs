@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::{EPHEMERAL_PORTS, Firewall, ICMP_TYPES, ProxyPorts, in_comment};
+use crate::inherited_sockets::SocketProtocol;
 
 /// The chain that what comes in passes first.
 pub(crate) const CHAIN: &str = "HEZAR-INPUT";
@@ -115,7 +116,10 @@ fn proxy_rule(open: &ProxyPorts, family: Family) -> Option<String> {
         _ => return None,
     };
     let (ports, listener) = (open.ports.show(':'), in_comment(&open.listener));
-    Some(format!("{destination}-p tcp --dport {ports} -m comment --comment {listener} -j HEZAR-PROXY"))
+    let protocol = open.protocol.name();
+    // Whoever sends a packet may have put any address on it, so that counting addresses would limit others.
+    let verdict = if open.protocol == SocketProtocol::Udp { "ACCEPT" } else { "HEZAR-PROXY" };
+    Some(format!("{destination}-p {protocol} --dport {ports} -m comment --comment {listener} -j {verdict}"))
 }
 
 /// New connections to the proxy. The table of addresses that the limit keeps is bounded.

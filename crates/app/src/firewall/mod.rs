@@ -10,6 +10,8 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use clap::ValueEnum;
 
+use crate::inherited_sockets::SocketProtocol;
+
 pub(crate) use iptables::CHAIN;
 pub(crate) use operator::ssh_port_of_session;
 
@@ -105,6 +107,7 @@ pub(crate) struct ProxyPorts {
     /// The address; an unspecified one stands for all addresses of its family, `::` for those of IPv4 too.
     pub(crate) address: IpAddr,
     pub(crate) ports: PortSpan,
+    pub(crate) protocol: SocketProtocol,
 }
 
 /// How many new connections one address may open, as a token bucket. In IPv6, one /64 is an address.

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::{EPHEMERAL_PORTS, Firewall, ICMP_TYPES, ProxyPorts, in_comment};
+use crate::inherited_sockets::SocketProtocol;
 
 /// Deletes the table. The first line makes it where it is missing, so that the second never fails.
 pub(super) const REMOVAL: &str = "table inet hezar\ndelete table inet hezar\n";
@@ -84,8 +85,10 @@ fn input(firewall: &Firewall) -> Vec<String> {
     rules.extend(firewall.ssh.iter().map(|port| format!("tcp dport {port} accept # SSH")));
     rules.extend(firewall.allow.iter().map(|open| format!("{} dport {} accept", open.protocol, open.ports.show('-'))));
     rules.extend(firewall.proxy.iter().map(|open| {
-        let ports = open.ports.show('-');
-        format!("{}tcp dport {ports} jump proxy # {}", destination(open), in_comment(&open.listener))
+        let (destination, protocol, ports) = (destination(open), open.protocol.name(), open.ports.show('-'));
+        // Whoever sends a packet may have put any address on it, so that counting addresses would limit others.
+        let verdict = if open.protocol == SocketProtocol::Udp { "accept" } else { "jump proxy" };
+        format!("{destination}{protocol} dport {ports} {verdict} # {}", in_comment(&open.listener))
     }));
     if !firewall.proxy.is_empty() {
         let ports = EPHEMERAL_PORTS.show('-');

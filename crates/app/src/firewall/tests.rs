@@ -13,7 +13,8 @@ fn default_firewall() -> Firewall {
 }
 
 fn proxy(address: &str, ports: &str) -> ProxyPorts {
-    ProxyPorts { listener: "proxy".to_owned(), address: address.parse().unwrap(), ports: ports.parse().unwrap() }
+    let (address, ports) = (address.parse().unwrap(), ports.parse().unwrap());
+    ProxyPorts { listener: "proxy".to_owned(), address, ports, protocol: SocketProtocol::Tcp }
 }
 
 #[test]
@@ -69,6 +70,17 @@ fn limits_ranges_and_other_ports_are_written_for_both() {
         assert_eq!(iptables.matches(part).count(), 2, "{part}: {iptables}");
     }
     assert!(!iptables.contains("hashlimit"), "{iptables}");
+}
+
+#[test]
+fn listeners_over_udp_are_let_in_without_counting_addresses() {
+    let open = ProxyPorts { protocol: SocketProtocol::Udp, ..proxy("::", "443") };
+    let firewall = Firewall { proxy: vec![open], ..default_firewall() };
+    let nft = firewall.render(FirewallFormat::Nft);
+    assert!(nft.contains("\t\tudp dport 443 accept # proxy\n"), "{nft}");
+    let iptables = firewall.render(FirewallFormat::Iptables);
+    let rule = "-A HEZAR-INPUT -p udp --dport 443 -m comment --comment proxy -j ACCEPT";
+    assert_eq!(iptables.matches(rule).count(), 2, "{iptables}");
 }
 
 #[test]

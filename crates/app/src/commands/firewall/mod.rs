@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 use hezar_api::ObjectType;
 use hezar_core::settings::{Given, SettingValue, is_public};
-use hezar_gateway::PortRange;
+use hezar_gateway::{ListenerKind, PortRange};
 use serde_json::Value;
 use tokio::{sync::oneshot, time::sleep};
 
@@ -20,6 +20,7 @@ use super::control_plane::ControlPlane;
 use crate::{
     cli::PrintFirewallArgs,
     firewall::{ConnectionRate, Firewall, FirewallFormat, PortSpan, ProxyPorts, ssh_port_of_session, without_drop},
+    inherited_sockets::SocketProtocol,
     output::{self, Misuse},
     signals::{EndSignals, outlive_hangups},
 };
@@ -79,13 +80,15 @@ async fn proxy_ports(plane: &dyn ControlPlane) -> anyhow::Result<Vec<ProxyPorts>
     let setting =
         |name: &str| settings.iter().find(|setting| setting.key == name).and_then(|setting| setting.value.clone());
     let mut found = Vec::new();
-    add(&mut found, "proxy", &setting("proxy.listen").unwrap_or_default(), None)?;
+    add(&mut found, "proxy", &setting("proxy.listen").unwrap_or_default(), None, ListenerKind::Mixed)?;
     add_challenges(&mut found, "proxy", setting("proxy.tls").as_ref())?;
     add_challenges(&mut found, "api", setting("api.tls").as_ref())?;
     for listener in plane.objects(ObjectType::Listener).await? {
         // One that is not in force has no socket.
         if listener.problem.is_none() {
-            add(&mut found, &listener.name, &listener.value["listen"], listener.value["ports"].as_str())?;
+            let kind = ListenerKind::ALL.into_iter().find(|kind| listener.value["kind"].as_str() == Some(kind.name()));
+            let (listen, ports) = (&listener.value["listen"], listener.value["ports"].as_str());
+            add(&mut found, &listener.name, listen, ports, kind.unwrap_or_default())?;
             add_challenges(&mut found, &listener.name, listener.value.get("tls"))?;
         }
     }
@@ -93,13 +96,21 @@ async fn proxy_ports(plane: &dyn ControlPlane) -> anyhow::Result<Vec<ProxyPorts>
 }
 
 /// Adds the address of a listener, and the ports that it has beside that one, if other machines can reach it.
-fn add(found: &mut Vec<ProxyPorts>, listener: &str, listen: &Value, ports: Option<&str>) -> anyhow::Result<()> {
+fn add(
+    found: &mut Vec<ProxyPorts>,
+    listener: &str,
+    listen: &Value,
+    ports: Option<&str>,
+    kind: ListenerKind,
+) -> anyhow::Result<()> {
     let address = address_of(listener, listen)?;
     if is_public(address) {
-        let open = |ports| ProxyPorts { listener: listener.to_owned(), address: address.ip(), ports };
-        found.push(open(address.port().into()));
+        let open =
+            |protocol, ports| ProxyPorts { listener: listener.to_owned(), address: address.ip(), ports, protocol };
+        found.extend(SocketProtocol::of(kind).iter().map(|protocol| open(*protocol, address.port().into())));
         let range = ports.and_then(|text| PortRange::parse(&Given::Text(text.to_owned()), &())).map(PortRange::ports);
-        found.extend(range.map(|ports| open(PortSpan { first: *ports.start(), last: *ports.end() })));
+        let range = range.map(|ports| PortSpan { first: *ports.start(), last: *ports.end() });
+        found.extend(range.map(|range| open(SocketProtocol::Tcp, range)));
     }
     Ok(())
 }
@@ -107,7 +118,7 @@ fn add(found: &mut Vec<ProxyPorts>, listener: &str, listen: &Value, ports: Optio
 /// Adds the address at which challenges over HTTP are answered (`acme_http`).
 fn add_challenges(found: &mut Vec<ProxyPorts>, listener: &str, tls: Option<&Value>) -> anyhow::Result<()> {
     match tls.and_then(|tls| tls.get("acme_http")) {
-        Some(address) => add(found, &format!("{listener}-acme"), address, None),
+        Some(address) => add(found, &format!("{listener}-acme"), address, None, ListenerKind::Mixed),
         None => Ok(()),
     }
 }
@@ -150,10 +161,11 @@ fn tell(firewall: &Firewall) {
 }
 
 fn shown(open: &ProxyPorts) -> String {
+    let protocol = if open.protocol == SocketProtocol::Udp { "/udp" } else { "" };
     match open.address {
-        all if all.is_unspecified() => open.ports.to_string(),
-        IpAddr::V4(address) => format!("{address}:{}", open.ports),
-        IpAddr::V6(address) => format!("[{address}]:{}", open.ports),
+        all if all.is_unspecified() => format!("{}{protocol}", open.ports),
+        IpAddr::V4(address) => format!("{address}:{}{protocol}", open.ports),
+        IpAddr::V6(address) => format!("[{address}]:{}{protocol}", open.ports),
     }
 }
 
