@@ -115,8 +115,8 @@ impl InboundServer {
 
     /// What serves the packets of Shadowsocks beside its connections.
     #[must_use]
-    pub const fn shadowsocks(&self) -> Option<&ShadowsocksServer> {
-        match &self.settings.protocol {
+    pub fn shadowsocks(&self) -> Option<&ShadowsocksServer> {
+        match &*self.protocol {
             ServerProtocol::Shadowsocks(server) => Some(server),
             _ => None,
         }

@@ -3,12 +3,15 @@
 use hezar_engine::{
     BuildError, TlsServer,
     server::{
-        InboundServer, InboundSettings, ServerPath, ServerProtocol, ServerSecurity, ServerTransport, ShadowsocksServer,
+        InboundServer, InboundSettings, ServerPath, ServerProtocol, ServerSecurity, ServerTransport, ServerXhttp,
+        ShadowsocksServer,
     },
 };
 
 use super::reality::{self, Sites};
-use crate::{GatewayConfig, InboundConfig, InboundProtocol, InboundShadowsocks, InboundTransportKind};
+use crate::{
+    GatewayConfig, InboundConfig, InboundProtocol, InboundShadowsocks, InboundTransport, InboundTransportKind,
+};
 
 /// The server half for connections; `None` for a protocol whose clients send packets only.
 ///
@@ -30,7 +33,8 @@ pub(super) fn server(
         InboundTransportKind::Tcp => ServerTransport::Tcp,
         InboundTransportKind::WebSocket => ServerTransport::WebSocket(path(inbound)),
         InboundTransportKind::HttpUpgrade => ServerTransport::HttpUpgrade(path(inbound)),
-        _ => return Err(BuildError::Unsupported("this transport of a listener")),
+        InboundTransportKind::Grpc => ServerTransport::Grpc(inbound.transport.path.clone().unwrap_or_default()),
+        InboundTransportKind::Xhttp => ServerTransport::Xhttp(xhttp(inbound)),
     };
     InboundServer::new(InboundSettings { protocol, transport, security: security(config, inbound, sites)? }).map(Some)
 }
@@ -39,6 +43,11 @@ pub(super) fn server(
 fn path(inbound: &InboundConfig) -> ServerPath {
     let transport = &inbound.transport;
     ServerPath::new(transport.path.as_deref().unwrap_or_default(), transport.host.as_deref())
+}
+
+fn xhttp(inbound: &InboundConfig) -> ServerXhttp {
+    let InboundTransport { path, host, .. } = inbound.transport.clone();
+    ServerXhttp { path: path.unwrap_or_else(|| "/".into()), host }
 }
 
 fn shadowsocks_server(settings: &InboundShadowsocks) -> Result<ShadowsocksServer, BuildError> {
