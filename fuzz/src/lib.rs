@@ -42,6 +42,8 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("server-vless", inbound::vless),
     ("server-websocket", inbound::websocket),
     ("server-http", inbound::http),
+    ("server-shadowsocks", hezar_engine::fuzzing::server_shadowsocks),
+    ("server-shadowsocks-udp", hezar_engine::fuzzing::server_shadowsocks_udp),
 ];
 
 /// Any text: links, subscriptions, YAML, JSON, INI, HTML. What it reads must survive writing.

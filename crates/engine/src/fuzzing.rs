@@ -97,6 +97,16 @@ pub fn reality(data: &[u8]) {
     same_in_pieces(data, security::find_server_hello);
 }
 
+/// What clients of Shadowsocks send in a stream. The first byte is also the size of pieces.
+pub fn server_shadowsocks(data: &[u8]) {
+    same_in_pieces(data, protocol::shadowsocks::server::read_streams);
+}
+
+/// Packets of clients of Shadowsocks.
+pub fn server_shadowsocks_udp(data: &[u8]) {
+    protocol::shadowsocks::server::read_packets(data);
+}
+
 /// An answer with Vision for the user with the id 0. The first byte is the size of the records.
 pub fn vision(data: &[u8]) {
     let [piece, data @ ..] = data else { return };

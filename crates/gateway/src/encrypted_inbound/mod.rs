@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use hezar_engine::{
     AddressPolicy, BuildError, Engine,
-    server::{CredentialId, InboundServer, Keyring, ShadowsocksServer},
+    server::{CredentialId, InboundServer, Keyring, KeyringKind, ShadowsocksServer},
 };
 
 use crate::{
-    GatewayConfig, InboundProtocol,
+    GatewayConfig, InboundConfig, InboundProtocol,
     access::{CredentialTable, Holder},
     fallback::Fallback,
     telemetry::InboundKind,
@@ -56,6 +56,7 @@ impl EncryptedInbound {
             }
         };
         let table = CredentialTable::new(config, inbound);
+        warn_of_untried(config, inbound, table.keyring());
         Ok(Some(Arc::new(Self { protocol: inbound.protocol.clone(), table, server, fallback })))
     }
 
@@ -97,5 +98,14 @@ impl EncryptedInbound {
     /// How its associations are named.
     pub(crate) const fn datagrams_kind(&self) -> InboundKind {
         InboundKind::datagrams_of(&self.protocol)
+    }
+}
+
+/// Tells the log of credentials that nobody can use, because the cipher has no keys of users and not all of them are tried.
+fn warn_of_untried(config: &GatewayConfig, inbound: &InboundConfig, keyring: &Keyring) {
+    let (credentials, most) = (keyring.len(), ShadowsocksServer::MOST_TRIED);
+    if inbound.protocol.keyring_kind() == KeyringKind::Shadowsocks && credentials > most {
+        let listener = &config.name;
+        tracing::warn!(%listener, credentials, most, "only the first credentials are tried with this cipher; take one of 2022");
     }
 }

@@ -81,7 +81,10 @@ impl Keys {
     }
 
     /// Appends the identity headers for a request with this salt.
-    fn put_identities(&self, salt: &[u8], wire: &mut Vec<u8>) -> Result<(), Cause> {
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+    pub(super) fn put_identities(&self, salt: &[u8], wire: &mut Vec<u8>) -> Result<(), Cause> {
         let next = self.chain.iter().skip(1).chain([&self.own]);
         for (key, next) in self.chain.iter().zip(next) {
             let key = derive(IDENTITY_CONTEXT, key, salt);

@@ -4,6 +4,8 @@
 //! answered, and the caller reads on until its time is over. When that is does not depend on what was sent.
 
 mod codec;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod opening;
 mod salts;
 mod tcp2017;
@@ -19,6 +21,8 @@ use std::{fmt, io, sync::Arc};
 
 use tokio::io::AsyncReadExt;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::fuzzing::{read_packets, read_streams};
 pub use self::udp::ShadowsocksUdp;
 use self::{
     codec::AnsweringCodec,
@@ -35,7 +39,9 @@ use super::{
 use crate::{
     BoxStream, BuildError, Prefixed,
     io::codec_stream::CodecStream,
-    served::{InboundRequest, Keyring, Opening, Stranger, StrangerReason, StreamRequest, Wordless, said_nothing},
+    served::{
+        CredentialId, InboundRequest, Keyring, Opening, Stranger, StrangerReason, StreamRequest, Wordless, said_nothing,
+    },
 };
 
 /// How many bytes of a request are read at a time.
@@ -65,6 +71,9 @@ enum Edition {
 }
 
 impl ShadowsocksServer {
+    /// The most credentials of a method without identity headers: each of them is tried for every stranger.
+    pub const MOST_TRIED: usize = 256;
+
     /// A server for a method by its standard name, such as `2022-blake3-aes-128-gcm` or `chacha20-ietf-poly1305`. `key` is
     /// the server's own key in base64 where the method has identity headers (2022 with AES); other methods ignore it.
     ///
@@ -126,6 +135,11 @@ impl ShadowsocksServer {
             Edition::Aead2022(_) => Reader::Aead2022(Opening2022::default()),
         }
     }
+}
+
+/// The keys that are tried where nothing says whose it is.
+fn tried(keyring: &Keyring) -> impl Iterator<Item = (CredentialId, &[u8])> {
+    keyring.iter().take(ShadowsocksServer::MOST_TRIED)
 }
 
 /// Reads the opening of one stream.

@@ -11,6 +11,7 @@ use super::{
     codec::AnswerHead,
     opening::{Request, Step, target},
     salts::ReplayFilter,
+    tried,
 };
 use crate::{
     Cause,
@@ -126,7 +127,7 @@ fn length(text: &[u8]) -> Result<usize, StrangerReason> {
 
 /// The client whose key opens the length of the first chunk.
 fn find(cipher: Aead, keyring: &Keyring, salt: &[u8], sealed: &[u8]) -> Option<Known> {
-    keyring.iter().find_map(|(credential, password)| {
+    tried(keyring).find_map(|(credential, password)| {
         let key = password_key(password, cipher.key_length());
         let mut sealer = Sealer::new(cipher, &session_key(&key, salt).ok()?).ok()?;
         // A key that does not fit may leave anything in the buffer.

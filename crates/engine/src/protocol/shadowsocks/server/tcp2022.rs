@@ -15,6 +15,7 @@ use super::{
     codec::AnswerHead,
     opening::{Request, Step, target},
     salts::ReplayFilter,
+    tried,
 };
 use crate::{
     Cause,
@@ -155,7 +156,7 @@ fn open_identified(
 fn open_by_trial(rules: &Rules2022, keyring: &Keyring, salt: &[u8], sealed: &[u8]) -> Option<OpenedFixed> {
     // A key that does not fit may leave anything in the buffer.
     let open = |(credential, _)| open_as(rules, keyring, credential, salt, &mut sealed.to_vec());
-    keyring.iter().find_map(open)
+    tried(keyring).find_map(open)
 }
 
 fn open_as(

@@ -51,16 +51,33 @@ pub struct ShadowsocksUdp {
 }
 
 /// What is known of the clients.
-enum Table {
+pub(super) enum Table {
     Aead2017(Clients2017),
     Aead2022(Sessions2022),
 }
 
 impl Table {
-    fn new(server: &ShadowsocksServer) -> Self {
+    /// Knows nobody yet.
+    pub(super) fn new(server: &ShadowsocksServer) -> Self {
         match &server.0.edition {
             Edition::Aead2017(cipher) => Self::Aead2017(Clients2017::new(*cipher)),
             Edition::Aead2022(_) => Self::Aead2022(Sessions2022::default()),
+        }
+    }
+
+    /// Opens a packet; `None` when it is no user's.
+    pub(super) fn open<'a>(
+        &'a mut self,
+        server: &ShadowsocksServer,
+        keyring: &Keyring,
+        packet: &'a mut [u8],
+        from: SocketAddr,
+        now: u64,
+    ) -> Option<Arrival<'a>> {
+        match (self, &server.0.edition) {
+            (Self::Aead2022(table), Edition::Aead2022(rules)) => table.open(rules, keyring, packet, from),
+            (Self::Aead2017(table), _) => table.open(server, keyring, packet, from, now),
+            (Self::Aead2022(_), Edition::Aead2017(_)) => None,
         }
     }
 }
@@ -107,11 +124,7 @@ impl ShadowsocksUdp {
             self.forget(now);
         }
         let packet = self.buffer.get_mut(..length)?;
-        let arrival = match (&mut self.table, &self.server.0.edition) {
-            (Table::Aead2022(table), Edition::Aead2022(rules)) => table.open(rules, keyring, packet, from)?,
-            (Table::Aead2017(table), _) => table.open(&self.server, keyring, packet, from, now)?,
-            (Table::Aead2022(_), Edition::Aead2017(_)) => return None,
-        };
+        let arrival = self.table.open(&self.server, keyring, packet, from, now)?;
         arrival.deliver(&self.socket, from, now)
     }
 
@@ -132,7 +145,7 @@ impl ShadowsocksUdp {
     }
 
     /// As [`Self::next`] with one packet that did not come through the socket.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(super) fn take_packet(
         &mut self,
         packet: &[u8],

@@ -10,7 +10,7 @@ use super::{
         random,
         wire::{Aead, password_key},
     },
-    ShadowsocksServer,
+    ShadowsocksServer, tried,
     udp::{Arrival, Packet, SealAnswer, Session, has_room},
 };
 use crate::{
@@ -82,7 +82,7 @@ impl Clients2017 {
             // A key that does not fit may leave anything in the buffer.
             open_packet(self.cipher, &key, &mut packet.to_vec()).map(|text| (credential, text.to_vec()))
         };
-        last.into_iter().chain(keyring.iter()).find_map(opens)
+        last.into_iter().chain(tried(keyring)).find_map(opens)
     }
 }
 

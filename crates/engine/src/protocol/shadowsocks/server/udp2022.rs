@@ -18,6 +18,7 @@ use super::{
         xchacha::{self, NONCE},
     },
     tcp2022::{IDENTITY, Rules2022},
+    tried,
     udp::{Arrival, Packet, SealAnswer, Session, has_room},
 };
 use crate::{
@@ -132,7 +133,7 @@ impl Sessions2022 {
             // A key that does not fit may leave anything in the buffer.
             xchacha::open(key, nonce, &mut sealed.to_vec()).map(|text| (credential, key.to_vec(), text.to_vec()))
         };
-        let (credential, key, plain) = last.into_iter().chain(keyring.iter()).find_map(opens)?;
+        let (credential, key, plain) = last.into_iter().chain(tried(keyring)).find_map(opens)?;
         self.last = Some(credential);
         let text = sealed.get_mut(..plain.len())?;
         text.copy_from_slice(&plain);
@@ -148,7 +149,7 @@ fn owner(key: &[u8]) -> [u8; IDENTITY] {
 }
 
 /// Checks the fields in front of the address, and returns address and payload.
-fn check<'a>(rules: &Rules2022, text: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn check<'a>(rules: &Rules2022, text: &'a [u8]) -> Option<&'a [u8]> {
     let (&kind, rest) = text.split_first()?;
     let (time, rest) = rest.split_first_chunk()?;
     let (padding, rest) = rest.split_first_chunk()?;

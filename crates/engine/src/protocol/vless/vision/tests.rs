@@ -277,9 +277,11 @@ async fn bytes_that_come_together_with_the_last_record_are_not_lost() {
     let network = tokio::spawn(collecting(far, near));
     let server = tokio::spawn(serve(world.server.clone(), peer));
     let mut client = world.dialer(&plain).unwrap().connect(&target(), &attempt()).await.unwrap();
-    client.write_all(&[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0]).await.unwrap();
+    let opening = [&[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0][..], &data(20)].concat();
+    client.write_all(&opening).await.unwrap();
     client.flush().await.unwrap();
     let (_, mut app) = server.await.unwrap();
+    app.read_exact(&mut vec![0; opening.len()]).await.unwrap();
     // A server that sends data at once after its hello, and more of it outside our TLS, all within the collecting time.
     let parts = [hello(0x1301, true), data(60), data(3000), data(5000)];
     for part in &parts {

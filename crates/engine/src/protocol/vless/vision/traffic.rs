@@ -29,7 +29,10 @@ pub(super) struct Traffic {
     up: Opening,
     /// The direction from the server to the client.
     down: Opening,
-    records: Records,
+    written: Records,
+    read: Records,
+    /// Whether the other side has sent encrypted data of the inner TLS.
+    other_is_encrypted: bool,
     pieces: u8,
 }
 
@@ -65,8 +68,15 @@ pub(super) enum Verdict {
 impl Traffic {
     /// The state at the beginning, when nothing is known.
     pub(super) fn new(side: Side) -> Self {
-        let (up, down) = (Opening::default(), Opening::default());
-        Self { side, up, down, records: Records::default(), pieces: PADDED_PIECES }
+        Self {
+            side,
+            up: Opening::default(),
+            down: Opening::default(),
+            written: Records::default(),
+            read: Records::default(),
+            other_is_encrypted: false,
+            pieces: PADDED_PIECES,
+        }
     }
 
     /// Whether a TLS handshake was seen.
@@ -77,12 +87,17 @@ impl Traffic {
     /// Takes note of a piece that has come from the other side.
     pub(super) fn see_read(&mut self, bytes: &[u8]) {
         self.see(bytes, self.side == Side::Server);
+        self.other_is_encrypted |= self.read.follow(bytes).is_some();
     }
 
     /// Decides how a piece is sent to the other side.
     pub(super) fn see_written(&mut self, bytes: &[u8]) -> Verdict {
         self.see(bytes, self.side == Side::Client);
-        match (self.down.sort, self.records.follow(bytes)) {
+        match (self.down.sort, self.written.follow(bytes)) {
+            (Sort::Tls13, Some(end)) if self.in_server_flight() => {
+                self.written.follow_all(bytes.get(end..).unwrap_or_default());
+                Verdict::Pad
+            }
             (Sort::Tls13, Some(end)) => Verdict::Release(end),
             (_, Some(_)) if self.is_tls() => Verdict::Stop,
             // The other side stops one piece earlier.
@@ -98,6 +113,12 @@ impl Traffic {
         } else {
             self.down.see(bytes, server_hello);
         }
+    }
+
+    /// Whether what we write is still the first flight of an inner server, whose lengths the padding is to hide: its client has not
+    /// answered with encrypted data.
+    fn in_server_flight(&self) -> bool {
+        self.side == Side::Server && !self.other_is_encrypted
     }
 
     fn met_server_hello(&self) -> bool {
@@ -196,6 +217,13 @@ impl Records {
         None
     }
 
+    /// Follows the records through the whole piece.
+    fn follow_all(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = self.follow(bytes) {
+            bytes = bytes.get(end..).unwrap_or_default();
+        }
+    }
+
     /// Adds bytes to the header, and returns how many it took.
     fn begin(&mut self, bytes: &[u8]) -> usize {
         let room = self.header.get_mut(self.filled..).unwrap_or_default();
@@ -273,9 +301,14 @@ pub(super) mod tests {
         let mut traffic = Traffic::new(Side::Server);
         traffic.see_read(CLIENT_HELLO);
         assert_eq!(traffic.see_written(&hello[..20]), Verdict::Pad);
-        // The rest of the ServerHello, a whole record and the beginning of one in a single write.
-        let coalesced = [&hello[20..], &data, &data[..9]].concat();
-        assert_eq!(traffic.see_written(&coalesced), Verdict::Release(hello.len() - 20 + data.len()));
+        // The rest of the ServerHello, two whole records and the beginning of one in a single write: all that belongs to the handshake.
+        let coalesced = [&hello[20..], &data, &data, &data[..9]].concat();
+        assert_eq!(traffic.see_written(&coalesced), Verdict::Pad);
+        traffic.see_read(&[0x14, 3, 3, 0, 1, 1]);
+        assert_eq!(traffic.see_written(&data[9..12]), Verdict::Pad);
+        // The client's Finished ends the handshake, and the next record that ends may be the last one.
+        traffic.see_read(&data);
+        assert_eq!(traffic.see_written(&[&data[12..], &data[..]].concat()), Verdict::Release(data.len() - 12));
 
         let mut old = Traffic::new(Side::Server);
         old.see_read(CLIENT_HELLO);

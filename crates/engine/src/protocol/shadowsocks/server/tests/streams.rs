@@ -29,7 +29,7 @@ use crate::{
             wire::{Aead, Method, password_key},
         },
     },
-    served::{CredentialId, InboundRequest, Opening, StrangerReason, StreamRequest},
+    served::{CredentialId, InboundKey, InboundRequest, Keyring, KeyringKind, Opening, StrangerReason, StreamRequest},
     testing::Chopped,
     transport::TransportConnector,
 };
@@ -278,6 +278,20 @@ async fn the_target_may_come_in_several_chunks() {
         sealer.seal_chunk(&[], &mut wire).unwrap();
     }
     assert_eq!(outcome(&listener.server(), listener, &wire).await, Some(Err(StrangerReason::Protocol)));
+}
+
+/// Nothing says whose a request is, so the work for a stranger grows with the keys: it is bounded.
+#[tokio::test(start_paused = true)]
+async fn so_many_keys_are_tried_and_no_more() {
+    let listener = Listener { method: "aes-128-gcm" };
+    let users = (0..300_u32).map(|user| (CredentialId(user), InboundKey::new(format!("password {user}").into_bytes())));
+    let keyring = Keyring::new(KeyringKind::Shadowsocks, users);
+    for (user, is_known) in [(0, true), (255, true), (256, false), (299, false)] {
+        let (mut near, far) = duplex(1024);
+        near.write_all(&opening(listener, &format!("password {user}"), unix_now)).await.unwrap();
+        let opening = request(listener.server().accept(Box::new(far), &keyring).await.unwrap());
+        assert_eq!(opening.map(|request| request.credential).ok(), is_known.then_some(CredentialId(user)));
+    }
 }
 
 /// SIP022: a request has padding or payload, and a known kind.
