@@ -1,5 +1,7 @@
 //! The listeners of the table, and who is a client of each.
 
+use std::env;
+
 use hezar_interop::Peer;
 
 /// One listener.
@@ -15,22 +17,41 @@ pub(crate) struct Row {
 }
 
 const ALL: &[Peer] = &[Peer::SingBox, Peer::Mihomo, Peer::Xray];
-
-/// The certificate that the world has made.
-const TLS: &str = "[listener.tls]\ncert = \"server.pem\"\nkey = \"server.key\"";
+/// Those that know XHTTP.
+const XHTTP: &[Peer] = &[Peer::Mihomo, Peer::Xray];
+/// Those that know protocols from beyond the world of Xray.
+const OTHERS: &[Peer] = &[Peer::SingBox, Peer::Mihomo];
 
 /// Every listener.
-pub(crate) const ROWS: &[Row] = &[
+const ROWS: &[Row] = &[
     row("ss-2022-128", &[SHADOWSOCKS, "method = \"2022-blake3-aes-128-gcm\"", KEY_16], ALL).heavy(),
     row("ss-2022-256", &[SHADOWSOCKS, "method = \"2022-blake3-aes-256-gcm\"", KEY_32], ALL),
     row("ss-aes-256", &[SHADOWSOCKS, "method = \"aes-256-gcm\""], ALL).heavy(),
     row("ss-chacha20", &[SHADOWSOCKS, "method = \"chacha20-ietf-poly1305\""], ALL),
     row("trojan", &["kind = \"trojan\"", TLS], ALL).heavy(),
+    row("vless-vision", &[VLESS, TLS], ALL).heavy(),
+    row("vless-ws", &[VLESS, TLS, TRANSPORT, "kind = \"websocket\"\npath = \"/q7f0c2\""], ALL).heavy(),
+    row("vless-upgrade", &[VLESS, TLS, TRANSPORT, "kind = \"httpupgrade\"\npath = \"/q7f0c2\""], ALL).heavy(),
+    row("vless-grpc", &[VLESS, TLS, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], ALL).heavy(),
+    row("vless-xhttp", &[VLESS, TLS, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], XHTTP).heavy(),
+    row("reality-vision", &[VLESS, TLS, REALITY], ALL).heavy(),
+    row("reality-grpc", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], ALL),
+    row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], XHTTP),
+    row("anytls", &["kind = \"anytls\"", TLS], OTHERS).heavy(),
+    row("hysteria2", &[HYSTERIA2, TLS], OTHERS).heavy(),
+    row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], OTHERS),
 ];
 
 const SHADOWSOCKS: &str = "kind = \"shadowsocks\"\n[listener.shadowsocks]";
 const KEY_16: &str = "key = \"AAECAwQFBgcICQoLDA0ODw==\"";
 const KEY_32: &str = "key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"";
+const VLESS: &str = "kind = \"vless\"";
+const HYSTERIA2: &str = "kind = \"hysteria2\"";
+const TRANSPORT: &str = "[listener.transport]";
+/// The certificate that the world has made.
+const TLS: &str = "[listener.tls]\ncert = \"server.pem\"\nkey = \"server.key\"";
+/// In front of the listener's own site.
+const REALITY: &str = "[listener.reality]\nprivate_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"";
 
 const fn row(name: &'static str, settings: &'static [&'static str], clients: &'static [Peer]) -> Row {
     Row { name, settings, clients, is_heavy: false }
@@ -46,8 +67,10 @@ impl Row {
         self.settings.join("\n")
     }
 
-    /// Those whose client a peer is.
+    /// Those whose client a peer is: all, or those whose name contains `HEZAR_INTEROP_ROWS`.
     pub(crate) fn of(peer: Peer) -> Vec<Self> {
-        ROWS.iter().copied().filter(|row| row.clients.contains(&peer)).collect()
+        let part = env::var("HEZAR_INTEROP_ROWS").unwrap_or_default();
+        let is_chosen = |row: &Self| row.clients.contains(&peer) && row.name.contains(&part);
+        ROWS.iter().copied().filter(is_chosen).collect()
     }
 }
