@@ -42,6 +42,7 @@ mod pause;
 mod places;
 mod qr;
 mod remote;
+mod replace_file;
 mod rlimit;
 mod running;
 mod runtime;

@@ -49,6 +49,22 @@ pub(crate) struct PrintFirewallArgs {
     pub(crate) wait: Duration,
 }
 
+impl PrintFirewallArgs {
+    /// Those of a command line that names none.
+    pub(crate) fn usual() -> Self {
+        Self {
+            format: FirewallFormat::Nft,
+            ssh: vec![22],
+            allow: Vec::new(),
+            rate: 50,
+            burst: 200,
+            apply: false,
+            yes: false,
+            wait: Duration::from_secs(60),
+        }
+    }
+}
+
 fn waiting_time(text: &str) -> Result<Duration, String> {
     let allowed = Duration::from_secs(5)..=Duration::from_secs(3600);
     read_duration(text).filter(|time| allowed.contains(time)).ok_or_else(|| "expected a time from 5s to 1h".to_owned())

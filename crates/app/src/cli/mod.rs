@@ -50,8 +50,11 @@ pub(crate) enum Command {
                       before does as ever. docs/upgrade.md says more."
     )]
     Upgrade(UpgradeArgs),
-    /// Write a commented hezar.toml with well-known public sources
-    #[command(after_help = "Example:\n  hezar init && hezar config check")]
+    /// Write a commented hezar.toml with well-known public sources; or set up a whole machine for phones (--vps DOMAIN)
+    #[command(
+        after_help = "Examples:\n  hezar init && hezar config check\n  sudo hezar init --vps vps.example.org\n  \
+                      sudo hezar init --vps vps.example.org 'https://example.org/sub?token=x'"
+    )]
     Init(InitArgs),
     /// Read every source now, and say what each gave; a running instance is asked to do it
     #[command(after_help = "Examples:\n  hezar fetch\n  hezar fetch --source mine --json")]
@@ -282,9 +285,25 @@ pub(crate) struct UpgradeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Overwrite an existing file
+    /// Overwrite an existing file; with --vps its keys and passwords stay
     #[arg(long)]
     pub(crate) force: bool,
+    /// Set up this machine, which the domain leads to, for phones: a listener of each encrypted kind with TLS (ACME), a user, a
+    /// site, the service; prints the links
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) vps: Option<String>,
+    /// With --vps: where nodes come from (web addresses, files, channels, share links); public lists when there is none
+    #[arg(value_name = "SOURCE", requires = "vps")]
+    pub(crate) sources: Vec<String>,
+    /// With --vps: the directory of another ACME server than Let's Encrypt
+    #[arg(long, value_name = "URL", requires = "vps")]
+    pub(crate) acme_directory: Option<String>,
+    /// With --vps: a file with a root certificate that the ACME server's own one is checked with
+    #[arg(long, value_name = "FILE", requires = "vps")]
+    pub(crate) acme_ca: Option<PathBuf>,
+    /// With --vps: write the files alone; neither install nor start the service
+    #[arg(long, requires = "vps")]
+    pub(crate) no_service: bool,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

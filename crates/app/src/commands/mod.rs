@@ -61,7 +61,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::up(&mut global, &args),
         Command::Run(args) => run::run(&mut global, &args),
         Command::Upgrade(args) => block_on(upgrade::upgrade(&mut global, args)),
-        Command::Init(args) => init::init(&global, &args),
+        Command::Init(args) => init::init(&mut global, &args),
         Command::Fetch(args) => match global.running() {
             Some(remote) => block_on(fetch::fetch_remotely(remote, args)),
             None => block_on(fetch::fetch(global.config()?, global.reader(), args)),

@@ -6,5 +6,5 @@ mod step;
 mod unit;
 
 pub(crate) use host::{Scope, check, is_packaged, is_running, last_log};
-pub(crate) use plan::{Installation, install, is_of, uninstall};
+pub(crate) use plan::{Installation, install, is_of, open_low_ports, uninstall};
 pub(crate) use step::{Outcome, Step};

@@ -63,6 +63,16 @@ fn install_system(installation: &Installation) -> Vec<Step> {
     steps
 }
 
+/// The steps that let the system's service open ports below 1024.
+pub(crate) fn open_low_ports() -> Vec<Step> {
+    let path = Path::new(SYSTEM_UNITS).join(unit::LOW_PORTS.0);
+    vec![
+        Step::Folder(path.parent().unwrap_or(Path::new("/")).to_owned()),
+        Step::Unit { path, text: unit::LOW_PORTS.1.to_owned(), force: false },
+        Step::run(Scope::System.systemctl(&["daemon-reload"])),
+    ]
+}
+
 fn install_user(installation: &Installation) -> Vec<Step> {
     let folder = |file: &Path| Step::Folder(file.parent().unwrap_or(Path::new("/")).to_owned());
     let variables = [("HEZAR_CONFIG", &*installation.config), ("HEZAR_DATA", &*installation.data)];
@@ -107,6 +117,9 @@ pub(crate) fn uninstall(installation: &Installation, purge: bool) -> Vec<Step> {
     to_end.sort_by_key(|name| !name.ends_with(".socket"));
     let mut steps = vec![Step::attempt(scope.systemctl(&[&["disable", "--now"], &*to_end].concat()))];
     steps.extend(names.iter().map(|name| Step::RemoveUnit(folder.join(name))));
+    if scope == Scope::System {
+        steps.push(Step::RemoveUnit(folder.join(unit::LOW_PORTS.0)));
+    }
     steps.push(Step::run(scope.systemctl(&["daemon-reload"])));
     if !purge {
         return steps;
@@ -184,7 +197,8 @@ mod tests {
         for scope in [Scope::System, Scope::User] {
             let installation = installation(scope, "/usr/local/bin/hezar");
             let kept = plans(&uninstall(&installation, false));
-            for step in install(&installation) {
+            let low_ports = if scope == Scope::System { open_low_ports() } else { Vec::new() };
+            for step in install(&installation).into_iter().chain(low_ports) {
                 if let Step::Unit { path, .. } = step {
                     assert!(kept.contains(&format!("remove {}\n", path.display())), "{} stays", path.display());
                 }

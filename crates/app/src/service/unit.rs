@@ -11,6 +11,12 @@ pub(super) const SYSTEM: [(&str, &str); 4] = [
 ];
 /// The unit of one user.
 pub(super) const USER: (&str, &str) = ("hezar.service", include_str!("../../../../deploy/systemd/user/hezar.service"));
+/// What lets the system's service open ports below 1024, by the name of its file beneath `hezar.service.d`. Capabilities of a user
+/// namespace of its own (PrivateUsers=) would not count for the machine's ports.
+pub(super) const LOW_PORTS: (&str, &str) = (
+    "hezar.service.d/low-ports.conf",
+    "[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\nPrivateUsers=no\n",
+);
 const SYSUSERS: &str = include_str!("../../../../deploy/systemd/hezar.sysusers");
 
 /// The path of the program in these texts.

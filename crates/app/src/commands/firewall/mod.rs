@@ -43,6 +43,12 @@ pub(super) async fn print(plane: &dyn ControlPlane, args: PrintFirewallArgs) -> 
     apply(&firewall, &rules, &args).await
 }
 
+/// The rules for nftables with the usual options: SSH stays open at port 22 and at that of the session this runs in.
+pub(super) async fn usual_rules(plane: &dyn ControlPlane) -> anyhow::Result<String> {
+    let args = PrintFirewallArgs::usual();
+    Ok(firewall(plane, &args).await?.render(args.format))
+}
+
 pub(super) fn remove() -> anyhow::Result<ExitCode> {
     for format in [FirewallFormat::Nft, FirewallFormat::Iptables] {
         match system::remove(format)? {

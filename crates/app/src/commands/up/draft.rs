@@ -10,13 +10,13 @@ use std::{
 use anyhow::{Context, bail};
 use hezar_core::{NodeId, settings::is_public};
 use hezar_formats::parse_link;
-use hezar_store::create_private_folder;
 use url::Url;
 
 use super::input::{Given, Place};
 use crate::{
     config::{Config, ConfigReader, Layers, MANUAL_SOURCES, PUBLIC_SOURCES, SourceConfig, SourceOrigin},
     output::Misuse,
+    replace_file::replace_file,
 };
 
 /// Ports that are tried one after the other when the usual one is in use.
@@ -226,7 +226,7 @@ impl Draft {
             bail!("{} was changed by somebody else meanwhile: it is left alone; start again", self.file.display());
         }
         let written = match &text {
-            Some(text) => replace(&self.file, text),
+            Some(text) => replace_file(&self.file, text),
             None => fs::remove_file(&self.file),
         };
         written.with_context(|| format!("cannot write {}", self.file.display()))?;
@@ -316,35 +316,4 @@ fn listed_links(source: &SourceConfig) -> impl Iterator<Item = NodeId> {
         _ => &[],
     };
     links.iter().filter_map(|link| id_of(link.expose()))
-}
-
-/// Puts a text in the place of a file's, in one step.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_private_folder(folder)?;
-    let mut written = tempfile::NamedTempFile::new_in(folder)?;
-    io::Write::write_all(&mut written, text.as_bytes())?;
-    if let Ok(metadata) = fs::metadata(&target) {
-        fs::set_permissions(written.path(), metadata.permissions())?;
-        keep_owner(written.path(), &metadata)?;
-    }
-    written.as_file().sync_all()?;
-    written.persist(&target)?;
-    Ok(())
-}
-
-#[cfg(unix)]
-fn keep_owner(file: &Path, metadata: &fs::Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
-    let current = fs::metadata(file)?;
-    if (current.uid(), current.gid()) == (metadata.uid(), metadata.gid()) {
-        return Ok(());
-    }
-    chown(file, Some(metadata.uid()), Some(metadata.gid()))
-}
-
-#[cfg(not(unix))]
-fn keep_owner(_: &Path, _: &fs::Metadata) -> io::Result<()> {
-    Ok(())
 }

@@ -29,7 +29,7 @@ use crate::{
 use draft::Draft;
 use input::Given;
 use report::Report;
-use service::Offer;
+pub(super) use service::Offer;
 use terminal::Terminal;
 use texts::{Texts, fill};
 use trial::Trial;

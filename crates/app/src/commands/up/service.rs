@@ -13,7 +13,7 @@ use crate::{
 
 /// A service that can be installed or started here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(in crate::commands) enum Offer {
     /// One user's own.
     User,
     /// The machine's, which is not installed yet.
@@ -24,7 +24,7 @@ pub(super) enum Offer {
 
 impl Offer {
     /// What this machine and user allow; `None` where no service can run.
-    pub(super) fn here() -> Option<Self> {
+    pub(in crate::commands) fn here() -> Option<Self> {
         if !is_root() {
             return check(Scope::User).ok().map(|()| Self::User);
         }
@@ -35,12 +35,12 @@ impl Offer {
     }
 
     /// The configuration of the machine's service; `None` for a user's own, which reads the user's.
-    pub(super) fn file(self) -> Option<&'static Path> {
+    pub(in crate::commands) fn file(self) -> Option<&'static Path> {
         (self != Self::User).then(|| Path::new(SYSTEM_FILE))
     }
 
     /// Installs what is missing, and starts it.
-    pub(super) fn start(self, global: &GlobalArgs) -> anyhow::Result<()> {
+    pub(in crate::commands) fn start(self, global: &GlobalArgs) -> anyhow::Result<()> {
         if self == Self::Packaged {
             let started = Step::run(["systemctl", "enable", "--now", "hezar.service"]).perform()?;
             let (Outcome::Done(text) | Outcome::Left(text)) = started;

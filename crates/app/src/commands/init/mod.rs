@@ -1,4 +1,7 @@
-//! `hezar init`: a commented configuration to start from.
+//! `hezar init`: a commented configuration to start from, or a whole machine for phones.
+
+mod vps;
+mod vps_file;
 
 use std::{fs::OpenOptions, io::Write, path::Path, process::ExitCode};
 
@@ -7,7 +10,10 @@ use anyhow::Context;
 use super::GlobalArgs;
 use crate::{cli::InitArgs, config::template, output, places::FILE_NAME};
 
-pub(super) fn init(global: &GlobalArgs, args: &InitArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn init(global: &mut GlobalArgs, args: &InitArgs) -> anyhow::Result<ExitCode> {
+    if let Some(domain) = &args.vps {
+        return vps::set_up(global, domain, args);
+    }
     let file = global.places.file.as_deref().filter(|_| global.places.named).unwrap_or_else(|| Path::new(FILE_NAME));
     let mut options = OpenOptions::new();
     options.write(true);

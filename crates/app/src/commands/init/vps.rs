@@ -1,0 +1,215 @@
+//! `hezar init --vps DOMAIN`: a machine for phones, without a question.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use hezar_core::Host;
+use hezar_gateway::ListenerKind;
+
+use super::{
+    super::{GlobalArgs, firewall, runtime, up::Offer},
+    vps_file::{FIRST_LISTENER, Secrets, USER, VpsFile, sources},
+};
+use crate::{
+    cli::InitArgs,
+    config::{Config, template},
+    invitations::{self, Remark, invitations},
+    output::{self, Misuse},
+    places::FILE_NAME,
+    qr::qr,
+    replace_file::replace_file,
+    service::{Outcome, open_low_ports},
+};
+
+/// What strangers see until somebody puts a better page there.
+const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Welcome</title>\n\
+                    <h1>Welcome</h1>\n<p>This site is being set up.</p>\n</html>\n";
+
+/// Writes configuration, site and packet filter, starts the service, and prints the links.
+pub(super) fn set_up(global: &mut GlobalArgs, domain: &str, args: &InitArgs) -> anyhow::Result<ExitCode> {
+    let domain = domain.trim().trim_end_matches('.').to_ascii_lowercase();
+    if !matches!(Host::new(&domain), Ok(Host::Name(_))) || !domain.contains('.') {
+        return Err(Misuse(format!(
+            "{domain:?} is no domain: give the name that leads to this machine, such as vps.example.org"
+        ))
+        .into());
+    }
+    let offer = if args.no_service { None } else { Offer::here().filter(|offer| offer.file().is_some()) };
+    let file = place(global, offer);
+    // A file that is named elsewhere is not the service's.
+    let offer = offer.filter(|offer| offer.file() == Some(&*file));
+    global.use_file(&file);
+    let secrets = secrets(global, &file, args.force)?;
+    let draft = VpsFile {
+        domain: &domain,
+        listen: all_addresses(),
+        secrets,
+        acme: acme(args)?,
+        sources: sources(&args.sources),
+    };
+    let text = draft.text();
+    let config = global.reader().parse(&text, &[], &|_| false)?;
+    tell_name(&domain);
+    // Those of an instance that runs are its own.
+    if global.running().is_none() {
+        tell_taken_ports(&config);
+    }
+    write(&file, &text)?;
+    match offer {
+        Some(offer) => start(offer, global)?,
+        None => output::note(format!("start it with: hezar --config {} run", file.display())),
+    }
+    if let Err(error) = write_filter(global, &file) {
+        output::note(format!("the rules of the packet filter were not written: {error:#}"));
+    }
+    print_links(&config)
+}
+
+/// The file of the machine's service where there is one, else the one that is named, or `hezar.toml` here.
+fn place(global: &GlobalArgs, offer: Option<Offer>) -> PathBuf {
+    let named = global.places.file.clone().filter(|_| global.places.named);
+    let of_service = offer.and_then(Offer::file).map(Path::to_owned);
+    named.or(of_service).unwrap_or_else(|| PathBuf::from(FILE_NAME))
+}
+
+/// New secrets, or with `force` those of the file that is there.
+fn secrets(global: &GlobalArgs, file: &Path, force: bool) -> anyhow::Result<Secrets> {
+    let secrets = Secrets::generate()?;
+    // A package brings the template, which holds no keys.
+    let known = fs::read_to_string(file).unwrap_or_default();
+    if !file.exists() || known == template() {
+        return Ok(secrets);
+    }
+    if !force {
+        bail!(
+            "{} is there already: --force writes it again with the same keys, so that links stay good",
+            file.display()
+        );
+    }
+    let old = global
+        .config()
+        .context("the file that is there cannot be read, so its keys would be lost: move it away first")?;
+    Ok(secrets.kept_from(&old))
+}
+
+/// Every address of this machine, those of IPv6 too where it has one that others reach.
+fn all_addresses() -> IpAddr {
+    let is_global = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if !ip.is_loopback() && !ip.is_unicast_link_local());
+    let has_ipv6 = if_addrs::get_if_addrs().is_ok_and(|all| all.iter().any(|one| is_global(one.ip())));
+    if has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}
+
+/// The lines of `[listener.tls]` that the command line asks for.
+fn acme(args: &InitArgs) -> anyhow::Result<String> {
+    let mut lines = String::new();
+    if let Some(directory) = &args.acme_directory {
+        lines.push_str(&format!("acme_directory = {}\n", toml::Value::from(directory.as_str())));
+    }
+    if let Some(file) = &args.acme_ca {
+        let file = std::path::absolute(file).with_context(|| format!("{}", file.display()))?;
+        lines.push_str(&format!("acme_ca = {}\n", toml::Value::from(file.display().to_string())));
+    }
+    Ok(lines)
+}
+
+/// Says whether the domain does not lead here. It does not stop the set-up: the record may be made later.
+fn tell_name(domain: &str) {
+    let own: Vec<IpAddr> =
+        if_addrs::get_if_addrs().map(|all| all.iter().map(|one| one.ip()).collect()).unwrap_or_default();
+    match (domain, 443).to_socket_addrs() {
+        Err(_) => {
+            output::note(format!("{domain} leads nowhere yet: make a DNS record (A, AAAA) with this machine's address"))
+        }
+        Ok(mut found) => {
+            let leads_here = found.any(|address| own.contains(&address.ip()));
+            let is_behind_nat = own.iter().all(|ip| is_private(*ip));
+            if !leads_here && !is_behind_nat {
+                output::note(format!(
+                    "{domain} does not lead to an address of this machine: its certificate cannot be had until it does"
+                ));
+            }
+        }
+    }
+}
+
+/// Says which ports other programs have.
+fn tell_taken_ports(config: &Config) {
+    for listener in &config.listeners {
+        for protocol in taken(listener.kind, listener.listen) {
+            let (port, name) = (listener.listen.port(), &listener.name);
+            output::note(format!("port {port}/{protocol} is in use: {name} cannot open it until that program ends"));
+        }
+    }
+}
+
+const fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
+    }
+}
+
+/// The protocols in which another program has a listener's port.
+fn taken(kind: ListenerKind, listen: SocketAddr) -> Vec<&'static str> {
+    let in_use = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+    let tcp = kind.uses_tcp() && TcpListener::bind(listen).is_err_and(in_use);
+    let udp = kind.uses_udp() && UdpSocket::bind(listen).is_err_and(in_use);
+    [(tcp, "tcp"), (udp, "udp")].into_iter().filter(|(taken, _)| *taken).map(|(_, protocol)| protocol).collect()
+}
+
+/// Writes the configuration, and the site beside it unless there is one.
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let site = folder.join("site");
+    fs::create_dir_all(&site).with_context(|| format!("cannot make {}", site.display()))?;
+    replace_file(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    let page = site.join("index.html");
+    if !page.exists() {
+        fs::write(&page, PAGE).with_context(|| format!("cannot write {}", page.display()))?;
+    }
+    output::note(format!("wrote {} and {}; put a site of your own there", file.display(), page.display()));
+    Ok(())
+}
+
+/// Writes the packet filter beside the configuration. It is not put into force unasked: it would close what else this machine serves.
+fn write_filter(global: &GlobalArgs, file: &Path) -> anyhow::Result<()> {
+    let rules = runtime()?.block_on(async { firewall::usual_rules(&*global.control_plane().await?).await })?;
+    let path = file.with_file_name("firewall.nft");
+    fs::write(&path, rules).with_context(|| format!("cannot write {}", path.display()))?;
+    output::note(format!(
+        "wrote {}: `hezar firewall print --apply` puts these rules into force, and takes them back unless you can still log in",
+        path.display()
+    ));
+    Ok(())
+}
+
+/// Installs and starts the service of the machine.
+fn start(offer: Offer, global: &GlobalArgs) -> anyhow::Result<()> {
+    for step in open_low_ports() {
+        let (Outcome::Done(text) | Outcome::Left(text)) = step.perform()?;
+        output::note(text);
+    }
+    offer.start(global)
+}
+
+/// Prints every link, with a picture of the one that is best for most networks.
+fn print_links(config: &Config) -> anyhow::Result<ExitCode> {
+    let remark = Remark { title: invitations::TITLE.to_owned(), ..Remark::default() };
+    let all = invitations(config, USER, &remark, |_| None);
+    for invitation in &all {
+        output::note(invitation.label.as_str());
+        output::line(invitation.uri())?;
+    }
+    if let Some(first) = all.iter().find(|invitation| &*invitation.listener == FIRST_LISTENER) {
+        output::line(qr(&first.uri()))?;
+    }
+    output::note(format!(
+        "these links are secrets; `hezar user link {USER} --qr` prints them again, each with a picture"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
