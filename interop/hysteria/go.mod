@@ -1,4 +1,4 @@
-// The server of Hysteria, for the interoperability tests.
+// The server and the client of Hysteria, for the interoperability tests.
 module hezar/interop/hysteria
 
 go 1.25.0

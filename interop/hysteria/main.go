@@ -1,4 +1,5 @@
-// Hysteria's own server library as a program: it serves every entry of a JSON file, until it is ended.
+// Hysteria's own libraries as a program: `hysteria FILE` serves every entry of a JSON file, and `hysteria client FILE` opens a
+// SOCKS5 port for every entry of one, until it is ended.
 package main
 
 import (
@@ -36,16 +37,31 @@ func main() {
 }
 
 func run(arguments []string) error {
-	if len(arguments) != 1 {
-		return fmt.Errorf("usage: hysteria FILE")
+	switch {
+	case len(arguments) == 1:
+		return serve(arguments[0])
+	case len(arguments) == 2 && arguments[0] == "client":
+		return connect(arguments[1])
 	}
-	text, err := os.ReadFile(arguments[0])
+	return fmt.Errorf("usage: hysteria [client] FILE")
+}
+
+// read reads the entries of a JSON file.
+func read(file string, entries any) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
+	if err := json.Unmarshal(text, entries); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+func serve(file string) error {
 	var listeners []listener
-	if err := json.Unmarshal(text, &listeners); err != nil {
-		return fmt.Errorf("%s: %w", arguments[0], err)
+	if err := read(file, &listeners); err != nil {
+		return err
 	}
 	ended := make(chan error)
 	for _, listener := range listeners {

@@ -246,8 +246,11 @@ fn npm(aside: &Path, package: &str, version: &str) -> anyhow::Result<()> {
 fn module(aside: &Path, folder: &Path, binary: &str) -> anyhow::Result<()> {
     let source = aside.join("source");
     fs::create_dir(&source)?;
-    for name in ["go.mod", "go.sum", "main.go"] {
-        fs::copy(folder.join(name), source.join(name)).with_context(|| format!("{}/{name}", folder.display()))?;
+    let read = || format!("{}", folder.display());
+    for file in fs::read_dir(folder).with_context(read)? {
+        let file = file.with_context(read)?.path();
+        let Some(name) = file.file_name().filter(|_| file.is_file()) else { continue };
+        fs::copy(&file, source.join(name)).with_context(|| file.display().to_string())?;
     }
     let mut build = Command::new("go");
     build.args(["build", "-trimpath", "-mod=readonly", "-ldflags=-s -w", "-o"]).arg(aside.join(binary));
