@@ -31,6 +31,7 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("disguise", hezar_engine::fuzzing::disguise),
     ("fragments", hezar_engine::fuzzing::fragments),
     ("reality", hezar_engine::fuzzing::reality),
+    ("server-reality", hezar_engine::fuzzing::server_reality),
     ("vision", hezar_engine::fuzzing::vision),
     ("anytls", hezar_engine::fuzzing::anytls),
     ("plugins", hezar_engine::fuzzing::plugins),

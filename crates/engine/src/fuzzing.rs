@@ -97,6 +97,11 @@ pub fn reality(data: &[u8]) {
     same_in_pieces(data, security::find_server_hello);
 }
 
+/// What comes to a REALITY server: a client's hello, and the answer of the site to it. The first byte is also the size of pieces.
+pub fn server_reality(data: &[u8]) {
+    same_in_pieces(data, security::decode_for_reality_server);
+}
+
 /// What clients of Shadowsocks send in a stream. The first byte is also the size of pieces.
 pub fn server_shadowsocks(data: &[u8]) {
     same_in_pieces(data, protocol::shadowsocks::server::read_streams);

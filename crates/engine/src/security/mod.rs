@@ -19,7 +19,7 @@ use crate::{Attempt, BoxStream, BuildError, Cause, DialError, Dialer};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::{
     client_hello::find_server_hello,
-    reality::read_certificate as read_reality_certificate,
+    reality::{read_certificate as read_reality_certificate, server::decode as decode_for_reality_server},
     shadow_tls::decode as decode_shadow_tls,
     tls::{compare_records, decode_records},
 };
