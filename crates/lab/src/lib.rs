@@ -25,7 +25,6 @@ mod targets;
 mod throttled;
 mod upstream;
 mod world;
-mod write_buffered;
 
 pub use config::{Kind, UpstreamConfig, WorldConfig};
 pub use distance::{Distance, Distances, Path};

@@ -16,7 +16,7 @@ use crate::Kind;
 pub(crate) struct Credential {
     /// The user, where the protocol has one.
     pub(crate) user: String,
-    /// The password: base64 of 32 bytes for Shadowsocks 2022.
+    /// The password: for Shadowsocks 2022 the server's key and the user's, each of 32 bytes in base64 (SIP023).
     pub(crate) password: String,
     /// The user of VLESS.
     pub(crate) id: Uuid,
@@ -27,7 +27,7 @@ impl Credential {
     pub(crate) fn random(kind: Kind, rng: &mut impl Rng) -> Self {
         let key: [u8; 32] = rng.random();
         let password = match kind {
-            Kind::Shadowsocks2022 => STANDARD.encode(key),
+            Kind::Shadowsocks2022 => format!("{}:{}", STANDARD.encode(key), STANDARD.encode(rng.random::<[u8; 32]>())),
             _ => URL_SAFE_NO_PAD.encode(&key[..12]),
         };
         let id = uuid::Builder::from_random_bytes(rng.random()).into_uuid();

@@ -1,8 +1,8 @@
 //! What a server may open: the names of this world and nothing else.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use shadowsocks::relay::socks5::Address;
+use hezar_core::{Host, Target};
 
 use crate::{
     origin::{BEACON_HOST, CLOSED_HOST, DEMO_HOST, ECHO_HOST, GREET_HOST, LEDGER_HOST},
@@ -53,16 +53,16 @@ pub(crate) enum ConnectReply {
 
 impl ConnectReply {
     /// Looks a target up.
-    pub(crate) fn to_target(target: &Address) -> Self {
-        let (host, port) = match target {
-            Address::DomainNameAddress(host, port) => (host.as_str(), *port),
-            Address::SocketAddress(SocketAddr::V4(address)) => {
-                let Some((name, _)) = hosts().find(|(_, known)| known == address.ip()) else { return Self::Forbidden };
-                (name, address.port())
-            }
-            Address::SocketAddress(SocketAddr::V6(_)) => return Self::Forbidden,
+    pub(crate) fn to_target(target: &Target) -> Self {
+        let host = match target.host() {
+            Host::Name(name) => name.as_str(),
+            Host::Ip(IpAddr::V4(address)) => match hosts().find(|(_, known)| known == address) {
+                Some((name, _)) => name,
+                None => return Self::Forbidden,
+            },
+            Host::Ip(IpAddr::V6(_)) => return Self::Forbidden,
         };
-        match (host, port) {
+        match (host, target.port()) {
             (DEMO_HOST, 80) => Self::Open(Service::Http),
             (BEACON_HOST, 80) => Self::Open(Service::Beacon),
             (ECHO_HOST, 7) => Self::Open(Service::Echo),
@@ -92,8 +92,7 @@ mod tests {
     use super::*;
 
     fn reply(host: &str, port: u16) -> ConnectReply {
-        let address = host.parse().map(|ip| Address::SocketAddress(SocketAddr::new(ip, port)));
-        ConnectReply::to_target(&address.unwrap_or_else(|_| Address::DomainNameAddress(host.to_owned(), port)))
+        ConnectReply::to_target(&Target::new(Host::new(host).unwrap(), port).unwrap())
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::{
 
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use shadowsocks::context::SharedContext;
 use socket2::{SockRef, Socket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy},
@@ -30,7 +29,7 @@ use crate::{
     link::Credential,
     listener_socket::ListenerSocket,
     origin::{self, OriginInfo},
-    server::{self, Connection, ServerPolicy, Tunnel},
+    server::{self, Connection, ServerHalf, ServerPolicy, Tunnel},
     targets::Service,
     throttled::{Tampered, Throttled},
 };
@@ -68,7 +67,7 @@ pub(crate) struct Upstream {
     /// Whether the beacon is gone, for the whole world.
     pub(crate) dark: Arc<AtomicBool>,
     pub(crate) places: Arc<Semaphore>,
-    pub(crate) salts: SharedContext,
+    pub(crate) half: Option<ServerHalf>,
     pub(crate) accepted: AtomicU64,
     pub(crate) served: AtomicU64,
     pub(crate) requests: AtomicU64,
@@ -223,7 +222,7 @@ impl Upstream {
             credential: &self.credential,
             refuse: fault == Fault::WrongCredential,
             deny: fault == Fault::DenyTargets,
-            salts: &self.salts,
+            half: self.half.as_ref(),
         };
         let accepted = server::accept(self.kind, BufReader::new(stream), &policy);
         let accepted = tokio::time::timeout(HANDSHAKE_LIMIT, accepted).await??;

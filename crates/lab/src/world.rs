@@ -11,7 +11,6 @@ use std::{
 
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use shadowsocks::{config::ServerType, context::Context};
 use thiserror::Error;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -27,6 +26,7 @@ use crate::{
     listener_socket::ListenerSocket,
     origin::OriginInfo,
     secure::Certificates,
+    server::ServerHalf,
     upstream::{Links, Order, Upstream},
 };
 
@@ -111,6 +111,7 @@ impl World {
         let socket = reserve(loopback(0, index))?;
         let address = local(&socket)?;
         let credential = Credential::random(server.kind, rng);
+        let half = ServerHalf::new(server.kind, &credential).map_err(io::Error::other)?;
         let name = format!("lab-{index:02}-{}", server.kind.name());
         let node = LabNode {
             index,
@@ -141,7 +142,7 @@ impl World {
             max_life: config.max_life,
             dark: Arc::clone(&self.dark),
             places: Arc::new(Semaphore::new(config.max_connections)),
-            salts: Context::new_shared(ServerType::Server),
+            half,
             accepted: AtomicU64::new(0),
             served: AtomicU64::new(0),
             requests: AtomicU64::new(0),

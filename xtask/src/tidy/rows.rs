@@ -25,7 +25,7 @@ const ROWS: &[(&str, u8)] = &[
 
 /// Crates beside the rows, and what of ours they may import: `None` = anything.
 const BESIDE: &[(&str, Option<&[&str]>)] = &[
-    ("hezar-lab", Some(&["hezar-core"])),
+    ("hezar-lab", Some(&["hezar-core", "hezar-engine"])),
     ("hezar-interop", None),
     ("hezar-fuzz", None),
     ("hezar-bench", None),

@@ -39,7 +39,8 @@ fn the_lab_is_for_tests() {
     assert!(manifest("hezar-engine", "[dev-dependencies]\nhezar-lab = \"1\"").is_empty());
     assert!(manifest("hezar", "[dependencies]\nhezar-lab = \"1\"").is_empty());
     assert_eq!(manifest("hezar-engine", "[dependencies]\nhezar-lab = \"1\"").len(), 1);
-    assert_eq!(manifest("hezar-lab", "[dependencies]\nhezar-engine = \"1\"").len(), 1);
+    assert!(manifest("hezar-lab", "[dependencies]\nhezar-engine = \"1\"").is_empty());
+    assert_eq!(manifest("hezar-lab", "[dependencies]\nhezar-gateway = \"1\"").len(), 1);
     assert_eq!(manifest("hezar-app", "").len(), 1, "a crate in no row");
 }
 

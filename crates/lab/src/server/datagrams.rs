@@ -1,16 +1,16 @@
 //! SOCKS5 UDP ASSOCIATE (RFC 1928 §7): datagrams to the echo of this world come back, all others are lost.
 
 use std::{
-    io::{self, Cursor},
+    io,
     net::{IpAddr, Ipv4Addr},
 };
 
-use shadowsocks::relay::socks5::Address;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UdpSocket,
 };
 
+use super::read_address;
 use crate::targets::{ConnectReply, Service};
 
 /// Serves one association until its client closes the stream.
@@ -29,7 +29,7 @@ pub(crate) async fn associate(control: &mut (impl AsyncRead + AsyncWrite + Unpin
             received = socket.recv_from(&mut buffer) => {
                 let (length, from) = received?;
                 let datagram = buffer.get(..length).unwrap_or_default();
-                if echoes(datagram) {
+                if echoes(datagram).await {
                     // What cannot be sent is lost, as datagrams are.
                     let _ = socket.send_to(datagram, from).await;
                 }
@@ -39,8 +39,8 @@ pub(crate) async fn associate(control: &mut (impl AsyncRead + AsyncWrite + Unpin
 }
 
 /// Whether a datagram is whole and its target is the echo.
-fn echoes(datagram: &[u8]) -> bool {
-    let Some(rest) = datagram.strip_prefix(&[0, 0, 0]) else { return false };
-    Address::read_cursor(&mut Cursor::new(rest))
-        .is_ok_and(|target| ConnectReply::to_target(&target) == ConnectReply::Open(Service::Echo))
+async fn echoes(datagram: &[u8]) -> bool {
+    let Some(mut rest) = datagram.strip_prefix(&[0, 0, 0]) else { return false };
+    let Ok(Some(target)) = read_address(&mut rest).await else { return false };
+    ConnectReply::to_target(&target) == ConnectReply::Open(Service::Echo)
 }

@@ -4,7 +4,7 @@
 use std::io;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use shadowsocks::relay::socks5::Address;
+use hezar_core::Target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Accepted, ServerPolicy, Wire, open};
@@ -37,7 +37,7 @@ pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>, kind: Kind
     if kind == Kind::HttpTunnel443 && !authority.ends_with(":443") {
         return refuse(wire, "403 Forbidden").await;
     }
-    let Some(target) = parse(authority) else {
+    let Ok(target) = Target::parse(authority) else {
         return refuse(wire, "400 Bad Request").await;
     };
     match policy.reply(&target) {
@@ -66,8 +66,8 @@ async fn forward(wire: Wire, policy: &ServerPolicy<'_>, head: &str, url: &str, a
         return refuse(wire, "400 Bad Request").await;
     };
     let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let target = if authority.contains(':') { parse(authority) } else { parse(&format!("{authority}:80")) };
-    match target.map(|target| policy.reply(&target)) {
+    let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    match Target::parse(&authority).ok().map(|target| policy.reply(&target)) {
         Some(ConnectReply::Open(service)) => {
             let head = head.replacen(url, path, 1);
             let head = format!("{}\r\n{added}\r\n", head.trim_end_matches("\r\n")).into_bytes();
@@ -81,16 +81,6 @@ async fn forward(wire: Wire, policy: &ServerPolicy<'_>, head: &str, url: &str, a
 
 fn expected(policy: &ServerPolicy<'_>) -> String {
     format!("Basic {}", STANDARD.encode(format!("{}:{}", policy.credential.user, policy.credential.password)))
-}
-
-fn parse(authority: &str) -> Option<Address> {
-    let (host, port) = authority.rsplit_once(':')?;
-    let port = port.parse().ok()?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    Some(match bare.parse::<std::net::IpAddr>() {
-        Ok(address) => Address::SocketAddress((address, port).into()),
-        Err(_) => Address::DomainNameAddress(host.to_owned(), port),
-    })
 }
 
 /// Reads up to the empty line; what follows it stays in the buffer.

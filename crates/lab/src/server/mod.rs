@@ -1,16 +1,17 @@
 //! The server side of each protocol: read the request, look the target up, answer in the protocol's own way.
 
 mod datagrams;
+mod half;
 mod http;
-mod shadowsocks;
 mod socks4;
 mod socks5;
-mod trojan;
-mod vless;
 
-use std::io;
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
-use ::shadowsocks::{context::SharedContext, relay::socks5::Address};
+use hezar_core::{Host, Target};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader, DuplexStream},
     net::TcpStream,
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub(crate) use datagrams::associate;
+pub(crate) use half::ServerHalf;
 
 /// A client's connection: its socket, or the end of the way to it when the client is far.
 pub(crate) type Connection = Either<TcpStream, DuplexStream>;
@@ -47,13 +49,13 @@ pub(crate) struct ServerPolicy<'a> {
     pub(crate) refuse: bool,
     /// Whether it says of every target that it refuses connections.
     pub(crate) deny: bool,
-    /// The memory of Shadowsocks salts.
-    pub(crate) salts: &'a SharedContext,
+    /// What reads requests, for the kinds of which the program has a server half.
+    pub(crate) half: Option<&'a ServerHalf>,
 }
 
 impl ServerPolicy<'_> {
     /// What a client is told that asks for this target.
-    fn reply(&self, target: &Address) -> ConnectReply {
+    fn reply(&self, target: &Target) -> ConnectReply {
         if self.deny { ConnectReply::TargetRefused } else { ConnectReply::to_target(target) }
     }
 }
@@ -71,24 +73,33 @@ pub(crate) async fn accept(kind: Kind, wire: Wire, policy: &ServerPolicy<'_>) ->
         | Kind::HttpPlain
         | Kind::HttpAnonymous
         | Kind::HttpTransparent => http::accept(wire, policy, kind).await,
-        Kind::ShadowsocksAes128 | Kind::ShadowsocksChacha20 | Kind::Shadowsocks2022 => {
-            shadowsocks::accept(wire, policy, kind).await
+        Kind::ShadowsocksAes128 | Kind::ShadowsocksChacha20 | Kind::Shadowsocks2022 | Kind::Trojan | Kind::Vless => {
+            half::accept(wire, policy).await
         }
-        Kind::Trojan => trojan::accept(wire, policy).await,
-        Kind::Vless => vless::accept(wire, policy).await,
     }
 }
 
 /// Protocols that cannot say no read on until the client gives up, so that nobody can tell them from a slow server.
-async fn swallow(wire: &mut Wire) -> io::Result<()> {
+async fn swallow(wire: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut buffer = [0; 1024];
     while wire.read(&mut buffer).await? > 0 {}
     Ok(())
 }
 
-/// Reads a SOCKS5 address.
-async fn read_address(wire: &mut Wire) -> io::Result<Address> {
-    Address::read_from(wire).await.map_err(io::Error::from)
+/// Reads a SOCKS5 address (RFC 1928 §5); `None` for one that cannot be a target, such as port 0.
+async fn read_address(wire: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Target>> {
+    let host = match wire.read_u8().await? {
+        1 => Some(Host::Ip(Ipv4Addr::from(wire.read_u32().await?).into())),
+        3 => {
+            let mut name = vec![0; usize::from(wire.read_u8().await?)];
+            wire.read_exact(&mut name).await?;
+            std::str::from_utf8(&name).ok().and_then(|name| Host::new(name).ok())
+        }
+        4 => Some(Host::Ip(Ipv6Addr::from(wire.read_u128().await?).into())),
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    let port = wire.read_u16().await?;
+    Ok(host.and_then(|host| Target::new(host, port).ok()))
 }
 
 /// Reads up to and without a zero byte, at most 255 bytes.

@@ -2,10 +2,11 @@
 
 use std::{io, net::Ipv4Addr};
 
-use shadowsocks::relay::socks5::Address;
+use hezar_core::{Host, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Accepted, ServerPolicy, Wire, open, read_zero_ended};
+use crate::targets::ConnectReply;
 
 const GRANTED: u8 = 0x5a;
 const REJECTED: u8 = 0x5b;
@@ -23,11 +24,12 @@ pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>, names: boo
     // 0.0.0.x with x > 0 says that a name follows.
     let target = if names && address.octets()[..3] == [0; 3] && address.octets()[3] != 0 {
         let name = read_zero_ended(&mut wire).await?;
-        Address::DomainNameAddress(String::from_utf8_lossy(&name).into_owned(), port)
+        Host::new(&String::from_utf8_lossy(&name)).ok()
     } else {
-        Address::SocketAddress((address, port).into())
+        Some(Host::Ip(address.into()))
     };
-    let reply = policy.reply(&target);
+    let target = target.and_then(|host| Target::new(host, port).ok());
+    let reply = target.map_or(ConnectReply::Forbidden, |target| policy.reply(&target));
     let code = if policy.refuse || user != policy.credential.user.as_bytes() {
         WRONG_USER
     } else if reply.service().is_some() {

@@ -21,7 +21,7 @@ pub(super) async fn accept(mut wire: Wire, policy: &ServerPolicy<'_>, password: 
         // The address is the client's own and means nothing here; the answer names the socket.
         return Ok(Some((Box::new(wire), Service::Datagrams)));
     }
-    let reply = policy.reply(&target);
+    let reply = target.map_or(ConnectReply::Forbidden, |target| policy.reply(&target));
     let code = match (head, reply) {
         ([5, 1, _], ConnectReply::Open(_)) => 0,
         ([5, 1, _], ConnectReply::Forbidden) => 2,
