@@ -1,7 +1,8 @@
 //! The peers as clients: what a subscription says, and a local port for each of its nodes.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
+use hezar_core::{NodeSpec, Obfs2, Outbound};
 use hezar_interop::{
     Peer, ProxyClient,
     harness::{Running, listening_addresses},
@@ -12,12 +13,14 @@ use crate::{rows::Row, world::World};
 
 /// A running client. It ends when it is dropped.
 pub(crate) struct Client {
+    peer: Peer,
     running: Running,
     ways: BTreeMap<&'static str, ProxyClient>,
 }
 
 /// A node of the subscription: what the client calls it, its listener, and the local port that leads to it.
 struct Way {
+    node: NodeSpec,
     tag: String,
     row: Row,
     local: SocketAddr,
@@ -30,6 +33,7 @@ impl Client {
         let target = match peer {
             Peer::SingBox => "sing-box",
             Peer::Mihomo => "clash",
+            Peer::Hysteria => "links",
             _ => "xray",
         };
         let given = world.read(subscription, target);
@@ -40,6 +44,10 @@ impl Client {
                 fs::write(folder.join("sub.yaml"), &given).unwrap();
                 fs::write(folder.join("config.yaml"), mihomo(&ways).to_string()).unwrap();
                 &["-d", "."]
+            }
+            Peer::Hysteria => {
+                fs::write(folder.join("client.json"), hysteria(&ways, &root).to_string()).unwrap();
+                &["client", "client.json"]
             }
             _ => {
                 fs::write(folder.join("sub.json"), &given).unwrap();
@@ -54,7 +62,12 @@ impl Client {
         let mut running = Running::start_with(&program, arguments, &folder, &variables);
         ways.iter().for_each(|way| running.accepts(way.local));
         let ways = ways.into_iter().map(|way| (way.row.name, ProxyClient { gateway: way.local })).collect();
-        Self { running, ways }
+        Self { peer, running, ways }
+    }
+
+    /// Whether the end of one direction passes through it; Hysteria's library cannot end one alone.
+    pub(crate) fn passes_ends(&self) -> bool {
+        self.peer != Peer::Hysteria
     }
 
     /// The way through one listener.
@@ -78,13 +91,30 @@ fn ways(world: &World, given: &str) -> Vec<Way> {
     let ways = world.rows.iter().zip(locals).map(|((row, address), local)| {
         let node = parsed.nodes.iter().find(|node| node.spec.server.port() == address.port());
         let node = node.unwrap_or_else(|| panic!("{} is not in the subscription: {given}", row.name));
-        Way { tag: node.label.to_string(), row: *row, local }
+        Way { node: node.spec.clone(), tag: node.label.to_string(), row: *row, local }
     });
     ways.collect()
 }
 
 fn inbound(way: &Way) -> String {
     format!("in {}", way.row.name)
+}
+
+/// Links are read by Hysteria's program, which cannot be had, and not by its library.
+fn hysteria(ways: &[Way], root: &Path) -> Value {
+    let fronts = ways.iter().map(|way| {
+        let Outbound::Hysteria2(node) = &way.node.outbound else { panic!("{} is no Hysteria 2", way.tag) };
+        let obfs = node.obfs.as_ref().map(|obfs| match obfs {
+            Obfs2::Salamander { password } | Obfs2::Gecko { password, .. } => {
+                json!({ "Type": "salamander", "Password": password.expose() })
+            }
+        });
+        json!({
+            "Listen": way.local, "Server": way.node.server.to_string(), "Name": node.tls.server_name, "Root": root,
+            "Auth": node.auth.expose(), "Obfs": obfs,
+        })
+    });
+    Value::Array(fronts.collect())
 }
 
 fn sing_box(ways: &[Way]) -> Value {

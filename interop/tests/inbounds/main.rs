@@ -27,3 +27,8 @@ fn mihomo() {
 fn xray() {
     suite::play(Peer::Xray);
 }
+
+#[test]
+fn hysteria() {
+    suite::play(Peer::Hysteria);
+}

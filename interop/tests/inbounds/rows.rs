@@ -22,6 +22,8 @@ const XHTTP: &[Peer] = &[Peer::Mihomo, Peer::Xray];
 /// Those that know protocols from beyond the world of Xray.
 const OTHERS: &[Peer] = &[Peer::SingBox, Peer::Mihomo];
 
+const HYSTERIAS: &[Peer] = &[Peer::SingBox, Peer::Mihomo, Peer::Hysteria];
+
 /// Every listener.
 const ROWS: &[Row] = &[
     row("ss-2022-128", &[SHADOWSOCKS, "method = \"2022-blake3-aes-128-gcm\"", KEY_16], ALL).heavy(),
@@ -38,8 +40,8 @@ const ROWS: &[Row] = &[
     row("reality-grpc", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], ALL),
     row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], XHTTP),
     row("anytls", &["kind = \"anytls\"", TLS], OTHERS).heavy(),
-    row("hysteria2", &[HYSTERIA2, TLS], OTHERS).heavy(),
-    row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], OTHERS),
+    row("hysteria2", &[HYSTERIA2, TLS], HYSTERIAS).heavy(),
+    row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], HYSTERIAS),
 ];
 
 const SHADOWSOCKS: &str = "kind = \"shadowsocks\"\n[listener.shadowsocks]";
