@@ -1,5 +1,8 @@
 //! The server's side of gRPC: each call of one of its two methods is a client's stream.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io,
     pin::Pin,

@@ -4,6 +4,8 @@ mod answer;
 mod http1;
 mod http2;
 mod session;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::time::Duration;
 

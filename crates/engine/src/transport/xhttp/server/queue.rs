@@ -14,7 +14,10 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::{io::ReadBuf, sync::Notify};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    sync::Notify,
+};
 
 use crate::{io::copy::pour, transport::http_server::BodyStream};
 

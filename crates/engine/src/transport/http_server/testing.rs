@@ -1,0 +1,79 @@
+//! A gateway in memory for transports that are sessions: clients begin with `!`, and their streams are an echo.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+use bytes::Bytes;
+use hezar_core::Target;
+use http::Response;
+use http_body_util::{BodyExt, Full};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
+
+use super::Opener;
+use crate::served::{
+    BoxServed, CredentialId, InboundRequest, Opening, SessionItem, Stranger, StrangerReason, StreamRequest, WebRequest,
+    Wordless,
+};
+
+/// What the site says to strangers, with status 404.
+pub(crate) const SITE: &str = "no such page";
+
+/// Counts what a gateway sees.
+#[derive(Debug, Default)]
+pub(crate) struct Gateway {
+    /// Requests of clients so far.
+    pub(crate) requests: AtomicUsize,
+    /// Web requests so far.
+    pub(crate) web: AtomicUsize,
+    /// Streams that are served now.
+    pub(crate) alive: AtomicUsize,
+}
+
+/// Takes the first byte as the credential.
+pub(crate) fn opener() -> Opener {
+    Arc::new(|mut stream| {
+        Box::pin(async move {
+            if stream.read_u8().await? != b'!' {
+                return Ok(Opening::Stranger(Stranger { stream, why: StrangerReason::Credential }));
+            }
+            let target = Target::parse("echo.example:7").unwrap();
+            let stream: BoxServed = Box::new(Wordless(stream));
+            let request = StreamRequest { credential: CredentialId(1), target, stream };
+            Ok(Opening::Request(InboundRequest::Stream(request)))
+        })
+    })
+}
+
+impl Gateway {
+    /// Serves a session until it is over.
+    pub(crate) async fn serve(self: Arc<Self>, opening: Opening) {
+        let Opening::Session(mut session) = opening else { panic!("no session") };
+        while let Some(item) = session.next().await {
+            match item {
+                SessionItem::Request(InboundRequest::Stream(request)) => {
+                    self.requests.fetch_add(1, SeqCst);
+                    tokio::spawn(Arc::clone(&self).echo(request.stream));
+                }
+                SessionItem::Request(InboundRequest::Datagrams(_)) => panic!("datagrams"),
+                SessionItem::Web(request) => {
+                    self.web.fetch_add(1, SeqCst);
+                    let WebRequest { responder, .. } = *request;
+                    let body = Full::new(Bytes::from(SITE)).map_err(|never| match never {}).boxed_unsync();
+                    let answer = Response::builder().status(404).header("connection", "close").body(body).unwrap();
+                    tokio::spawn(responder.respond(answer));
+                }
+            }
+        }
+    }
+
+    async fn echo(self: Arc<Self>, stream: BoxServed) {
+        self.alive.fetch_add(1, SeqCst);
+        let (mut read, mut write) = split(stream);
+        if copy(&mut read, &mut write).await.is_ok() {
+            let _ = write.shutdown().await;
+        }
+        self.alive.fetch_sub(1, SeqCst);
+    }
+}
