@@ -127,11 +127,8 @@ fn read_reality(mut table: Section<'_>, listener: &ListenerConfig) -> InboundRea
     if reality.private_key.is_none() && !table.was_given("private_key") {
         table.problem("private_key", MAKE_REALITY);
     }
-    let public = listener.host.as_deref().and_then(host_and_port).map(|(host, _)| host);
-    if let Some(Host::Name(name)) = public
-        && reality.server_names.is_empty()
-    {
-        reality.server_names = vec![name.as_str().to_owned()];
+    if reality.server_names.is_empty() {
+        reality.server_names = name_of_site(&reality.site, listener).into_iter().collect();
     }
     if reality.server_names.is_empty() {
         table.problem("server_names", "REALITY needs the names that clients ask for, such as [\"www.example.com\"]");
@@ -143,6 +140,18 @@ fn read_reality(mut table: Section<'_>, listener: &ListenerConfig) -> InboundRea
     }
     table.finish();
     reality
+}
+
+/// The name that browsers ask the site for.
+fn name_of_site(site: &RealitySite, listener: &ListenerConfig) -> Option<String> {
+    let name = |host: &Host| matches!(host, Host::Name(_)).then(|| host.to_string());
+    match site {
+        RealitySite::Foreign(target) => name(target.host()),
+        RealitySite::Own => {
+            let public = listener.host.as_deref().and_then(host_and_port);
+            public.and_then(|(host, _)| name(&host)).or_else(|| listener.tls.acme.first().cloned())
+        }
+    }
 }
 
 fn read_fallback(mut table: Section<'_>, folder: Option<&Path>) -> InboundFallback {

@@ -23,7 +23,7 @@ settings! {
         pub short_ids: ShortIds = ShortIds::default();
         /// The site that everybody else sees: "self" (the listener's own certificate and fallback), or the host and port of a real one.
         pub site: RealitySite = RealitySite::Own;
-        /// The names that clients may ask for; links have the first one. Empty = `host` of the listener.
+        /// The names that clients may ask for; links have the first one. Empty = the name of the site.
         pub server_names: Vec<String> = Vec::new();
         /// How far a client's clock may be from this machine's.
         pub max_clock_difference: Duration [Duration::from_secs(1)..=Duration::from_secs(86_400)] = Duration::from_secs(60);

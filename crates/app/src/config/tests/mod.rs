@@ -13,6 +13,7 @@ use hezar_probe::CanaryBody;
 
 use super::*;
 
+mod inbounds;
 mod mistakes;
 mod objects;
 
