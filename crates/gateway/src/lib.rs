@@ -42,11 +42,12 @@ pub use access::{
 };
 pub use config::{ConfigError, GatewayConfig};
 pub use connections::{ConnectionInfo, Connections, NodeTraffic};
+pub use encrypted_inbound::check_reality_site;
 pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};
 pub use feedback::{BodyPattern, FeedbackRule, MOST_FEEDBACK_RULES, StatusSet};
 pub use gateway::{Gateway, ServeError};
 pub use groups::{GroupSelections, SelectionError};
-pub use hezar_engine::server::InboundKey;
+pub use hezar_engine::server::{InboundKey, UnusableSite};
 pub use inbound_settings::{
     InboundConfig, InboundFallback, InboundHysteria2, InboundProtocol, InboundReality, InboundShadowsocks,
     InboundTransport, InboundTransportKind, LinkSession, ListenerKind, RealityPrivateKey, RealitySite,

@@ -5,6 +5,7 @@ mod files;
 mod instance;
 mod machine;
 mod network;
+mod reality;
 
 use std::net::SocketAddr;
 
@@ -74,6 +75,7 @@ pub(crate) async fn examine(config: &Config, remote: Option<&Remote>) -> Vec<Fin
     };
     let routable = status.as_ref().map(|status| status.nodes.healthy + status.nodes.suspect);
     found.extend(network::findings(config, routable).await);
+    found.extend(reality::findings(config).await);
     found
 }
 

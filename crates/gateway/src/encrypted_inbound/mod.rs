@@ -17,6 +17,8 @@ use crate::{
 mod build;
 mod reality;
 
+pub use reality::check_reality_site;
+
 /// One encrypted inbound with the settings of one moment.
 #[derive(Debug)]
 pub(crate) struct EncryptedInbound {

@@ -5,8 +5,8 @@ use std::{io, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hezar_core::Target;
 use hezar_engine::{
-    Attempt, BoxStream, BuildError, Dialer, TlsServer,
-    server::{RealityServer, RealitySettings, SiteConnector},
+    AddressPolicy, Attempt, BoxStream, BuildError, Dialer, Engine, TlsServer,
+    server::{RealityServer, RealitySettings, SiteConnector, UnusableSite},
 };
 use tokio::io::duplex;
 
@@ -36,8 +36,13 @@ pub(super) fn server(
     settings: &InboundReality,
     sites: &Sites<'_>,
 ) -> Result<Arc<RealityServer>, BuildError> {
+    let server = in_front_of(site(config, inbound, &settings.site, sites)?, settings)?;
+    server.begin_learning();
+    Ok(server)
+}
+
+fn in_front_of(site: Arc<dyn SiteConnector>, settings: &InboundReality) -> Result<Arc<RealityServer>, BuildError> {
     let private_key = settings.private_key.as_ref().ok_or(BuildError::Invalid("REALITY has no private key"))?;
-    let site = site(config, inbound, &settings.site, sites)?;
     let settings = RealitySettings {
         private_key: *private_key.expose(),
         short_ids: settings.short_ids.as_slice().to_vec(),
@@ -45,6 +50,21 @@ pub(super) fn server(
         max_clock_difference: settings.max_clock_difference,
     };
     RealityServer::new(settings, site)
+}
+
+/// Visits the real site of a REALITY listener through this machine's own sockets, and returns the names under which its answers cannot be
+/// imitated: clients that ask for these get the site. Takes some seconds. The listener's own site is not looked at.
+///
+/// # Errors
+/// [`BuildError`] when the settings have no key or no name.
+pub async fn check_reality_site(
+    settings: &InboundReality,
+    engine: &dyn Engine,
+) -> Result<Vec<UnusableSite>, BuildError> {
+    let RealitySite::Foreign(address) = &settings.site else { return Ok(Vec::new()) };
+    let direct = engine.direct(AddressPolicy::Any);
+    let site = Arc::new(ForeignSite { address: address.clone(), direct });
+    Ok(in_front_of(site, settings)?.check_site().await)
 }
 
 fn site(

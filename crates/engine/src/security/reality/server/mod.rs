@@ -87,7 +87,7 @@ pub struct RealityServer {
     certificates: Arc<CertificateKey>,
     site: Arc<dyn SiteConnector>,
     profiles: Arc<Profiles>,
-    /// The task that learns profiles, from the first call within a runtime on. It ends with the server.
+    /// The task that learns profiles. It ends with the server.
     learning: OnceLock<JoinSet<()>>,
     complained: AtomicBool,
 }
@@ -109,7 +109,7 @@ pub(crate) enum RealityAccepted {
 }
 
 impl RealityServer {
-    /// Checks the settings, and begins to learn how the site answers.
+    /// Checks the settings.
     ///
     /// # Errors
     /// [`BuildError::Invalid`] for a key that is none, for no name, and for a difference of clocks below a second.
@@ -130,7 +130,7 @@ impl RealityServer {
         let certificates = CertificateKey::generate().map_err(|_| invalid("no key can be made"))?;
         let certificates = Arc::new(certificates);
         let profiles = Profiles::new(Arc::clone(&site), server_names.clone(), Arc::clone(&certificates));
-        let server = Self {
+        Ok(Arc::new(Self {
             key,
             short_ids: settings.short_ids.iter().map(ShortId::padded).collect(),
             server_names,
@@ -141,12 +141,11 @@ impl RealityServer {
             profiles: Arc::new(profiles),
             learning: OnceLock::new(),
             complained: AtomicBool::new(false),
-        };
-        server.begin_learning();
-        Ok(Arc::new(server))
+        }))
     }
 
-    fn begin_learning(&self) {
+    /// Begins to learn what the site sends behind its answer, within a runtime. The first client begins it, too, but gets none of that.
+    pub fn begin_learning(&self) {
         let Ok(runtime) = Handle::try_current() else { return };
         self.learning.get_or_init(|| {
             let mut tasks = JoinSet::new();
