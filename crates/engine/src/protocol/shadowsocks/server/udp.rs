@@ -1,7 +1,7 @@
 //! Datagrams of all clients of one listener: they come through one socket, and each session is an association of its own.
 
 use std::{
-    io,
+    io::{self, ErrorKind},
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -109,7 +109,14 @@ impl ShadowsocksUdp {
     /// When the socket fails.
     pub async fn next(&mut self, keyring: &Keyring) -> io::Result<DatagramRequest> {
         loop {
-            let (length, from) = self.socket.recv_from(&mut self.buffer).await?;
+            let (length, from) = match self.socket.recv_from(&mut self.buffer).await {
+                Ok(received) => received,
+                // Some systems tell so that an answer to a client that is gone was refused.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused) => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if let Some(request) = self.take(length, from, keyring) {
                 return Ok(request);
             }
