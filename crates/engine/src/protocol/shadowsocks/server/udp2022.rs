@@ -38,7 +38,7 @@ type Name = ([u8; IDENTITY], PacketSessionId);
 pub(super) struct Sessions2022 {
     sessions: HashMap<Name, Known>,
     /// Decrypts headers; made with the first packet.
-    headers: Option<DecryptingKey>,
+    headers: Option<Box<DecryptingKey>>,
     /// Whose key opened the last packet, where each key must be tried.
     last: Option<CredentialId>,
 }
@@ -105,9 +105,9 @@ impl Sessions2022 {
         keyring: &Keyring,
         packet: &'a mut [u8],
     ) -> Option<Opened<'a>> {
-        let headers = match &self.headers {
+        let headers: &DecryptingKey = match &self.headers {
             Some(headers) => headers,
-            None => self.headers.insert(header_opening_key(server_key).ok()?),
+            None => self.headers.insert(Box::new(header_opening_key(server_key).ok()?)),
         };
         let (header, rest) = packet.split_first_chunk_mut::<HEADER>()?;
         let (identity, sealed) = rest.split_first_chunk_mut::<IDENTITY>()?;
