@@ -51,12 +51,15 @@ const SOON: Duration = Duration::from_secs(30);
 
 const PROTOCOLS: [FirstProtocol; 3] = [FirstProtocol::None, FirstProtocol::Http1, FirstProtocol::Http2];
 
+/// Lengths of records, by a name of the site and the first protocol that was offered.
+type Learned = HashMap<(Box<str>, FirstProtocol), Arc<[usize]>>;
+
 /// The lengths of the records behind the answers of one site, by its name and the first protocol that was offered.
 pub(super) struct Profiles {
     site: Arc<dyn SiteConnector>,
     names: Vec<Box<str>>,
     certificates: Arc<CertificateKey>,
-    learned: Mutex<HashMap<(Box<str>, FirstProtocol), Arc<[usize]>>>,
+    learned: Mutex<Learned>,
 }
 
 impl Profiles {
