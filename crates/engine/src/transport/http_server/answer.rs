@@ -66,7 +66,7 @@ impl Responder {
             }
             Way::Http2(mut respond, permit) => {
                 let stream = respond.send_response(head, false).map_err(cause_of)?;
-                Ok(AnswerBody::Http2(BodyWriter::new(stream), permit))
+                Ok(AnswerBody::Http2 { body: BodyWriter::new(stream), _permit: permit })
             }
         }
     }
@@ -126,7 +126,7 @@ pub(crate) enum AnswerBody {
     /// Pieces for the connection's task. An empty one is the end.
     Http1 { pieces: PollSender<Bytes>, gone: Option<oneshot::Receiver<()>> },
     /// The body itself.
-    Http2(BodyWriter, OwnedSemaphorePermit),
+    Http2 { body: BodyWriter, _permit: OwnedSemaphorePermit },
 }
 
 impl AnswerBody {
@@ -145,7 +145,7 @@ impl AnswerBody {
                 pieces.send_item(F::wrap(piece)).map_err(|_| gone_error())?;
                 Poll::Ready(Ok(piece.len()))
             }
-            Self::Http2(body, _) => body.poll_write::<F>(cx, payload),
+            Self::Http2 { body, .. } => body.poll_write::<F>(cx, payload),
         }
     }
 
@@ -163,7 +163,7 @@ impl AnswerBody {
                 }
                 Poll::Ready(Ok(()))
             }
-            Self::Http2(body, _) => body.poll_end(cx, trailers),
+            Self::Http2 { body, .. } => body.poll_end(cx, trailers),
         }
     }
 
@@ -177,7 +177,7 @@ impl AnswerBody {
                 }
                 Poll::Ready(Ok(()))
             }
-            Self::Http2(body, _) => body.poll_reset(cx),
+            Self::Http2 { body, .. } => body.poll_reset(cx),
         }
     }
 }
@@ -191,7 +191,7 @@ impl AsyncWrite for AnswerBody {
         match self.get_mut() {
             // The connection's task sends what it has without being asked.
             Self::Http1 { .. } => Poll::Ready(Ok(())),
-            Self::Http2(body, _) => body.poll_drain(cx),
+            Self::Http2 { body, .. } => body.poll_drain(cx),
         }
     }
 

@@ -35,13 +35,13 @@ fn server() -> Target {
     Target::parse("node.example:443").unwrap()
 }
 
-fn settings(mode: XhttpMode, extra: &str) -> Xhttp {
+pub(super) fn settings(mode: XhttpMode, extra: &str) -> Xhttp {
     let extra = (!extra.is_empty()).then(|| extra.into());
     Xhttp { path: "/x".into(), host: Some("a.example".into()), mode, extra, download: None }
 }
 
 /// A client whose connections are not secured.
-fn built_on(via: Arc<dyn Dialer>, settings: &Xhttp, security: &Security) -> Result<XhttpClient, BuildError> {
+pub(super) fn built_on(via: Arc<dyn Dialer>, settings: &Xhttp, security: &Security) -> Result<XhttpClient, BuildError> {
     let connect_to = |target: &Target, _: &Security, version| {
         let connector = Arc::new(SecureConnector::new(target.clone(), Arc::clone(&via), Secure::Nothing));
         Ok(match version {
@@ -71,7 +71,7 @@ fn elsewhere(xhttp: Xhttp, security: Security) -> Option<Box<XhttpDownload>> {
     Some(Box::new(XhttpDownload { server, xhttp, security }))
 }
 
-fn tls(alpn: &[&str]) -> Security {
+pub(super) fn tls(alpn: &[&str]) -> Security {
     Security::Tls(Tls { alpn: alpn.iter().map(|name| Box::from(*name)).collect(), ..Tls::default() })
 }
 
@@ -340,7 +340,7 @@ impl World {
     }
 }
 
-const EVERY: [(XhttpMode, Version); 4] = [
+pub(super) const EVERY: [(XhttpMode, Version); 4] = [
     (XhttpMode::StreamOne, Version::Http2),
     (XhttpMode::StreamUp, Version::Http2),
     (XhttpMode::PacketUp, Version::Http2),

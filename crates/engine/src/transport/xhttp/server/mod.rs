@@ -11,6 +11,8 @@ mod queue;
 mod request;
 mod sessions;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::{io, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -23,7 +25,7 @@ use tokio::{
 
 use self::{
     queue::{QueueError, UploadQueue},
-    request::{Asked, Place, RequestHead},
+    request::{Asked, Place, parse_head},
     sessions::Sessions,
     stream::{Upload, XhttpServerStream},
 };
@@ -110,9 +112,9 @@ fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
     if PREFACE.starts_with(bytes) {
         return Head::Incomplete;
     }
-    match RequestHead::parse(bytes) {
-        RequestHead::Whole(request) if place.read(&request).is_some() => whole(Version::Http1),
-        RequestHead::Incomplete => Head::Incomplete,
+    match parse_head(bytes) {
+        Ok(Some(request)) if place.read(&request).is_some() => whole(Version::Http1),
+        Ok(None) => Head::Incomplete,
         _ => Head::Stranger(StrangerReason::Protocol),
     }
 }

@@ -96,6 +96,12 @@ impl Sessions {
         };
         Some(SessionGuard { sessions: Arc::clone(self), id: id.into(), queue })
     }
+
+    /// How many sessions there are, and how many bytes their uploads hold back.
+    #[cfg(test)]
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.table.lock().sessions.len(), self.held.load(std::sync::atomic::Ordering::Relaxed))
+    }
 }
 
 impl Table {

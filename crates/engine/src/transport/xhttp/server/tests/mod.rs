@@ -1,0 +1,315 @@
+//! Tests of the XHTTP server: our own client in every mode, raw requests, strangers, sessions that come to nothing.
+
+mod parts;
+
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+
+use hezar_core::{Security, XhttpMode};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split},
+    time::timeout,
+};
+
+use super::{ServerXhttp, XhttpServer};
+use crate::{
+    Attempt, BoxStream,
+    served::{Opening, StrangerReason},
+    testing::{Chopped, Many, until},
+    transport::{
+        http_server::testing::{Gateway, SITE, opener},
+        xhttp::{
+            Version, XhttpClient,
+            tests::{EVERY, built_on, settings, tls},
+        },
+    },
+};
+
+fn server() -> XhttpServer {
+    XhttpServer::new(&ServerXhttp { path: "/x".into(), host: Some("a.example".into()) })
+}
+
+/// Our client, and one server behind all of its connections.
+struct World {
+    client: XhttpClient,
+    server: Arc<XhttpServer>,
+    gateway: Arc<Gateway>,
+}
+
+impl World {
+    fn new(mode: XhttpMode, version: Version, extra: &str, seed: u64, most: usize) -> Self {
+        let security = if version == Version::Http1 { Security::None } else { tls(&[]) };
+        let (dialer, mut peers) = Many::new(seed, most);
+        let client = built_on(Arc::new(dialer), &settings(mode, extra), &security).unwrap();
+        let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+        let (accepting, serving) = (Arc::clone(&server), Arc::clone(&gateway));
+        tokio::spawn(async move {
+            while let Some(peer) = peers.recv().await {
+                let stream: BoxStream = Box::new(Chopped::new(peer, seed + 1, most));
+                let (accepting, serving) = (Arc::clone(&accepting), Arc::clone(&serving));
+                tokio::spawn(async move {
+                    // A connection may be closed before anything was asked.
+                    if let Ok(opening) = accepting.accept(stream, opener()).await {
+                        serving.serve(opening).await;
+                    }
+                });
+            }
+        });
+        Self { client, server, gateway }
+    }
+
+    async fn open(&self) -> BoxStream {
+        self.client.open(&Attempt::within(Duration::from_secs(60))).await.unwrap()
+    }
+
+    /// Waits until nothing of any session is left.
+    async fn settled(&self) {
+        until(|| self.gateway.alive.load(SeqCst) == 0 && self.server.handler.sessions.load() == (0, 0)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_client_is_served_in_every_mode() {
+    for (mode, version) in EVERY {
+        for (seed, most) in [(1, 50), (2, 64 * 1024)] {
+            let world = World::new(mode, version, "", seed, most);
+            let mut stream = world.open().await;
+            stream.write_all(b"!").await.unwrap();
+            for _ in 0..3 {
+                stream.write_all(b"question").await.unwrap();
+                stream.flush().await.unwrap();
+                let mut back = [0; 8];
+                timeout(Duration::from_secs(20), stream.read_exact(&mut back)).await.unwrap().unwrap();
+                assert_eq!(&back, b"question", "{mode:?} {version:?}");
+            }
+            drop(stream);
+            world.settled().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_both_ways_on_several_streams() {
+    let data: Vec<u8> = (0..900_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    for (mode, version) in EVERY {
+        let world = World::new(mode, version, r#"{"scMinPostsIntervalMs":5}"#, 3, 64 * 1024);
+        let streams = futures_util::future::join_all((0..5).map(|_| async {
+            let (mut read, mut write) = split(world.open().await);
+            let writing = async {
+                write.write_all(b"!").await.unwrap();
+                write.write_all(&data).await.unwrap();
+                write.flush().await.unwrap();
+            };
+            let reading = async {
+                let mut back = vec![0; data.len()];
+                read.read_exact(&mut back).await.unwrap();
+                assert!(back == data, "{mode:?} {version:?} damages");
+            };
+            tokio::join!(writing, reading);
+        }));
+        timeout(Duration::from_secs(600), streams).await.unwrap();
+        assert_eq!(world.gateway.requests.load(SeqCst), 5);
+        world.settled().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_streamed_upload_is_told() {
+    for mode in [XhttpMode::StreamOne, XhttpMode::StreamUp] {
+        let world = World::new(mode, Version::Http2, "", 3, 1000);
+        let mut stream = world.open().await;
+        stream.write_all(b"!last words").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        timeout(Duration::from_secs(20), stream.read_to_end(&mut all)).await.unwrap().unwrap();
+        assert_eq!(all, b"last words");
+        drop(stream);
+        world.settled().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_streamed_upload_is_padded() {
+    let world = World::new(XhttpMode::StreamUp, Version::Http2, "", 3, 64 * 1024);
+    let mut stream = world.open().await;
+    stream.write_all(b"!q").await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'q');
+    // Half an hour of padding is no byte of the stream, and ends nothing.
+    let nothing = timeout(Duration::from_secs(1800), stream.read_u8()).await;
+    assert!(nothing.is_err());
+    stream.write_all(b"q").await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'q');
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_credential_ends_the_download() {
+    for (mode, version) in EVERY {
+        let world = World::new(mode, version, "", 1, 4096);
+        let mut stream = world.open().await;
+        stream.write_all(b"?question").await.unwrap();
+        let mut all = Vec::new();
+        let ended = timeout(Duration::from_secs(60), stream.read_to_end(&mut all)).await.unwrap();
+        assert!(ended.is_err() && all.is_empty(), "{mode:?} {version:?}");
+        drop(stream);
+        world.settled().await;
+        assert_eq!(world.gateway.requests.load(SeqCst), 0);
+    }
+}
+
+/// A raw connection to a server.
+fn connected(server: &Arc<XhttpServer>, gateway: &Arc<Gateway>) -> DuplexStream {
+    let (ours, theirs) = duplex(1 << 20);
+    let (server, gateway) = (Arc::clone(server), Arc::clone(gateway));
+    tokio::spawn(async move {
+        if let Ok(opening) = server.accept(Box::new(theirs), opener()).await {
+            gateway.serve(opening).await;
+        }
+    });
+    ours
+}
+
+/// The head of a request with enough padding.
+fn head(method: &str, path: &str, more: &str) -> String {
+    let padding = "X".repeat(100);
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: a.example\r\nReferer: http://a.example/x/?x_padding={padding}\r\n{more}\r\n"
+    )
+}
+
+fn piece(number: u64, body: &str) -> String {
+    head("POST", &format!("/x/S/{number}"), &format!("Content-Length: {}\r\n", body.len())) + body
+}
+
+/// The head of one answer.
+async fn answer(stream: &mut DuplexStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap().to_ascii_lowercase()
+}
+
+/// One piece of a chunked body.
+async fn chunk(stream: &mut DuplexStream) -> String {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        line.push(stream.read_u8().await.unwrap());
+    }
+    let length = usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim(), 16).unwrap();
+    let mut bytes = vec![0; length + 2];
+    stream.read_exact(&mut bytes).await.unwrap();
+    String::from_utf8(bytes[..length].to_vec()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn pieces_in_disorder_and_twice_before_their_download() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let mut up = connected(&server, &gateway);
+    for (number, body) in [(2, "c"), (0, "!a"), (0, "!a"), (1, "b"), (2, "c"), (1, "b")] {
+        up.write_all(piece(number, body).as_bytes()).await.unwrap();
+        let said = answer(&mut up).await;
+        assert!(said.starts_with("http/1.1 200"), "{said}");
+        assert!(said.contains("x-padding: xxx"), "{said}");
+    }
+    let mut down = connected(&server, &gateway);
+    down.write_all(head("GET", "/x/S", "").as_bytes()).await.unwrap();
+    let said = answer(&mut down).await;
+    for line in ["content-type: text/event-stream", "cache-control: no-store", "x-accel-buffering: no"] {
+        assert!(said.contains(line), "{said}");
+    }
+    let mut all = String::new();
+    while all.len() < 3 {
+        all += &chunk(&mut down).await;
+    }
+    assert_eq!(all, "abc");
+    // A second download of the session is a request for the site.
+    let mut other = connected(&server, &gateway);
+    other.write_all(head("GET", "/x/S", "").as_bytes()).await.unwrap();
+    assert!(answer(&mut other).await.starts_with("http/1.1 404"));
+    drop(down);
+    until(|| gateway.alive.load(SeqCst) == 0 && server.handler.sessions.load() == (0, 0)).await;
+    assert_eq!(gateway.requests.load(SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_without_a_download_is_given_up() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let mut up = connected(&server, &gateway);
+    up.write_all(piece(0, "!a").as_bytes()).await.unwrap();
+    answer(&mut up).await;
+    assert_eq!(server.handler.sessions.load(), (1, 2));
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(server.handler.sessions.load(), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_uploads_without_a_download_are_bounded() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let mut up = connected(&server, &gateway);
+    for session in 0..600 {
+        let request = head("POST", &format!("/x/{session}/0"), "Content-Length: 1\r\n") + "!";
+        up.write_all(request.as_bytes()).await.unwrap();
+        answer(&mut up).await;
+    }
+    assert_eq!(server.handler.sessions.load(), (256, 256));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_piece_that_is_too_long_or_does_not_come() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let mut up = connected(&server, &gateway);
+    up.write_all(head("POST", "/x/S/0", "Content-Length: 1000001\r\n").as_bytes()).await.unwrap();
+    assert!(answer(&mut up).await.starts_with("http/1.1 413"));
+    let mut slow = connected(&server, &gateway);
+    slow.write_all((head("POST", "/x/S/0", "Content-Length: 10\r\n") + "short").as_bytes()).await.unwrap();
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(60), slow.read_to_end(&mut rest)).await.unwrap().unwrap();
+    assert!(rest.is_empty());
+    until(|| server.handler.sessions.load() == (0, 0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_of_http1_loses_no_byte() {
+    let get = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".to_owned();
+    let unpadded = "POST /x/S HTTP/1.1\r\nHost: a.example\r\n\r\n".to_owned();
+    let elsewhere = head("GET", "/y/S", "");
+    let other_host = head("GET", "/x/S", "").replace("Host: a.example", "Host: b.example");
+    for (sent, why) in [
+        (get, StrangerReason::Protocol),
+        (unpadded, StrangerReason::Protocol),
+        (elsewhere, StrangerReason::Protocol),
+        (other_host, StrangerReason::Protocol),
+        ("garbage\r\n".to_owned(), StrangerReason::Protocol),
+        ("GET / HT".to_owned(), StrangerReason::TooShort),
+        ("x".repeat(20_000), StrangerReason::Protocol),
+    ] {
+        let (mut ours, theirs) = duplex(64 * 1024);
+        ours.write_all(sent.as_bytes()).await.unwrap();
+        ours.shutdown().await.unwrap();
+        let Opening::Stranger(mut stranger) = server().accept(Box::new(theirs), opener()).await.unwrap() else {
+            panic!("{sent:?}")
+        };
+        assert_eq!(stranger.why, why, "{sent:?}");
+        let mut all = String::new();
+        stranger.stream.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, sent);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_request_may_be_the_sites() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let mut stream = connected(&server, &gateway);
+    stream.write_all(head("OPTIONS", "/x/S", "Origin: http://b.example\r\n").as_bytes()).await.unwrap();
+    let said = answer(&mut stream).await;
+    assert!(said.contains("access-control-allow-origin: http://b.example"), "{said}");
+    assert!(said.contains("access-control-allow-methods: *"), "{said}");
+    stream.write_all(head("GET", "/", "").as_bytes()).await.unwrap();
+    assert!(answer(&mut stream).await.starts_with("http/1.1 404"));
+    let mut body = vec![0; SITE.len()];
+    stream.read_exact(&mut body).await.unwrap();
+    assert_eq!(body, SITE.as_bytes());
+    assert_eq!(gateway.web.load(SeqCst), 1);
+}
