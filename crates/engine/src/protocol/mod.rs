@@ -6,6 +6,7 @@ mod address;
 pub(crate) mod anytls;
 pub(crate) mod http;
 pub(crate) mod hysteria2;
+mod mux_cool;
 mod packet_addr;
 mod packets;
 pub(crate) mod shadowsocks;

@@ -25,7 +25,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     opening::Opened,
-    wire::{self, Header, MOST_CONTROL, Opcode, Side},
+    wire::{self, Header, MOST_CONTROL, Opcode, Side, unmask},
 };
 use crate::Cause;
 
@@ -52,15 +52,6 @@ const fn quiet_time(side: Side) -> Duration {
     match side {
         Side::Client => QUIET,
         Side::Server => SERVER_QUIET,
-    }
-}
-
-/// Takes the mask off the next piece of a frame's payload, and turns the key to the piece after it.
-fn unmask(key: &mut Option<[u8; 4]>, piece: &mut [u8]) {
-    if let Some(key) = key {
-        wire::mask(piece, *key);
-        let turned = piece.len() % key.len();
-        key.rotate_left(turned);
     }
 }
 

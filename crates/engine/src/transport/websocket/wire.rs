@@ -199,3 +199,12 @@ pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {
         *byte ^= key;
     }
 }
+
+/// Takes the mask off the next piece of a frame's payload, and turns the key to the piece after it.
+pub(super) fn unmask(key: &mut Option<[u8; 4]>, piece: &mut [u8]) {
+    if let Some(key) = key {
+        mask(piece, *key);
+        let turned = piece.len() % key.len();
+        key.rotate_left(turned);
+    }
+}

@@ -9,6 +9,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
+use tokio::io::AsyncReadExt as _;
+
 use super::{
     datagram::Codec,
     vision::VisionStream,
@@ -21,6 +24,7 @@ use crate::{
         prefixed::Prefixed,
     },
     protocol::{
+        mux_cool::{self, MuxSession},
         packet_addr::Addressing,
         packets::{PacketCodec, Packets},
         xudp::Xudp,
@@ -65,10 +69,10 @@ pub(crate) async fn accept(carrier: Layered, keyring: &Keyring) -> io::Result<Op
         Layered::Leavable(tls) => read_leavable(tls, keyring).await?,
         Layered::Other(stream) => read_other(stream, keyring).await?,
     };
-    Ok(match read {
-        Ok((request, stream)) => Opening::Request(serve(request, stream)),
-        Err(stranger) => Opening::Stranger(stranger),
-    })
+    match read {
+        Ok((request, stream)) => serve(request, stream).await,
+        Err(stranger) => Ok(Opening::Stranger(stranger)),
+    }
 }
 
 /// A request, and the stream of its payload.
@@ -135,22 +139,34 @@ fn answering(stream: BoxStream) -> BoxServed {
     Box::new(HeaderStream::answering(stream, wire::RESPONSE.to_vec()))
 }
 
-/// The request over a stream of its payload.
-fn serve(VlessRequest { credential, command, .. }: VlessRequest, stream: BoxServed) -> InboundRequest {
-    match command {
-        VlessCommand::Connect(target) => InboundRequest::Stream(StreamRequest { credential, target, stream }),
+/// What is asked for, over a stream of its payload. Only a stream to one target is granted by somebody else.
+async fn serve(request: VlessRequest, mut stream: BoxServed) -> io::Result<Opening> {
+    let credential = request.credential;
+    Ok(match request.command {
+        VlessCommand::Connect(target) => {
+            Opening::Request(InboundRequest::Stream(StreamRequest { credential, target, stream }))
+        }
         VlessCommand::Datagrams(target) => {
+            stream.grant();
             datagrams(credential, stream, Codec { addressing: Addressing::for_request_to(&target) })
         }
-        VlessCommand::Mux => datagrams(credential, stream, Xudp::answering()),
-    }
+        VlessCommand::Mux => {
+            stream.grant();
+            let mut front = [0; mux_cool::FRONT];
+            stream.read_exact(&mut front).await?;
+            let stream = Box::new(Prefixed::new(Bytes::copy_from_slice(&front), stream));
+            if mux_cool::is_xudp(front) {
+                datagrams(credential, stream, Xudp::answering())
+            } else {
+                Opening::Session(Box::new(MuxSession::new(stream, credential)))
+            }
+        }
+    })
 }
 
-/// A request for datagrams, which nobody needs to grant.
-fn datagrams(credential: CredentialId, mut stream: BoxServed, codec: impl PacketCodec) -> InboundRequest {
-    stream.grant();
+fn datagrams(credential: CredentialId, stream: BoxStream, codec: impl PacketCodec) -> Opening {
     let datagram = Box::new(Packets::new(stream, codec));
-    InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram })
+    Opening::Request(InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram }))
 }
 
 impl ServedStream for HeaderStream<NoHead> {

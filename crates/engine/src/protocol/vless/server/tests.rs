@@ -144,7 +144,7 @@ async fn strangers_are_told_apart_at_once_and_lose_no_byte() {
     let known = |rest: &[u8]| [&[0], &ID.as_bytes()[..], rest].concat();
     let mut other = known(b"");
     other[16] ^= 1;
-    let cases: [(Vec<u8>, StrangerReason); 13] = [
+    let cases: [(Vec<u8>, StrangerReason); 14] = [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), StrangerReason::Protocol),
         (b"\x16\x03\x01".to_vec(), StrangerReason::Protocol),
         (vec![0, 0xb8, 0x31, 0x38, 0x1e], StrangerReason::Credential),
@@ -156,6 +156,10 @@ async fn strangers_are_told_apart_at_once_and_lose_no_byte() {
         (known(b"\0\x02\0\x35\x02\x04a b!"), StrangerReason::Protocol),
         (known(b"\x06\x0a\x04xtls\x01"), StrangerReason::Command("a flow of VLESS that is not Vision")),
         (known(b"\x02\x12\x00"), StrangerReason::Protocol),
+        (
+            [known(b"\0\x01\x01\xbc\x02\x14"), b"sp.mux.sing-box.arpa".to_vec()].concat(),
+            StrangerReason::Command("multiplex of sing-box"),
+        ),
         (request(wire::VISION, b"\x01\x01\xbb\x01\x01\x02\x03\x04"), NOT_LEAVABLE),
         (known(&[0]), StrangerReason::TooShort),
     ];
@@ -238,14 +242,14 @@ async fn packetaddr_is_known_by_its_name_and_names_cannot_be_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_of_datagrams_has_its_number_and_its_first_target() {
+async fn a_session_of_datagrams_has_its_first_target() {
     // Xray's id of a session behind the address; then a frame without one, one for another target, and one without payload.
     let frames = [
-        &b"\0\x14\x01\x02\x01\x01\x02\x00\x35\x01\x01\x02\x03\x04globalid\0\x03one"[..],
-        b"\0\x04\x01\x02\x02\x01\0\x03two",
-        b"\0\x04\x01\x02\x04\0",
-        b"\0\x0c\x01\x02\x02\x01\x02\x00\x36\x01\x05\x06\x07\x08\0\x05three",
-        b"\0\x04\x01\x02\x03\0",
+        &b"\0\x14\0\0\x01\x01\x02\x00\x35\x01\x01\x02\x03\x04globalid\0\x03one"[..],
+        b"\0\x04\0\0\x02\x01\0\x03two",
+        b"\0\x04\0\0\x04\0",
+        b"\0\x0c\0\0\x02\x01\x02\x00\x36\x01\x05\x06\x07\x08\0\x05three",
+        b"\0\x04\0\0\x03\0",
     ];
     let (ours, mut theirs) = duplex(4096);
     theirs.write_all(&[&request(b"", b"\x03")[..], &frames.concat()].concat()).await.unwrap();
@@ -259,7 +263,7 @@ async fn a_session_of_datagrams_has_its_number_and_its_first_target() {
     asked.datagram.send_to(b"answer", &at("9.9.9.9:53")).await.unwrap();
     let mut came = [0; 2 + 14 + 2 + 6];
     theirs.read_exact(&mut came).await.unwrap();
-    assert_eq!(came, *b"\0\0\0\x0c\x01\x02\x02\x01\x02\x00\x35\x01\x09\x09\x09\x09\0\x06answer");
+    assert_eq!(came, *b"\0\0\0\x0c\0\0\x02\x01\x02\x00\x35\x01\x09\x09\x09\x09\0\x06answer");
 }
 
 proptest! {
