@@ -28,7 +28,7 @@ pub(crate) fn show(world: &World, client: &Client, report: &mut BTreeMap<&'stati
     let used = world.used(USER);
     let ways = [
         ("disabled", json!({ "enabled": false }), json!({ "enabled": true })),
-        ("over its quota", json!({ "quota": { "total": format!("{used}B") } }), json!({ "quota": null })),
+        ("over its quota", json!({ "quota": { "total": used } }), json!({ "quota": null })),
         ("expired", json!({ "expires": "2020-01-01" }), json!({ "expires": null })),
     ];
     for (what, taken, given) in ways {

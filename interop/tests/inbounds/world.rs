@@ -27,8 +27,6 @@ const HOST: &str = "localhost";
 pub(crate) struct World {
     pub(crate) rows: Vec<(Row, SocketAddr)>,
     pub(crate) runtime: tokio::runtime::Runtime,
-    /// Hezar's own mixed port.
-    pub(crate) proxy: SocketAddr,
     api: SocketAddr,
     folder: TempDir,
     lab: Option<Lab>,
@@ -53,7 +51,7 @@ impl World {
         let mut hezar = Running::start(&program, &["--config", file.to_str().unwrap(), "run"], folder.path());
         hezar.accepts(api);
         let nodes = lab.nodes().len();
-        let world = Self { rows, runtime, proxy, api, folder, lab: Some(lab), hezar: Some(hezar) };
+        let world = Self { rows, runtime, api, folder, lab: Some(lab), hezar: Some(hezar) };
         eventually("every node works", || {
             let status: Value = serde_json::from_str(&world.api("GET", "/api/v1/status", &Value::Null).body).ok()?;
             (status["nodes"]["healthy"].as_u64()? == nodes as u64).then_some(())
