@@ -30,7 +30,8 @@ impl Remark {
             .expires
             .map(UtcDay::containing)
             .map(|date| if is_persian { format!("تا {date}") } else { format!("until {date}") });
-        let named = [&self.title, listener, link].into_iter().filter(|part| !part.is_empty()).map(str::to_owned);
+        let named =
+            [self.title.as_str(), listener, link].into_iter().filter(|part| !part.is_empty()).map(str::to_owned);
         let parts: Vec<String> = named.chain(left).chain(until).collect();
         Label::new(&parts.join(SEPARATOR))
     }

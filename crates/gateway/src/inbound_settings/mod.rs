@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hezar_core::{Secret, Target, XhttpMode, settings};
 
-mod bytes;
+mod encoding;
 mod reality;
 mod shadowsocks;
 #[cfg(test)]
@@ -15,7 +15,7 @@ pub use reality::{InboundReality, RealityPrivateKey, RealitySite, ShortIds};
 pub use shadowsocks::{InboundShadowsocks, ShadowsocksMethod};
 pub use words::{InboundTransportKind, LinkSession, ListenerKind};
 
-pub(crate) use bytes::{decode, decode_any, encode};
+pub(crate) use encoding::{decode, decode_any, encode};
 
 settings! {
     /// What carries the protocol of a VLESS listener.

@@ -19,7 +19,6 @@ const METHOD: &str = "2022-blake3-aes-128-gcm";
 const SHADOWSOCKS_PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// What is random in the file, and stays when the file is written again.
-#[derive(Clone)]
 pub(super) struct Secrets {
     key: String,
     password: String,
