@@ -48,6 +48,22 @@ pub fn tls(data: &[u8]) {
     same_in_pieces(data, security::decode_records);
 }
 
+/// What clients of a TLS server say: in the handshake, and in records after it. The first byte is also the size of pieces.
+pub fn server_tls(data: &[u8]) {
+    same_in_pieces(data, security::decode_for_tls_server);
+    same_in_pieces(data, security::decode_client_records);
+}
+
+/// What clients of a Trojan server say. The first byte is also the size of pieces.
+pub fn server_trojan(data: &[u8]) {
+    same_in_pieces(data, protocol::trojan::server::decode);
+}
+
+/// What clients of an AnyTLS server say. The first byte is also the size of pieces.
+pub fn server_anytls(data: &[u8]) {
+    same_in_pieces(data, protocol::anytls::server::decode);
+}
+
 /// Records that rustls seals and opens beside us.
 pub fn tls_records(data: &[u8]) {
     security::compare_records(data);

@@ -21,7 +21,7 @@ pub(crate) use self::{
     client_hello::find_server_hello,
     reality::{read_certificate as read_reality_certificate, server::decode as decode_for_reality_server},
     shadow_tls::decode as decode_shadow_tls,
-    tls::{compare_records, decode_records},
+    tls::{compare_records, decode_client_records, decode_records, server::decode as decode_for_tls_server},
 };
 pub(crate) use self::{
     connector::SecureConnector, reality::server::RealityAccepted, shadow_tls::ShadowTlsClient, tls::TlsStream,

@@ -9,6 +9,8 @@ use crate::{BoxDatagram, BoxStream, Stream};
 
 mod head;
 mod keyring;
+#[cfg(any(test, feature = "fuzzing"))]
+mod played;
 mod web;
 mod wordless;
 
@@ -17,6 +19,8 @@ mod tests;
 
 pub(crate) use head::{Head, read_head};
 pub use keyring::{InboundKey, Keyring, KeyringKind};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use played::{Played, play};
 pub use web::{WebAnswer, WebBody, WebRequest, WebResponder};
 pub use wordless::Wordless;
 

@@ -5,7 +5,7 @@ use std::{fmt, io, sync::Arc};
 use crate::{
     BoxStream, BuildError,
     protocol::{
-        trojan,
+        anytls, trojan,
         vless::{self, server::Layered},
     },
     security::{
@@ -37,6 +37,8 @@ pub enum ServerProtocol {
     Trojan,
     /// Shadowsocks, which brings its own security.
     Shadowsocks(ShadowsocksServer),
+    /// AnyTLS, whose connections carry many requests.
+    AnyTls,
     /// VLESS; with Vision where it can leave TLS 1.3 or REALITY.
     Vless,
 }
@@ -168,6 +170,7 @@ impl ServerProtocol {
         match self {
             Self::Trojan => trojan::server::accept(carrier.into_stream(), keyring).await,
             Self::Shadowsocks(server) => server.accept(carrier.into_stream(), keyring).await,
+            Self::AnyTls => anytls::server::accept(carrier.into_stream(), keyring).await,
             Self::Vless => vless::server::accept(carrier, keyring).await,
         }
     }

@@ -26,8 +26,8 @@ pub(super) fn server(
         InboundProtocol::Trojan => ServerProtocol::Trojan,
         InboundProtocol::Shadowsocks(shadowsocks) => ServerProtocol::Shadowsocks(shadowsocks_server(shadowsocks)?),
         InboundProtocol::Vless => ServerProtocol::Vless,
+        InboundProtocol::AnyTls => ServerProtocol::AnyTls,
         InboundProtocol::Hysteria2(_) => return Ok(None),
-        _ => return Err(BuildError::Unsupported("this kind of listener")),
     };
     let transport = match inbound.transport.kind {
         InboundTransportKind::Tcp => ServerTransport::Tcp,

@@ -126,7 +126,7 @@ pub(super) async fn serve(site: Arc<Site>, stream: BoxStream) {
     let (lent, back) = LentStream::new(stream, IDLE);
     let served = server.serve_connection(TokioIo::new(lent), service).await;
     if let Err(error) = served {
-        tracing::trace!(error, "a connection to the site for strangers has failed");
+        tracing::trace!(%error, "a connection to the site for strangers has failed");
     }
     if let Ok(Ok(stream)) = timeout(LINGER, back).await {
         let _ = timeout(LINGER, linger(stream)).await;

@@ -1,10 +1,11 @@
-//! AnyTLS outbound: streams over TLS connections that are reused one stream after the other, and whose first writes are padded.
+//! AnyTLS: streams over TLS connections that are reused one stream after the other, and whose first writes are padded.
 //!
-//! A connection carries one stream at a time, as in the client of the specification's authors. Datagrams go through a stream
+//! As a client, a connection carries one stream at a time, as in the client of the specification's authors. Datagrams go through a stream
 //! in sing-box's packing (UDP over TCP, version 2).
 
 mod padding;
 mod pool;
+pub(crate) mod server;
 mod session;
 mod stream;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 use super::wire::{self, Command, HEADER};
 
 /// The scheme of a client that has not been told another one, as the specification gives it.
-const DEFAULT: &str = "stop=8\n0=30-30\n1=100-400\n2=400-500,c,500-1000,c,500-1000,c,500-1000,c,500-1000\n\
+pub(super) const DEFAULT: &str = "stop=8\n0=30-30\n1=100-400\n2=400-500,c,500-1000,c,500-1000,c,500-1000,c,500-1000\n\
                        3=9-9,500-1000\n4=500-1000\n5=500-1000\n6=500-1000\n7=500-1000";
 
 /// The most writes that a scheme may shape.

@@ -1,4 +1,4 @@
-//! AnyTLS on the wire: frames inside TLS. Specification: docs/protocol.md of anytls-go, version 2.
+//! AnyTLS on the wire, both ways: frames inside TLS. Specification: docs/protocol.md of anytls-go, version 2.
 //!
 //! ```text
 //! first:   | SHA-256 of the password 32 | length 2 | padding |
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 pub(super) const HEADER: usize = 7;
 /// The most payload that we put in one frame: with its header it fills one TLS record.
 pub(super) const MAX_PAYLOAD: usize = 16 * 1024 - HEADER;
-/// The longest text that a server may send in a frame that is not payload.
+/// The longest text that a peer may send in a frame that is not payload.
 pub(super) const MAX_TEXT: usize = 16 * 1024;
 
 /// What a frame is for.
@@ -103,8 +103,21 @@ pub(super) fn settings(scheme_digest: &str) -> String {
     format!("v=2\nclient=hezar/{}\npadding-md5={scheme_digest}", env!("CARGO_PKG_VERSION"))
 }
 
-/// The protocol version in the settings of a server.
+/// The settings of a server that speaks version 2.
+pub(super) const SERVER_SETTINGS: &[u8] = b"v=2";
+
+/// The protocol version in the settings of a peer.
 pub(super) fn version(settings: &[u8]) -> Option<u32> {
+    setting(settings, "v").and_then(|version| version.parse().ok())
+}
+
+/// The digest by which a client names its padding scheme in its settings.
+pub(super) fn scheme_digest(settings: &[u8]) -> Option<&str> {
+    setting(settings, "padding-md5")
+}
+
+fn setting<'a>(settings: &'a [u8], name: &str) -> Option<&'a str> {
     let text = std::str::from_utf8(settings).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("v=")).and_then(|version| version.trim().parse().ok())
+    let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value.trim())
 }

@@ -6,6 +6,8 @@ use super::{
     datagram::Codec,
     wire::{self, TrojanRequest},
 };
+#[cfg(any(test, feature = "fuzzing"))]
+use crate::served::{CredentialId, InboundKey, KeyringKind, Played, play};
 use crate::{
     BoxStream,
     protocol::packets::Packets,
@@ -36,4 +38,14 @@ pub(crate) async fn accept(stream: BoxStream, keyring: &Keyring) -> io::Result<O
             datagram: Box::new(Packets::new(stream, Codec::answering())),
         })),
     })
+}
+
+/// Reads what a client says, in pieces of this size; for the fuzz targets. Unless the first byte is odd, it has shown its password.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn decode(data: &[u8], piece: usize) -> Played {
+    let key = InboundKey::new(*b"password");
+    let keyring = Keyring::new(KeyringKind::Trojan, [(CredentialId(0), key)]);
+    let shown =
+        if data.first().is_some_and(|first| first & 1 == 1) { Vec::new() } else { wire::key("password").to_vec() };
+    play(&[&shown, data.get(1..).unwrap_or_default()].concat(), piece, |stream| accept(stream, &keyring))
 }

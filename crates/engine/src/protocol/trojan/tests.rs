@@ -7,16 +7,17 @@ use std::{
 
 use hezar_core::{Host, Secret, Target, Trojan};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::{build, wire};
+use super::{build, server, wire};
 use crate::{
     BuildError, Cause, Dialer,
     protocol::{
         contract::{self, Served, pump},
         datagram_contract,
     },
-    testing::connector_pair,
+    served::{CredentialId, InboundKey, InboundRequest, Keyring, KeyringKind, Opening, StrangerReason},
+    testing::{connector_pair, heard},
     transport::TransportConnector,
 };
 
@@ -119,7 +120,6 @@ async fn a_datagram_too_large_is_lost_alone() {
 
 #[tokio::test]
 async fn calls_that_are_given_up_lose_nothing() {
-    use tokio::io::AsyncWriteExt;
     let (connector, mut peer) = connector_pair(3, 2);
     let association = datagram_contract::associate(&dialer, connector).await;
     let target = contract::target();
@@ -174,4 +174,118 @@ async fn a_datagram_is_taken_whole_or_not_at_all() {
     drop(association);
     assert_eq!(peer.read(&mut read[length..]).await.unwrap(), 0, "what was not taken was not sent");
     assert_eq!(read[length - 1], taken - 1);
+}
+
+const REQUEST: &[u8] =
+    b"d63dc919e201d7bc4c825630d2cf25fdc93d4b2f0d46706d29038d01\r\n\x01\x03\x0bexample.com\x01\xbb\r\n";
+
+fn keyring() -> Keyring {
+    let key = |id, password: &[u8]| (CredentialId(id), InboundKey::new(password));
+    Keyring::new(KeyringKind::Trojan, [key(0, b"other"), key(1, b"password")])
+}
+
+/// What the server half makes of these bytes, after which the client ends its side.
+async fn opened(said: &[u8]) -> Opening {
+    let (mut near, far) = duplex(1024);
+    near.write_all(said).await.unwrap();
+    near.shutdown().await.unwrap();
+    server::accept(Box::new(far), &keyring()).await.unwrap()
+}
+
+/// Serves a stream by the server half.
+async fn serve_by_half(peer: DuplexStream) -> Served {
+    match server::accept(Box::new(peer), &keyring()).await.unwrap() {
+        Opening::Request(InboundRequest::Stream(request)) => {
+            assert_eq!(request.credential, CredentialId(1));
+            (request.target, pump(request.stream))
+        }
+        _ => panic!("no request for a stream"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_client_is_served() {
+    contract::all(dialer, serve_by_half).await;
+}
+
+#[tokio::test]
+async fn datagrams_of_our_own_client_are_served() {
+    let (connector, peer) = connector_pair(2, 300);
+    let association = datagram_contract::associate(&dialer, connector).await;
+    let (dns, other) = (datagram_contract::at("dns.example:53"), datagram_contract::at("192.0.2.9:443"));
+    association.send_to(b"question", &dns).await.unwrap();
+    association.send_to(&[5; 1200], &other).await.unwrap();
+    let Opening::Request(InboundRequest::Datagrams(request)) =
+        server::accept(Box::new(peer), &keyring()).await.unwrap()
+    else {
+        panic!("no request for datagrams");
+    };
+    assert_eq!(request.credential, CredentialId(1));
+    assert_eq!(heard(&*request.datagram).await.unwrap(), (b"question".to_vec(), dns));
+    assert_eq!(heard(&*request.datagram).await.unwrap(), (vec![5; 1200], other.clone()));
+    request.datagram.send_to(b"answer", &other).await.unwrap();
+    assert_eq!(heard(&*association).await.unwrap(), (b"answer".to_vec(), other));
+    drop(association);
+    assert!(heard(&*request.datagram).await.is_err());
+}
+
+#[tokio::test]
+async fn whoever_is_no_client_is_a_stranger_with_all_its_bytes() {
+    let with = |at: usize, byte: u8| {
+        let mut changed = REQUEST.to_vec();
+        changed[at] = byte;
+        changed
+    };
+    let cut = |length: usize| REQUEST[..length].to_vec();
+    for (said, why) in [
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), StrangerReason::Protocol),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), StrangerReason::Protocol),
+        (vec![0; 100], StrangerReason::Protocol),
+        (REQUEST.to_ascii_uppercase(), StrangerReason::Protocol),
+        (b"deadbeef".to_vec(), StrangerReason::Credential),
+        (with(55, b'2'), StrangerReason::Credential),
+        (with(56, b'\n'), StrangerReason::Protocol),
+        (with(58, 2), StrangerReason::Protocol),
+        (with(58, 0x7f), StrangerReason::Command("mux.cool of Trojan")),
+        (with(59, 9), StrangerReason::Protocol),
+        (with(REQUEST.len() - 1, b'\r'), StrangerReason::Protocol),
+        // Port 0 is no target.
+        ([&REQUEST[..72], b"\0\0\r\n"].concat(), StrangerReason::Protocol),
+        (cut(1), StrangerReason::TooShort),
+        (cut(56), StrangerReason::TooShort),
+        (cut(REQUEST.len() - 1), StrangerReason::TooShort),
+    ] {
+        let Opening::Stranger(mut stranger) = opened(&said).await else { panic!("{said:?}") };
+        assert_eq!(stranger.why, why, "{said:?}");
+        let mut all = Vec::new();
+        stranger.stream.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, said);
+    }
+}
+
+/// A site would already be answering: nothing more needs to come.
+#[tokio::test]
+async fn a_stranger_is_found_out_at_its_first_byte_that_is_no_clients() {
+    for said in [&b"G"[..], b"\x16", b"dG", b"deadbeef"] {
+        let (mut near, far) = duplex(1024);
+        near.write_all(said).await.unwrap();
+        assert!(matches!(server::accept(Box::new(far), &keyring()).await, Ok(Opening::Stranger(_))), "{said:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_client_in_any_pieces(data in proptest::collection::vec(any::<u8>(), 0..300), piece in 1usize..100) {
+        prop_assert_eq!(server::decode(&data, piece), server::decode(&data, usize::MAX));
+    }
+
+    #[test]
+    fn any_request_in_any_pieces(
+        command in prop_oneof![Just(1_u8), Just(3), any::<u8>()],
+        rest in proptest::collection::vec(any::<u8>(), 0..100),
+        piece in 1usize..100,
+    ) {
+        let data = [&b"\0\r\n"[..], &[command], b"\x01\xc0\x00\x02\x01\x00\x50\r\n", &rest].concat();
+        prop_assert_eq!(server::decode(&data, piece), server::decode(&data, usize::MAX));
+    }
 }

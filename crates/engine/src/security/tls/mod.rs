@@ -36,7 +36,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use self::handshake::{Handshaken, TlsStream, handshake};
 pub(super) use self::records::HEADER;
 #[cfg(feature = "fuzzing")]
-pub(crate) use self::records::{compare as compare_records, decode as decode_records};
+pub(crate) use self::records::{
+    compare as compare_records, decode as decode_records, decode_client as decode_client_records,
+};
 pub use self::server::TlsServer;
 use self::{sessions::Sessions, target::TargetTls, verifier::NodeVerifier};
 use super::client_hello::{self, Hello, OwnHello, Shape, cause_of};

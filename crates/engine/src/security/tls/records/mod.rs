@@ -21,7 +21,10 @@ use tokio::io::ReadBuf;
 use self::half::Text;
 pub(in crate::security) use self::half::{DATA, Edition, HEADER, Half};
 #[cfg(feature = "fuzzing")]
-pub(crate) use self::{rustls_comparison::compare, zero_keys::decode};
+pub(crate) use self::{
+    rustls_comparison::compare,
+    zero_keys::{decode, decode_client},
+};
 use super::sessions::{self, LONGEST_TICKET, MOST_TICKETS};
 use crate::{
     Cause,

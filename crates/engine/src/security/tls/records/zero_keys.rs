@@ -1,4 +1,4 @@
-//! Records for the fuzz targets, sealed by a server whose keys are all zeroes.
+//! Records for the fuzz targets, sealed by a peer whose keys are all zeroes.
 
 use rustls::{
     ConnectionTrafficSecrets,
@@ -13,7 +13,9 @@ use crate::{
 };
 
 /// A session whose keys never change.
-struct Nobody;
+struct Nobody {
+    is_server: bool,
+}
 
 impl PostHandshake for Nobody {
     fn renew_ours(&mut self) -> Result<Half, Cause> {
@@ -26,6 +28,7 @@ impl PostHandshake for Nobody {
 
     fn take_message(&mut self, edition: Edition, kind: u8, body: &[u8]) -> Result<(), Cause> {
         match (edition, kind, body) {
+            _ if self.is_server => Err(UNEXPECTED),
             (Edition::Tls13, NEW_SESSION_TICKET, [_, ..]) | (Edition::Tls12, HELLO_REQUEST, []) => Ok(()),
             _ => Err(UNEXPECTED),
         }
@@ -41,20 +44,33 @@ fn zeroes() -> ConnectionTrafficSecrets {
 /// # Errors
 /// None: the keys are long enough.
 pub(super) fn zeroed(edition: Edition, limit: u64) -> Result<(Records, Half), Cause> {
+    with_role(edition, limit, false)
+}
+
+fn with_role(edition: Edition, limit: u64, is_server: bool) -> Result<(Records, Half), Cause> {
     let half = || Half::new(edition, 0, &zeroes());
-    Ok((Records::with(edition, (half()?, half()?), limit, Box::new(Nobody), false), half()?))
+    Ok((Records::with(edition, (half()?, half()?), limit, Box::new(Nobody { is_server }), false), half()?))
 }
 
 /// Reads what a server says, in pieces of this size: the first byte chooses the version, then come records with a type, a length
 /// and a text each, and what is cut short is on the wire as it is. Gives the payload, and how it ended.
 pub(crate) fn decode(data: &[u8], piece: usize) -> (Vec<u8>, &'static str) {
+    decode_as(data, piece, false)
+}
+
+/// The same where we are the server, and a client speaks.
+pub(crate) fn decode_client(data: &[u8], piece: usize) -> (Vec<u8>, &'static str) {
+    decode_as(data, piece, true)
+}
+
+fn decode_as(data: &[u8], piece: usize, is_server: bool) -> (Vec<u8>, &'static str) {
     let Some((edition, mut rest)) = data.split_first() else { return (Vec::new(), "") };
     let edition = if edition & 1 == 0 { Edition::Tls13 } else { Edition::Tls12 };
-    let Ok((mut records, mut server)) = zeroed(edition, u64::MAX) else { return (Vec::new(), "") };
+    let Ok((mut records, mut peer)) = with_role(edition, u64::MAX, is_server) else { return (Vec::new(), "") };
     let mut wire = Vec::new();
     while let Some((&[kind, length], after)) = rest.split_first_chunk() {
         let Some((text, after)) = after.split_at_checked(usize::from(length)) else { break };
-        if server.seal(kind, text, &mut wire).is_err() {
+        if peer.seal(kind, text, &mut wire).is_err() {
             break;
         }
         rest = after;

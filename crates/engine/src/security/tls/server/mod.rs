@@ -75,3 +75,25 @@ impl TlsServer {
         })
     }
 }
+
+/// Runs the handshake with a client that says this in pieces of one size, and has no certificate for it; for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn decode(data: &[u8], piece: usize) -> crate::served::Played {
+    use crate::served::{Opening, play};
+
+    #[derive(Debug)]
+    struct NoCertificate;
+
+    impl rustls::server::ResolvesServerCert for NoCertificate {
+        fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            None
+        }
+    }
+
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let Ok(builder) = builder else { return crate::served::Played::default() };
+    let config = builder.with_no_client_auth().with_cert_resolver(Arc::new(NoCertificate));
+    let server = TlsServer::new(Arc::new(config));
+    play(data, piece, async |stream| server.accept(stream).await.map(|_| Opening::Done))
+}

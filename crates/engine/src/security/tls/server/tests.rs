@@ -7,6 +7,7 @@ use std::{
 };
 
 use hezar_core::{Host, Tls};
+use proptest::prelude::*;
 use rustls::{
     AlertDescription, ClientConfig, ClientConnection, Error, HandshakeKind, ServerConfig, SupportedCipherSuite,
     SupportedProtocolVersion, crypto::aws_lc_rs::default_provider,
@@ -14,7 +15,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::{TlsConnector, client::TlsStream as ClientStream};
 
-use super::{ACME_ALPN, TlsAccepted, TlsServer};
+use super::{ACME_ALPN, TlsAccepted, TlsServer, decode};
 use crate::{
     Attempt, TlsClients,
     security::tls::{TlsStream, tests::exchange, trusting},
@@ -265,4 +266,15 @@ where
     server.flush().await.unwrap();
     client.read_exact(&mut got).await.unwrap();
     assert_eq!(got, data);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_client_in_any_pieces(data in proptest::collection::vec(any::<u8>(), 0..600), piece in 1usize..300) {
+        prop_assert_eq!(decode(&data, piece), decode(&data, usize::MAX));
+        // Records of a handshake, which is what a server expects.
+        let records: Vec<u8> = data.chunks(50).flat_map(|part| [&[22, 3, 1, 0, part.len() as u8], part].concat()).collect();
+        prop_assert_eq!(decode(&records, piece), decode(&records, usize::MAX));
+    }
 }

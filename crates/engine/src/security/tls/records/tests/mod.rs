@@ -20,7 +20,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream as ServerStream};
 
 use super::{
     ALERT, DATA, Edition, HANDSHAKE, Half, MOST_EMPTY,
-    zero_keys::{decode, read, zeroed},
+    zero_keys::{decode, decode_client, read, zeroed},
 };
 use crate::{
     Attempt, TlsClients,
@@ -242,6 +242,7 @@ proptest! {
     #[test]
     fn any_records_in_any_pieces(data in proptest::collection::vec(any::<u8>(), 0..2000), piece in 1usize..500) {
         prop_assert_eq!(decode(&data, piece), decode(&data, usize::MAX));
+        prop_assert_eq!(decode_client(&data, piece), decode_client(&data, usize::MAX));
     }
 
     #[test]
