@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod inbound;
+mod inbound_sessions;
 mod outbound;
 
 use hezar_formats::{Hints, parse, parse_link, parse_with, to_link};
@@ -46,6 +47,9 @@ pub const DECODERS: &[(&str, Decoder)] = &[
     ("server-vless", inbound::vless),
     ("server-websocket", inbound::websocket),
     ("server-http", inbound::http),
+    ("server-grpc", inbound_sessions::grpc),
+    ("server-http2", inbound_sessions::http2),
+    ("server-xhttp", inbound_sessions::xhttp),
     ("server-shadowsocks", hezar_engine::fuzzing::server_shadowsocks),
     ("server-shadowsocks-udp", hezar_engine::fuzzing::server_shadowsocks_udp),
 ];

@@ -66,8 +66,8 @@ fn security(config: &GatewayConfig, inbound: &InboundConfig, sites: &Sites<'_>) 
 /// The application protocols that the inbound and the site behind it speak.
 const fn alpn(inbound: &InboundConfig) -> &'static [&'static [u8]] {
     match inbound.transport.kind {
-        InboundTransportKind::Grpc => &[b"h2"],
-        InboundTransportKind::Xhttp => &[b"h2", b"http/1.1"],
+        // Strangers speak either version, also where clients speak HTTP/2 alone.
+        InboundTransportKind::Grpc | InboundTransportKind::Xhttp => &[b"h2", b"http/1.1"],
         InboundTransportKind::Tcp => alpn_of_site(inbound),
         InboundTransportKind::WebSocket | InboundTransportKind::HttpUpgrade => &[b"http/1.1"],
     }

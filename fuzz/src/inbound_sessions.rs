@@ -1,0 +1,84 @@
+//! Feeds the inbounds whose connections carry many requests, gRPC and XHTTP, with a client's bytes.
+
+use std::sync::Arc;
+
+use hezar_engine::server::{
+    CredentialId, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind, Opening,
+    ServerProtocol, ServerSecurity, ServerTransport, ServerXhttp, SessionItem,
+};
+use tokio::io::AsyncReadExt;
+
+use crate::outbound::{Scripted, block_on};
+
+/// What a client of HTTP/2 begins with, and its settings.
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// The head of a call (RFC 7541 B without an index): POST http://a/p/Tun, content-type application/grpc.
+const CALL: &[u8] = b"\x83\x86\x01\x01a\x04\x06/p/Tun\x0f\x10\x10application/grpc";
+
+/// gRPC messages with VLESS in them. The first byte is the size of the pieces, the second that of HTTP/2's frames.
+pub(crate) fn grpc(data: &[u8]) {
+    let [piece, size, bytes @ ..] = data else { return };
+    let mut said = HTTP2.to_vec();
+    put_frame(&mut said, 1, 4, CALL);
+    for piece in bytes.chunks(usize::from(*size) + 1) {
+        put_frame(&mut said, 0, 0, piece);
+    }
+    put_frame(&mut said, 0, 1, &[]);
+    serve(ServerTransport::Grpc("p".into()), said, *piece);
+}
+
+/// Frames of HTTP/2. The first byte is the size of the pieces.
+pub(crate) fn http2(data: &[u8]) {
+    let [piece, bytes @ ..] = data else { return };
+    serve(xhttp_at_p(), [HTTP2, bytes].concat(), *piece);
+}
+
+/// Requests of XHTTP over HTTP/1.1. The first byte is the size of the pieces.
+pub(crate) fn xhttp(data: &[u8]) {
+    let [piece, bytes @ ..] = data else { return };
+    let padding = "X".repeat(100);
+    let head = |method, path| format!("{method} {path} HTTP/1.1\r\nReferer: /?x_padding={padding}\r\n");
+    // The bytes as the end of a piece's head and what follows it, as a whole upload, and as a connection.
+    for front in [head("POST", "/p/S/0"), head("POST", "/p/") + "Transfer-Encoding: chunked\r\n\r\n", String::new()] {
+        serve(xhttp_at_p(), [front.as_bytes(), bytes].concat(), *piece);
+    }
+}
+
+fn xhttp_at_p() -> ServerTransport {
+    ServerTransport::Xhttp(ServerXhttp { path: "/p".into(), host: None })
+}
+
+/// A frame of the first stream (RFC 9113 §4.1).
+fn put_frame(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
+    out.extend([0, (payload.len() >> 8) as u8, payload.len() as u8, kind, flags, 0, 0, 0, 1]);
+    out.extend_from_slice(payload);
+}
+
+/// Serves a connection that says these bytes, and reads all of its requests.
+fn serve(transport: ServerTransport, bytes: Vec<u8>, piece: u8) {
+    let settings = InboundSettings { protocol: ServerProtocol::Vless, transport, security: ServerSecurity::None };
+    let Ok(server) = InboundServer::new(settings) else { return };
+    let keyring = Arc::new(Keyring::new(KeyringKind::Vless, [(CredentialId(0), InboundKey::new([0; 16]))]));
+    let client = Scripted { bytes: bytes.into(), piece: usize::from(piece) + 1 };
+    block_on(async move {
+        let Ok(Opening::Session(mut session)) = server.accept(client.stream(), &keyring).await else { return };
+        while let Some(item) = session.next().await {
+            match item {
+                SessionItem::Request(InboundRequest::Stream(mut request)) => {
+                    tokio::spawn(async move {
+                        let mut bytes = Vec::new();
+                        while matches!(request.stream.read_buf(&mut bytes).await, Ok(1..)) {}
+                    });
+                }
+                SessionItem::Request(InboundRequest::Datagrams(request)) => {
+                    tokio::spawn(async move {
+                        let mut buffer = vec![0; 65_535];
+                        while request.datagram.recv_from(&mut buffer).await.is_ok() {}
+                    });
+                }
+                // Its connection goes on without an answer.
+                SessionItem::Web(_) => {}
+            }
+        }
+    });
+}
