@@ -89,7 +89,8 @@ fn ways(world: &World, given: &str) -> Vec<Way> {
     assert!(parsed.rejects.is_empty(), "Hezar does not read what it gave out: {:?}\n{given}", parsed.rejects);
     let locals = listening_addresses(world.rows.len());
     let ways = world.rows.iter().zip(locals).map(|((row, address), local)| {
-        let node = parsed.nodes.iter().find(|node| node.spec.server.port() == address.port());
+        let port = row.front.unwrap_or(address.port());
+        let node = parsed.nodes.iter().find(|node| node.spec.server.port() == port);
         let node = node.unwrap_or_else(|| panic!("{} is not in the subscription: {given}", row.name));
         Way { node: node.spec.clone(), tag: node.label.to_string(), row: *row, local }
     });

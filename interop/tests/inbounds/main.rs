@@ -7,6 +7,7 @@
 
 mod clients;
 mod limits;
+mod reality;
 mod rows;
 mod suite;
 mod world;

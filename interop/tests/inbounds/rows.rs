@@ -14,6 +14,8 @@ pub(crate) struct Row {
     clients: &'static [Peer],
     /// Whether much is sent through it, too: once for each protocol and transport.
     pub(crate) is_heavy: bool,
+    /// The port that links name, where another program stands in front.
+    pub(crate) front: Option<u16>,
 }
 
 const ALL: &[Peer] = &[Peer::SingBox, Peer::Mihomo, Peer::Xray];
@@ -56,10 +58,15 @@ const TLS: &str = "[listener.tls]\ncert = \"server.pem\"\nkey = \"server.key\"";
 const REALITY: &str = "[listener.reality]\nprivate_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"";
 
 const fn row(name: &'static str, settings: &'static [&'static str], clients: &'static [Peer]) -> Row {
-    Row { name, settings, clients, is_heavy: false }
+    Row { name, settings, clients, is_heavy: false, front: None }
 }
 
 impl Row {
+    /// A listener beside the table, behind a program at this port.
+    pub(crate) const fn behind(front: u16, name: &'static str, settings: &'static [&'static str]) -> Self {
+        Self { front: Some(front), ..row(name, settings, ALL) }
+    }
+
     const fn heavy(self) -> Self {
         Self { is_heavy: true, ..self }
     }

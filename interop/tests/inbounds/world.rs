@@ -37,18 +37,22 @@ impl World {
     /// Starts all of it for one peer. `None`, with a line that says so, when a program is not there and need not be.
     pub(crate) fn start(peer: Peer) -> Option<Self> {
         let (program, [_]) = programs("inbounds", [peer.name()])?;
+        Some(Self::with(&program, Row::of(peer)))
+    }
+
+    /// Starts all of it with these listeners.
+    pub(crate) fn with(program: &Path, rows: Vec<Row>) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let lab = runtime.block_on(Lab::start(WorldConfig::kinds(Kind::ALL))).unwrap();
         let folder = tempfile::tempdir().unwrap();
         make_certificates(folder.path());
         fs::write(folder.path().join("list.txt"), lab.links()).unwrap();
-        let rows = Row::of(peer);
         let mut addresses = listening_addresses(rows.len() + 2);
         let (proxy, api) = (addresses.pop().unwrap(), addresses.pop().unwrap());
         let rows: Vec<(Row, SocketAddr)> = rows.into_iter().zip(addresses).collect();
         let file = folder.path().join("hezar.toml");
         fs::write(&file, config(proxy, api, &rows)).unwrap();
-        let mut hezar = Running::start(&program, &["--config", file.to_str().unwrap(), "run"], folder.path());
+        let mut hezar = Running::start(program, &["--config", file.to_str().unwrap(), "run"], folder.path());
         hezar.accepts(api);
         let nodes = lab.nodes().len();
         let world = Self { rows, runtime, api, folder, lab: Some(lab), hezar: Some(hezar) };
@@ -56,7 +60,7 @@ impl World {
             let status: Value = serde_json::from_str(&world.api("GET", "/api/v1/status", &Value::Null).body).ok()?;
             (status["nodes"]["healthy"].as_u64()? == nodes as u64).then_some(())
         });
-        Some(world)
+        world
     }
 
     /// A request to the API.
@@ -129,14 +133,15 @@ fn config(proxy: SocketAddr, api: SocketAddr, rows: &[(Row, SocketAddr)]) -> Str
     );
     for (row, address) in rows {
         let (name, settings) = (row.name, row.settings());
-        writeln!(config, "[[listener]]\nname = \"{name}\"\nlisten = \"{address}\"\nhost = \"{HOST}\"\n{settings}")
+        let host = row.front.map_or(HOST.to_owned(), |port| format!("{HOST}:{port}"));
+        writeln!(config, "[[listener]]\nname = \"{name}\"\nlisten = \"{address}\"\nhost = \"{host}\"\n{settings}")
             .unwrap();
     }
     config
 }
 
 /// A root, and a server's certificate signed by it.
-fn make_certificates(folder: &Path) {
+pub(crate) fn make_certificates(folder: &Path) {
     let mut authority = CertificateParams::new(vec!["Inbounds Root".to_owned()]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
