@@ -31,7 +31,7 @@ pub(super) async fn open(
     let patience = buffer.deadline().max(Instant::now() + LEAST_PATIENCE);
     let opening = tokio::select! {
         opening = timeout_at(patience, server.accept(Box::new(buffer.into_client()), inbound.keyring())) => match opening {
-            Ok(opening) => opening.map_err(failed),
+            Ok(opening) => opening.map_err(|error| failed(context, error)),
             Err(_) => Err(Refusal::ClientTimeout),
         },
         () = context.drain.cancelled() => Err(Refusal::ShuttingDown),
@@ -59,7 +59,10 @@ pub(super) async fn open(
 }
 
 /// Why no request was read.
-fn failed(error: io::Error) -> Refusal {
+fn failed(context: &Context, error: io::Error) -> Refusal {
+    if context.config().server_tls.as_ref().is_some_and(|tls| !tls.slot().is_filled()) {
+        return Refusal::NoCertificate;
+    }
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             Refusal::ClientGone
