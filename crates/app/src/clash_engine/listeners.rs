@@ -154,7 +154,11 @@ fn nobody() -> (Box<str>, Box<str>) {
 pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     for (place, listener) in places(config) {
-        if listener.tls.is_set() {
+        if let Some(inbound) = &listener.inbound {
+            let kind = inbound.protocol.kind().name();
+            problems
+                .push(format!("{place} has kind = \"{kind}\": Clash cores serve listeners of the kind mixed alone"));
+        } else if listener.tls.is_set() {
             problems.push(format!(
                 "{place} has tls, which a Clash core does not serve: leave it out, or put a TLS proxy in front"
             ));

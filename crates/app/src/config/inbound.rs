@@ -16,6 +16,8 @@ use super::{
     section::Section,
 };
 
+/// The most links of users at a Shadowsocks listener whose cipher has no identities: each of them costs a stranger's connection a try.
+const MOST_TRIED_LINKS: usize = 256;
 /// How keys are made.
 const MAKE_REALITY: &str = "it needs an X25519 key: say private_key = what `hezar key reality` prints";
 const MAKE_SHADOWSOCKS: &str = "it needs a key of the cipher's length: say key = what `hezar key shadowsocks` prints";
@@ -191,6 +193,23 @@ fn check(section: &Section<'_>, listener: &ListenerConfig, inbound: &InboundConf
     }
     if listener.server_name.as_deref().is_some_and(|name| !matches!(Host::new(name), Ok(Host::Name(_)))) {
         section.problem("server_name", "expected a host name");
+    }
+}
+
+/// Refuses more links than a listener can tell apart: where nothing in a request says whose it is, every key is tried.
+pub(super) fn check_links(section: &Section<'_>, listener: &ListenerConfig, users: &[User]) {
+    let Some(InboundProtocol::Shadowsocks(settings)) = listener.inbound.as_ref().map(|inbound| &inbound.protocol)
+    else {
+        return;
+    };
+    let links = users.iter().filter(|user| user.has_key()).map(|user| 1 + user.links.len()).sum::<usize>();
+    if !settings.method.has_identities() && links > MOST_TRIED_LINKS {
+        section.problem(
+            "shadowsocks",
+            format_args!(
+                "with this cipher a listener takes at most {MOST_TRIED_LINKS} links of users, and these have {links}: use a cipher of 2022"
+            ),
+        );
     }
 }
 

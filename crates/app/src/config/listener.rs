@@ -17,7 +17,7 @@ use hezar_pool::{Strategy, TooManyFilters};
 use super::{
     Config, Expression, expression,
     feedback::feedback_rules,
-    inbound::inbound,
+    inbound::{check_links, inbound},
     resolve::{MAKE_SAFE, ONLY_PRIVATE, plain, port_tls},
     section::Section,
     source::MANUAL_SOURCES,
@@ -148,6 +148,7 @@ fn listener(mut section: Section<'_>, config: &Config, others: &[ListenerConfig]
         }
     }
     let open_to = listener.open_to.as_ref().unwrap_or(&config.proxy.open_to);
+    check_links(&section, &listener, config.users_of(&listener));
     let needs_users = listener.inbound.is_none() && is_public(listener.listen);
     if needs_users && config.users_of(&listener).is_empty() && open_to.is_empty() {
         section.problem("listen", format_args!("it can be reached from other machines: {MAKE_SAFE}"));

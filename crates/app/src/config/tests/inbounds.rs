@@ -147,6 +147,22 @@ fn names_of_reality_are_those_of_the_site_unless_others_are_given() {
 }
 
 #[test]
+fn a_cipher_without_identities_takes_so_many_links_and_no_more() {
+    let users = |count: usize| -> String {
+        let user = |number| {
+            format!("[[proxy.users]]\nname = \"u{number}\"\nkey = \"{KEY}\"\nlinks = [{{ name = \"second\" }}]\n")
+        };
+        (0..count).map(user).collect()
+    };
+    let old = "shadowsocks.method = \"aes-128-gcm\"\n";
+    assert!(read(&format!("{}{}", users(128), listener("shadowsocks", old))).is_ok());
+    let found = problems(&format!("{}{}", users(129), listener("shadowsocks", old)));
+    assert!(found.len() == 1 && found[0].contains("these have 258"), "{found:?}");
+    let new = "shadowsocks.key = \"AAECAwQFBgcICQoLDA0ODw==\"\n";
+    assert!(read(&format!("{}{}", users(129), listener("shadowsocks", new))).is_ok());
+}
+
+#[test]
 fn users_have_keys_and_links() {
     let config = read(&format!(
         "[[proxy.users]]\nname = \"ali\"\nkey = \"{KEY}\"\nuuid = \"b831381d-6324-4d53-ad4f-8cda48b30811\"\n\
