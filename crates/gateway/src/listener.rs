@@ -1,6 +1,6 @@
 //! One listening socket: it accepts clients until it is closed, and lets those that are there finish.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -32,22 +32,27 @@ const LEFT_OUT: Duration = Duration::from_secs(60);
 /// connection is gone.
 pub(crate) async fn run(context: &Arc<Context>, sockets: ServedSockets) {
     context.tasks.spawn(log_left_out(context.clone()));
+    let ServedSockets { tcp, packets, quic } = sockets;
     let serve = async {
-        let ServedSockets { tcp, packets, quic } = sockets;
         let over_quic = async {
             if let Some(quic) = &quic {
                 quic.run(context).await;
             }
         };
-        let (connections, packets) = (accept_streams(context, tcp), inbound::serve_packets(context, packets));
-        tokio::join!(connections, Box::pin(packets), Box::pin(over_quic));
+        tokio::join!(accept_streams(context, tcp), Box::pin(over_quic));
         match &quic {
             Some(quic) => drain_quic(context, quic).await,
             None => drain(context).await,
         }
     };
+    // Associations that run when the drain begins go on until it ends.
+    let packets = async {
+        inbound::serve_packets(context, packets).await;
+        pending().await
+    };
     tokio::select! {
         () = serve => {}
+        () = Box::pin(packets) => {}
         () = context.access.end_refused(&context.telemetry.connections) => {}
     }
 }

@@ -11,7 +11,8 @@ use crate::{accepting::Accepting, context::Context, encrypted_inbound::Encrypted
 /// The pause after the socket has failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the clients whose packets come to a socket, if the listener has one, until it accepts nobody any more.
+/// Serves the clients whose packets come to a socket, if the listener has one, until somebody else reads from it. Once the drain of the
+/// listener has begun, only the associations that are there go on.
 pub(crate) async fn serve_packets(context: &Arc<Context>, socket: Option<UdpSocket>) {
     let Some(socket) = socket else { return };
     let Some(inbound) = context.encrypted() else { return };
@@ -19,7 +20,7 @@ pub(crate) async fn serve_packets(context: &Arc<Context>, socket: Option<UdpSock
         let packets = ShadowsocksUdp::new(socket, server.clone());
         tokio::select! {
             () = serve_shadowsocks(context, packets) => {}
-            () = context.closed() => {}
+            () = context.has_left_udp_socket() => {}
         }
     }
 }
@@ -37,6 +38,7 @@ async fn serve_shadowsocks(context: &Arc<Context>, mut packets: ShadowsocksUdp) 
         let is_paused = *accepting.borrow_and_update() != Accepting::Yes;
         tokio::select! {
             begun = packets.next(inbound.keyring()), if !is_paused => match begun {
+                Ok(request) if context.drain.is_cancelled() => drop(request),
                 Ok(request) => spawn_association(context, &inbound, request),
                 Err(error) => pause(&error).await,
             },

@@ -1,0 +1,157 @@
+//! A client reaches nodes through an encrypted inbound as through the mixed port, and a stranger does not.
+
+use hezar_core::Target;
+use hezar_gateway::{GatewayConfig, InboundProtocol, UserKey};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::{
+    SOON, ali, attempt, carries_datagrams, echo_datagram, inbounds, key, name, phone, ping, stream_to, trojan, with,
+};
+use crate::{
+    clients::{connect, say},
+    world::{Does, eventually, world},
+};
+
+#[tokio::test]
+async fn a_client_is_served_as_at_the_mixed_port() {
+    for inbound in inbounds() {
+        let world = world(with(&inbound, [ali()]), &[Does::Echo]).await;
+        let phone = phone(&world, &inbound, &key(), "");
+        let mut stream = stream_to(&phone, "example.com:443").await;
+        ping(&mut stream, &[7; 100_000]).await;
+        assert_eq!(world.fakes[0].targets.lock().as_slice(), ["example.com:443"]);
+        let [info] = &world.connections.list(0, 10)[..] else { panic!("one connection") };
+        assert_eq!((info.inbound, &*info.user, info.target.is_some()), (name(&inbound), "ali", true));
+        // A closed half is passed on, and the other one still carries the rest.
+        stream.write_all(b"the end").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        timeout(SOON, stream.read_to_end(&mut rest)).await.expect("in time").unwrap();
+        assert_eq!(rest, b"the end", "{inbound:?}");
+        eventually("it is gone", || world.connections.is_empty()).await;
+        let served = format!("inbound=\"{}\",outcome=\"ok\",code=\"ok\",listener=\"proxy\"}} 1", name(&inbound));
+        assert!(world.metrics().contains(&served), "{served}: {}", world.metrics());
+    }
+}
+
+#[tokio::test]
+async fn datagrams_go_over_a_node_that_carries_them() {
+    for inbound in inbounds().into_iter().filter(carries_datagrams) {
+        let world = world(with(&inbound, [ali()]), &[Does::Web, Does::Echo]).await;
+        let association = phone(&world, &inbound, &key(), "").associate(&attempt()).await.unwrap();
+        for payload in [&b"one"[..], &[7; 1200]] {
+            echo_datagram(&association, payload).await;
+        }
+        assert_eq!(world.associates()[1], 1);
+        let [info] = &world.connections.list(0, 10)[..] else { panic!("one connection") };
+        let expected = format!("{}-udp", name(&inbound));
+        assert_eq!((info.inbound, info.up, info.down), (&*expected, 1203, 1203));
+        drop(association);
+        let ended = || world.metrics().contains("hezar_associations{listener=\"proxy\"} 0");
+        eventually("the association ends", ended).await;
+        let served = format!("inbound=\"{expected}\",outcome=\"ok\",code=\"ok\",listener=\"proxy\"}} 1");
+        assert!(world.metrics().contains(&served), "{served}: {}", world.metrics());
+    }
+}
+
+/// The request inside is held and given to another node, as on the mixed port.
+#[tokio::test]
+async fn another_node_takes_over_before_the_client_notices() {
+    for inbound in inbounds() {
+        let nodes = [Does::Refuse, Does::HangUp, Does::Lie, Does::Web];
+        let world = world(with(&inbound, [ali()]), &nodes).await;
+        let phone = phone(&world, &inbound, &key(), "");
+        for _ in 0..4 {
+            let mut stream = stream_to(&phone, "origin.test:80").await;
+            let asks = b"GET /who HTTP/1.1\r\nHost: origin.test\r\nConnection: close\r\n\r\n";
+            stream.write_all(asks).await.unwrap();
+            stream.flush().await.unwrap();
+            let mut answer = String::new();
+            timeout(SOON, stream.read_to_string(&mut answer)).await.expect("in time").unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("node-3"), "{inbound:?}: {answer}");
+        }
+        assert_eq!(world.origin_requests(), 4);
+        let connects = world.connects();
+        assert!(connects[..3].iter().sum::<usize>() >= 1, "at least one bad node was tried first: {connects:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_first_is_heard() {
+    for inbound in inbounds() {
+        // Nothing comes of the client, and the node's bytes reach it all the same.
+        let world = world(with(&inbound, [ali()]), &[Does::Drips]).await;
+        let mut stream = stream_to(&phone(&world, &inbound, &key(), ""), "mail.example:25").await;
+        stream.flush().await.unwrap();
+        let mut first = [0; 12];
+        timeout(SOON, stream.read_exact(&mut first)).await.expect("in time").unwrap();
+        assert_eq!(&first, b"HTTP/1.1 103", "{inbound:?}");
+    }
+}
+
+/// Who is no client may get a page of the site, and never a byte of a node.
+#[tokio::test]
+async fn strangers_reach_no_node() {
+    let wrong = UserKey::new([9; 32]);
+    for inbound in inbounds() {
+        let world = world(with(&inbound, [ali()]), &[Does::Echo]).await;
+        if let Ok(mut stream) =
+            phone(&world, &inbound, &wrong, "").connect(&Target::parse("example.com:443").unwrap(), &attempt()).await
+        {
+            let _ = stream.write_all(b"hello").await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is ended");
+            assert!(!answer.ends_with(b"hello"), "{answer:?}");
+        }
+        for garbage in [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01", b"\x05\x01\x00", b"00"]
+        {
+            let mut stream = connect(&world).await;
+            stream.write_all(garbage).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is ended");
+            let is_silent = matches!(inbound.protocol, InboundProtocol::Shadowsocks(_));
+            assert!(!is_silent || answer.is_empty(), "{garbage:?}: {answer:?}");
+        }
+        assert!(world.connections.is_empty() && world.connects() == [0], "{inbound:?}");
+        // A port scan says nothing at all.
+        drop(connect(&world).await);
+        ping(&mut stream_to(&phone(&world, &inbound, &key(), ""), "example.com:443").await, b"still").await;
+    }
+}
+
+#[tokio::test]
+async fn a_site_answers_strangers_of_trojan_and_the_log_counts_them() {
+    let inbound = trojan();
+    let world = world(with(&inbound, [ali()]), &[Does::Echo]).await;
+    let answer =
+        String::from_utf8(say(&world, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    let wrong = [&[b'0'; 56][..], b"\r\n\x01\x03\x0bexample.com\x01\xbb\r\n\r\n"].concat();
+    let answer = String::from_utf8(say(&world, &wrong).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "as a web server answers what it cannot read: {answer}");
+    let counted = "hezar_connections_rejected_total{code=\"stranger\",listener=\"proxy\"} 2";
+    eventually("both are counted", || world.metrics().contains(counted)).await;
+    drop(connect(&world).await);
+    let gone = "hezar_connections_rejected_total{code=\"client-gone\",listener=\"proxy\"} 1";
+    eventually("it is counted", || world.metrics().contains(gone)).await;
+}
+
+#[tokio::test]
+async fn a_listener_becomes_encrypted_and_mixed_again() {
+    let inbound = trojan();
+    let world = world(with(&inbound, [ali()]), &[Does::Web]).await;
+    world.gateway.configure(GatewayConfig { inbound: None, ..with(&inbound, [ali()]) }).unwrap();
+    let answer = String::from_utf8(say(&world, b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n").await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 4") && answer.contains("hezar"), "{answer}");
+    world.gateway.configure(with(&inbound, [ali()])).unwrap();
+    let mut stream = stream_to(&phone(&world, &inbound, &key(), ""), "origin.test:80").await;
+    stream.write_all(b"GET /who HTTP/1.1\r\nHost: origin.test\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("node-0"), "{answer}");
+}
