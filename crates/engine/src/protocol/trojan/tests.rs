@@ -142,7 +142,7 @@ async fn calls_that_are_given_up_lose_nothing() {
     assert!(ones >= 1);
     peer.write_all(&[packet(3), packet(4)].concat()).await.unwrap();
     for byte in [3, 4] {
-        let (payload, _) = datagram_contract::impatient(|| crate::testing::heard(&*association)).await.unwrap();
+        let (payload, _) = datagram_contract::impatient(|| heard(&*association)).await.unwrap();
         assert_eq!(payload, vec![byte; 300]);
     }
 }
