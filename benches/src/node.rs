@@ -1,7 +1,8 @@
 //! One node, described once for the server that plays it and for the clients that dial it.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path, process::Command};
 
+use anyhow::Context;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
@@ -20,6 +21,22 @@ pub struct RealityKeys {
     pub private: String,
     /// The clients'.
     pub public: String,
+}
+
+impl RealityKeys {
+    /// A new pair, made by the program sing-box.
+    ///
+    /// # Errors
+    /// When it makes none.
+    pub fn generate(sing_box: &Path) -> anyhow::Result<Self> {
+        let output = Command::new(sing_box).args(["generate", "reality-keypair"]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let word = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.map(|word| word.trim().to_owned()).with_context(|| format!("no {name} in {text:?}"))
+        };
+        Ok(Self { private: word("PrivateKey:")?, public: word("PublicKey:")? })
+    }
 }
 
 /// The rows of the comparison.

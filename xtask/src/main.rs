@@ -120,6 +120,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Our encrypted inbounds beside those of sing-box and Xray: CPU, latency and memory of the servers as ratios.
+    Inbounds {
+        /// Options of the benchmark: --runs, --tunnels, --idle, --mib, --kinds.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Mixed load over all rows while the servers restart at random; nothing may stay behind.
     Soak {
         /// How long the load lasts.
@@ -174,6 +180,7 @@ fn run() -> anyhow::Result<()> {
         Command::CoreSweep { arguments } => load::run(&root, "core_sweep", &arguments),
         Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),
         Command::BenchPeers { options } => measure::peers(&root, &options),
+        Command::Inbounds { options } => measure::inbounds(&root, &options),
         Command::Soak { minutes } => measure::soak(&root, minutes),
         Command::Peers { command: PeersCommand::Install { require } } => peers::install(&root, require).map(drop),
     }

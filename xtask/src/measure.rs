@@ -15,9 +15,21 @@ use crate::peers;
 /// # Errors
 /// When something cannot be built, installed or measured.
 pub(crate) fn peers(root: &Path, options: &[String]) -> anyhow::Result<()> {
+    beside_peers(root, "peers", options)
+}
+
+/// The encrypted inbounds beside those of sing-box and Xray.
+///
+/// # Errors
+/// When something cannot be built, installed or measured.
+pub(crate) fn inbounds(root: &Path, options: &[String]) -> anyhow::Result<()> {
+    beside_peers(root, "inbounds", options)
+}
+
+fn beside_peers(root: &Path, program: &str, options: &[String]) -> anyhow::Result<()> {
     let folder = peers::install(root, true)?;
     let release = cargo(root, &["build", "--release", "--package", "hezar", "--package", "hezar-bench", "--bins"])?;
-    let mut bench = Command::new(release.join("release/peers"));
+    let mut bench = Command::new(release.join("release").join(program));
     for name in ["sing-box", "mihomo", "xray"] {
         bench.arg(format!("--{name}")).arg(peers::program(root, &folder, name)?);
     }

@@ -45,6 +45,9 @@ struct Cli {
     /// Without the peers.
     #[arg(long)]
     alone: bool,
+    /// The clients are Xray's, through a VLESS listener of this program and over mihomo.
+    #[arg(long)]
+    vless: bool,
     /// Lines for `[proxy]` of this program's configuration.
     #[arg(long, default_value = "")]
     proxy: String,
@@ -176,8 +179,9 @@ async fn main() -> anyhow::Result<()> {
 /// One run; gives this program's share of right answers.
 async fn run(cli: &Cli, bad: u32) -> anyhow::Result<f64> {
     let home = tempfile::tempdir()?;
+    let settings = ContestantSettings { proxy: cli.proxy.clone(), ..ContestantSettings::default() };
     let (programs, missing) =
-        Program::all(ContestantSettings { proxy: cli.proxy.clone(), ..ContestantSettings::default() }, cli.alone);
+        if cli.vless { Program::behind_xray(settings, cli.alone) } else { Program::all(settings, cli.alone) };
     missing.iter().for_each(|name| println!("{name} skipped: not installed"));
     let mut lanes = Vec::new();
     for program in programs {

@@ -99,7 +99,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let arena = Arena {
         other_build: options.other_build.clone(),
-        keys: keys(&options.sing_box)?,
+        keys: RealityKeys::generate(&options.sing_box)?,
         sing_box: options.sing_box.clone(),
         sing_box_reality: has_utls(&options.sing_box)?,
         xray: options.xray.clone(),
@@ -260,15 +260,4 @@ fn is_ours(client: Client) -> bool {
 fn has_utls(sing_box: &std::path::Path) -> anyhow::Result<bool> {
     let output = std::process::Command::new(sing_box).arg("version").output()?;
     Ok(String::from_utf8_lossy(&output.stdout).contains("with_utls"))
-}
-
-/// A pair of keys, made by the program that uses it.
-fn keys(sing_box: &std::path::Path) -> anyhow::Result<RealityKeys> {
-    let output = std::process::Command::new(sing_box).args(["generate", "reality-keypair"]).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let word = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.map(|word| word.trim().to_owned()).with_context(|| format!("no {name} in {text:?}"))
-    };
-    Ok(RealityKeys { private: word("PrivateKey:")?, public: word("PublicKey:")? })
 }

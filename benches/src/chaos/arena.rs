@@ -27,6 +27,10 @@ pub enum Program {
     Mihomo(PathBuf),
     /// sing-box, by its path.
     SingBox(PathBuf),
+    /// This one behind a VLESS listener and a client; the path is Xray's.
+    HezarVless(PathBuf, ContestantSettings),
+    /// mihomo behind the same client; the paths are Xray's and mihomo's.
+    MihomoBehindXray(PathBuf, PathBuf),
 }
 
 impl Program {
@@ -48,12 +52,27 @@ impl Program {
         (programs, missing)
     }
 
+    /// An Xray client over a VLESS listener of this program, and over mihomo unless this program runs `alone`; the names of missing
+    /// peers come second.
+    #[must_use]
+    pub fn behind_xray(settings: ContestantSettings, alone: bool) -> (Vec<Self>, Vec<&'static str>) {
+        let Some(xray) = peer("xray") else { return (Vec::new(), vec!["xray"]) };
+        let ours = Self::HezarVless(xray.clone(), settings);
+        match peer("mihomo") {
+            _ if alone => (vec![ours], Vec::new()),
+            Some(mihomo) => (vec![ours, Self::MihomoBehindXray(xray, mihomo)], Vec::new()),
+            None => (vec![ours], vec!["mihomo"]),
+        }
+    }
+
     fn start(&self, home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<Contestant> {
         match self {
             Self::Hezar(settings) => Contestant::hezar(home, &links(nodes), settings),
             Self::HezarClash(mihomo, settings) => Contestant::hezar_clash(mihomo, home, &links(nodes), settings),
             Self::Mihomo(path) => Contestant::mihomo(path, home, nodes),
             Self::SingBox(path) => Contestant::sing_box(path, home, nodes),
+            Self::HezarVless(xray, settings) => Contestant::hezar_vless(xray, home, &links(nodes), settings),
+            Self::MihomoBehindXray(xray, mihomo) => Contestant::mihomo_behind_xray(xray, mihomo, home, nodes),
         }
     }
 }

@@ -8,15 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::ensure;
-use serde_json::json;
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
 
-use crate::{Watched, api::Api, command, configure, free_address, get, process_memory, sidecar::children_of};
+use crate::{
+    Watched, api::Api, command, configure, contest::accepts, free_address, get, process_memory, sidecar::children_of,
+};
 
 /// Between two probes of a node, for everybody, in seconds.
 pub const INTERVAL_SECS: u64 = 10;
 /// What the API of this program asks for.
 const TOKEN: &str = "the-token-of-the-benchmarks";
+/// 32 bytes in base64, from which the credentials of the user of a VLESS listener derive.
+const USER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const SUBSCRIPTION: &str = "subscription-of-the-phone";
+/// How links name the VLESS listener.
+const LINK_HOST: &str = "localhost";
 const PROBE: &str = "http://demo.hezar/generate_204";
 
 /// Lines for this program's configuration.
@@ -38,6 +45,8 @@ pub struct Contestant {
     /// Its API, of this program alone.
     pub api: Option<Api>,
     process: Watched,
+    /// What stands between the clients and the program.
+    _client: Option<Watched>,
 }
 
 impl Contestant {
@@ -46,13 +55,55 @@ impl Contestant {
     /// # Errors
     /// When it has not been built or does not serve.
     pub fn hezar(home: &Path, list: &str, settings: &ContestantSettings) -> anyhow::Result<Self> {
-        let rest = format!(
-            "interval = \"{INTERVAL_SECS}s\"\n{}\n[api]\ntoken = \"{TOKEN}\"\n[proxy]\nmax_connections = 100000\n{}",
-            settings.probe, settings.proxy
-        );
-        configure(home, list, &rest)?;
+        configure(home, list, &own_lines(settings))?;
         let api = Api { address: free_address()?, token: TOKEN.to_owned() };
         Ok(Self { api: Some(api.clone()), ..Self::configured(home, api.address)? })
+    }
+
+    /// This program over a list of nodes, behind a VLESS listener with TLS and an Xray client that reads what the subscription says.
+    ///
+    /// # Errors
+    /// When one of them does not serve.
+    pub fn hezar_vless(xray: &Path, home: &Path, list: &str, settings: &ContestantSettings) -> anyhow::Result<Self> {
+        let home = home.join("vless");
+        fs::create_dir_all(&home)?;
+        let certified = rcgen::generate_simple_self_signed([LINK_HOST.to_owned()])?;
+        let certificate = home.join("server.pem");
+        fs::write(&certificate, certified.cert.pem())?;
+        fs::write(home.join("server.key"), certified.signing_key.serialize_pem())?;
+        let (listen, api) = (free_address()?, free_address()?);
+        let rest = format!(
+            "{}\nusers = [{{ name = \"phone\", key = \"{USER_KEY}\" }}]\n\
+             [[subscription]]\nname = \"phone\"\ntoken = \"{SUBSCRIPTION}\"\nuser = \"phone\"\ninbounds = true\n\
+             [[listener]]\nname = \"vless\"\nkind = \"vless\"\nlisten = \"{listen}\"\nhost = \"{LINK_HOST}\"\n\
+             [listener.tls]\ncert = \"server.pem\"\nkey = \"server.key\"\n",
+            own_lines(settings)
+        );
+        configure(&home, list, &rest)?;
+        let running = Self::open(&home, api)?;
+        accepts(listen)?;
+        let (_, answer) = get(api, &format!("/sub/{SUBSCRIPTION}?target=xray"), Duration::from_secs(5))?;
+        let document = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let document: Value = serde_json::from_str(document).context("the subscription for Xray")?;
+        let outbounds = document["outbounds"].as_array().context("no outbounds in the subscription")?;
+        let node = outbounds.iter().find(|outbound| outbound["protocol"] == "vless").context("no VLESS")?;
+        let (proxy, client) = xray_client(xray, &home, node, Some(&certificate))?;
+        let api = Some(Api { address: api, token: TOKEN.to_owned() });
+        let name = "hezar, behind Xray and VLESS".to_owned();
+        Self { name, proxy, api, _client: Some(client), ..running }.ready()
+    }
+
+    /// mihomo's load-balance group over the same nodes, behind an Xray client.
+    ///
+    /// # Errors
+    /// When one of them does not serve.
+    pub fn mihomo_behind_xray(xray: &Path, mihomo: &Path, home: &Path, nodes: &[SocketAddr]) -> anyhow::Result<Self> {
+        let running = Self::mihomo(mihomo, home, nodes)?;
+        let server = json!({ "address": running.proxy.ip(), "port": running.proxy.port() });
+        let node = json!({ "protocol": "socks", "settings": { "servers": [server] } });
+        let (proxy, client) = xray_client(xray, home, &node, None)?;
+        let name = "mihomo, load-balance, behind Xray".to_owned();
+        Self { name, proxy, _client: Some(client), ..running }.ready()
     }
 
     /// This program with Clash cores as its engine, over a list of nodes; its files lie in a folder of `home`.
@@ -94,7 +145,7 @@ impl Contestant {
             ensure!(begun.elapsed() < Duration::from_secs(60), "hezar does not start");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { name: "hezar".to_owned(), proxy, api: None, process })
+        Ok(Self { name: "hezar".to_owned(), proxy, api: None, process, _client: None })
     }
 
     /// sing-box's urltest group over the same nodes.
@@ -123,7 +174,7 @@ impl Contestant {
         let file = home.join("sing-box.json");
         fs::write(&file, config.to_string())?;
         let process = Watched::start(Command::new(program).arg("run").arg("-c").arg(&file).current_dir(home))?;
-        Self { name: "sing-box, urltest".to_owned(), proxy, api: None, process }.ready()
+        Self { name: "sing-box, urltest".to_owned(), proxy, api: None, process, _client: None }.ready()
     }
 
     /// mihomo's load-balance group, round-robin, over the same nodes.
@@ -152,7 +203,7 @@ impl Contestant {
         let file = home.join("mihomo.yaml");
         fs::write(&file, config.to_string())?;
         let process = Watched::start(Command::new(program).arg("-d").arg(home).arg("-f").arg(&file).current_dir(home))?;
-        Self { name: "mihomo, load-balance round-robin".to_owned(), proxy, api: None, process }.ready()
+        Self { name: "mihomo, load-balance round-robin".to_owned(), proxy, api: None, process, _client: None }.ready()
     }
 
     /// Its process id.
@@ -188,6 +239,39 @@ impl Contestant {
         }
         Ok(self)
     }
+}
+
+/// The configuration of this program behind the settings that all contestants share.
+fn own_lines(settings: &ContestantSettings) -> String {
+    format!(
+        "interval = \"{INTERVAL_SECS}s\"\n{}\n[api]\ntoken = \"{TOKEN}\"\n[proxy]\nmax_connections = 100000\n{}",
+        settings.probe, settings.proxy
+    )
+}
+
+/// Xray with one node and a port for HTTP and SOCKS; it trusts a certificate.
+fn xray_client(
+    xray: &Path,
+    home: &Path,
+    node: &Value,
+    certificate: Option<&Path>,
+) -> anyhow::Result<(SocketAddr, Watched)> {
+    let proxy = free_address()?;
+    let config = json!({
+        "log": { "loglevel": "none" },
+        "inbounds": [{ "protocol": "mixed", "listen": proxy.ip(), "port": proxy.port() }],
+        "outbounds": [node],
+    });
+    let file = home.join("xray.json");
+    fs::write(&file, config.to_string())?;
+    let mut command = Command::new(xray);
+    command.arg("run").arg("-c").arg(&file).current_dir(home);
+    if let Some(certificate) = certificate {
+        command.env("SSL_CERT_FILE", certificate);
+    }
+    let process = Watched::start(&mut command)?;
+    accepts(proxy).context("Xray as the client")?;
+    Ok((proxy, process))
 }
 
 /// A peer that `cargo xtask peers install` has put into the cache folder.

@@ -80,7 +80,7 @@ impl World {
     }
 
     fn clients(&self) -> SharedClients {
-        TlsClients::new(&[self.authority.root.clone()]).into()
+        TlsClients::new(std::slice::from_ref(&self.authority.root)).into()
     }
 
     fn client(&self, auth: &str) -> Hysteria2Dialer {
