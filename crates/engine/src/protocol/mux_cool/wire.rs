@@ -115,13 +115,16 @@ impl Frame {
     /// # Errors
     /// [`Cause::Protocol`] for an address of an unknown type.
     pub(crate) fn destination(&self, bytes: &[u8]) -> Result<Option<Destination>, Cause> {
-        let target = |address| Ok(take_v2ray(address)?.and_then(|(target, _)| target));
         match bytes.get(self.address.clone()) {
-            Some([TCP, address @ ..]) => Ok(Some(Destination::Stream(target(address)?))),
-            Some([UDP, address @ ..]) => Ok(Some(Destination::Datagrams(target(address)?))),
+            Some([TCP, address @ ..]) => Ok(Some(Destination::Stream(take_target(address)?))),
+            Some([UDP, address @ ..]) => Ok(Some(Destination::Datagrams(take_target(address)?))),
             _ => Ok(None),
         }
     }
+}
+
+fn take_target(address: &[u8]) -> Result<Option<Target>, Cause> {
+    Ok(take_v2ray(address)?.and_then(|(target, _)| target))
 }
 
 /// Appends a frame with a payload of at most 65,535 bytes; of a datagram, with the address of its target or sender.
