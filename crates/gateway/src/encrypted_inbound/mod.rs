@@ -57,7 +57,7 @@ impl EncryptedInbound {
                 (build::server(config, inbound, &sites)?.map(Arc::new), fallback)
             }
         };
-        let table = CredentialTable::new(config, inbound);
+        let table = CredentialTable::new(config, inbound, before.map(|before| &before.table));
         warn_of_untried(config, inbound, table.keyring());
         Ok(Some(Arc::new(Self { protocol: inbound.protocol.clone(), table, server, fallback })))
     }
