@@ -58,7 +58,8 @@ impl Stage {
         door.lead_to(world.rows[0].1);
         wrong.lead_to(world.rows[0].1);
         let stage = Self { world, door, behind, wrong, site };
-        eventually("Hezar has visited the site", || stage.visit_with_h2());
+        // One for each first protocol, of one name: what they have learned is in force when all of them are over.
+        eventually("both listeners have visited the site", || stage.behind.has_seen(6).then_some(()));
         stage
     }
 
@@ -113,19 +114,19 @@ fn reality_shows_strangers_the_site() {
     let stage = Stage::set(&hezar, &nginx);
     let (door, root) = (stage.door.address, stage.site.root());
     let (address, root) = (door.to_string(), root.to_str().unwrap());
-    for (options, works) in [
-        (&["-servername", "localhost"][..], true),
-        (&["-noservername"], true),
-        (&["-servername", "elsewhere.example"], true),
-        (&["-servername", "localhost", "-tls1_2"], true),
-        (&["-servername", "localhost", "-groups", "P-384"], true),
-        (&["-servername", "localhost", "-tls1_1"], false),
+    for options in [
+        &["-servername", "localhost"][..],
+        &["-noservername"],
+        &["-servername", "elsewhere.example"],
+        &["-servername", "localhost", "-tls1_2"],
+        &["-servername", "localhost", "-groups", "P-384"],
+        &["-servername", "localhost", "-groups", "X448"],
     ] {
         let before = stage.door.seen().len();
         let arguments =
             ["s_client", "-connect", &address, "-CAfile", root, "-verify_return_error", "-quiet", "-ign_eof"];
         let said = run(&openssl, &[&arguments[..], options].concat(), "GET / HTTP/1.0\r\n\r\n");
-        assert_eq!(said.contains(PAGE), works, "{options:?}: {said}");
+        assert!(said.contains(PAGE), "{options:?}: {said}");
         is_the_sites(&stage, &|| stage.door.seen().get(before).cloned());
         println!("inbounds: openssl s_client {options:?} gets the site's bytes through the REALITY listener");
     }

@@ -3,7 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -22,6 +25,8 @@ pub(super) struct Recorder {
     pub(super) address: SocketAddr,
     leads_to: Arc<Mutex<Option<SocketAddr>>>,
     seen: Arc<Mutex<Vec<Arc<Mutex<Seen>>>>>,
+    /// The directions that have not ended.
+    open: Arc<AtomicUsize>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -33,7 +38,7 @@ impl Recorder {
     pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let this = Self { address, leads_to: Arc::default(), seen: Arc::default() };
+        let this = Self { address, leads_to: Arc::default(), seen: Arc::default(), open: Arc::default() };
         let watching = this.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -53,16 +58,28 @@ impl Recorder {
         locked(&self.seen).iter().map(|seen| locked(seen).clone()).collect()
     }
 
+    /// Whether so many connections have come, and all of them are over.
+    pub(super) fn has_seen(&self, connections: usize) -> bool {
+        locked(&self.seen).len() >= connections && self.open.load(Ordering::SeqCst) == 0
+    }
+
     fn pass(&self, client: TcpStream) {
         let Some(server) = *locked(&self.leads_to) else { return };
         let Ok(server) = TcpStream::connect(server) else { return };
         let (_, _) = (client.set_nodelay(true), server.set_nodelay(true));
         let seen = Arc::new(Mutex::new(Seen::default()));
+        self.open.fetch_add(2, Ordering::SeqCst);
         locked(&self.seen).push(Arc::clone(&seen));
         let (other_client, other_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        let up = Arc::clone(&seen);
-        thread::spawn(move || copy(client, server, |bytes| locked(&up).up.extend_from_slice(bytes)));
-        thread::spawn(move || copy(other_server, other_client, |bytes| locked(&seen).down.extend_from_slice(bytes)));
+        let (up, ups, downs) = (Arc::clone(&seen), Arc::clone(&self.open), Arc::clone(&self.open));
+        thread::spawn(move || {
+            copy(client, server, |bytes| locked(&up).up.extend_from_slice(bytes));
+            ups.fetch_sub(1, Ordering::SeqCst);
+        });
+        thread::spawn(move || {
+            copy(other_server, other_client, |bytes| locked(&seen).down.extend_from_slice(bytes));
+            downs.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 }
 

@@ -42,9 +42,10 @@ const MOST_NAMES: usize = 8;
 const MOST_RECORDS: usize = 8;
 /// The most bytes of a site that are read during one visit.
 const MOST_HEARD: usize = 128 * 1024;
-/// How long a handshake with the site may take, and how long one listens after it.
+/// How long a handshake with the site may take, how long its first bytes after that are waited for, and how long more of them.
 const HANDSHAKE: Duration = Duration::from_secs(15);
-const LISTENING: Duration = Duration::from_secs(5);
+const FIRST: Duration = Duration::from_secs(5);
+const MORE: Duration = Duration::from_secs(1);
 /// How long what was learned is believed, and how long the first wait after a failure is.
 const LIFETIME: Duration = Duration::from_secs(6 * 60 * 60);
 const SOON: Duration = Duration::from_secs(30);
@@ -123,7 +124,7 @@ impl Profiles {
         };
         let met = timeout(HANDSHAKE, handshake).await.map_err(|_| "the site does not answer")??;
         self.rehearse(message, &heard.lock())?;
-        let _ = timeout(LISTENING, listen(met.stream)).await;
+        listen(met.stream).await;
         let heard = heard.lock();
         let SiteAnswer::Whole(flight) = site::read(&heard) else { return Err("the site breaks off its answer".into()) };
         Ok(record_lengths(heard.get(flight.length()..).unwrap_or_default()))
@@ -161,16 +162,16 @@ fn hello(name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
     Hello::new(shape, Arc::new(config), name, None).map_err(failed)
 }
 
-/// Reads what the site sends until it ends.
-async fn listen(mut site: impl AsyncRead + Unpin) -> io::Result<()> {
-    let (mut buffer, mut heard) = (vec![0; 4096], 0);
+/// Reads what the site sends by itself: until it ends, or sends nothing more.
+async fn listen(mut site: impl AsyncRead + Unpin) {
+    let (mut buffer, mut heard, mut patience) = (vec![0; 4096], 0, FIRST);
     while heard < MOST_HEARD {
-        match site.read(&mut buffer).await? {
-            0 => break,
-            length => heard += length,
+        match timeout(patience, site.read(&mut buffer)).await {
+            Ok(Ok(length @ 1..)) => heard += length,
+            _ => return,
         }
+        patience = MORE;
     }
-    Ok(())
 }
 
 /// The lengths of whole records, their headers included.
