@@ -26,7 +26,7 @@ pub(crate) use self::fuzzing::{read_packets, read_streams};
 pub use self::udp::ShadowsocksUdp;
 use self::{
     codec::AnsweringCodec,
-    opening::{Request, Step},
+    opening::{Destination, Request, Step},
     salts::{Generation, ReplayFilter},
     tcp2017::Opening2017,
     tcp2022::{Opening2022, Rules2022},
@@ -39,8 +39,10 @@ use super::{
 use crate::{
     BoxStream, BuildError, Prefixed,
     io::codec_stream::CodecStream,
+    protocol::{packets::Packets, uot},
     served::{
-        CredentialId, InboundRequest, Keyring, Opening, Stranger, StrangerReason, StreamRequest, Wordless, said_nothing,
+        CredentialId, DatagramRequest, Head, InboundRequest, Keyring, Opening, Stranger, StrangerReason, StreamRequest,
+        Wordless, read_head, said_nothing,
     },
 };
 
@@ -114,7 +116,7 @@ impl ShadowsocksServer {
         let mut received = Vec::new();
         let why = loop {
             match reader.step(self, keyring, &mut received) {
-                Ok(Step::Open(request)) => return Ok(open(stream, *request, &received)),
+                Ok(Step::Open(request)) => return open(stream, *request, received).await,
                 Ok(Step::Need(length)) => received.reserve(PIECE.max(length.saturating_sub(received.len()))),
                 Err(why) => break why,
             }
@@ -162,12 +164,34 @@ impl Reader {
 }
 
 /// The request, and its stream without the protocol.
-fn open(stream: BoxStream, request: Request, received: &[u8]) -> Opening {
-    let Request { credential, target, payload, used, theirs, head, ours } = request;
+async fn open(stream: BoxStream, request: Request, received: Vec<u8>) -> io::Result<Opening> {
+    let Request { credential, destination, payload, used, theirs, head, ours } = request;
     let rest = received.get(used..).unwrap_or_default().to_vec();
     let stream = CodecStream::underway(stream, AnsweringCodec::new(head, ours, theirs), rest);
-    let stream = Box::new(Wordless(Prefixed::new(payload.into(), stream)));
-    Opening::Request(InboundRequest::Stream(StreamRequest { credential, target, stream }))
+    let stream = Prefixed::new(payload.into(), stream);
+    match destination {
+        Destination::Stream(target) => {
+            let stream = Box::new(Wordless(stream));
+            Ok(Opening::Request(InboundRequest::Stream(StreamRequest { credential, target, stream })))
+        }
+        Destination::Datagrams => open_datagrams(Box::new(stream), credential).await,
+    }
+}
+
+/// Reads the request for datagrams inside a stream.
+async fn open_datagrams(stream: BoxStream, credential: CredentialId) -> io::Result<Opening> {
+    let judge = |bytes: &[u8]| match uot::take_request(bytes) {
+        Ok(Some((codec, length))) => Head::Whole { request: codec, length },
+        Ok(None) => Head::Incomplete,
+        Err(_) => Head::Stranger(StrangerReason::Protocol),
+    };
+    Ok(match read_head(stream, PIECE, judge).await? {
+        Ok((codec, stream)) => {
+            let datagram = Box::new(Packets::new(stream, codec));
+            Opening::Request(InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram }))
+        }
+        Err(stranger) => Opening::Stranger(stranger),
+    })
 }
 
 fn server_key(cipher: Aead, key: &str) -> Result<Box<[u8]>, BuildError> {

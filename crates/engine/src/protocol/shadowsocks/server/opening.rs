@@ -7,7 +7,7 @@ use super::{
     codec::AnswerHead,
 };
 use crate::{
-    protocol::address::take_socks,
+    protocol::{address::take_socks, uot},
     served::{CredentialId, StrangerReason},
 };
 
@@ -19,11 +19,20 @@ pub(super) enum Step {
     Open(Box<Request>),
 }
 
+/// What a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// A stream to a target.
+    Stream(Target),
+    /// Datagrams inside the stream, in the format of sing-box.
+    Datagrams,
+}
+
 /// A request that has opened.
 pub(super) struct Request {
     pub(super) credential: CredentialId,
-    pub(super) target: Target,
-    /// The payload that came with the target.
+    pub(super) destination: Destination,
+    /// The payload that came with the destination.
     pub(super) payload: Vec<u8>,
     /// How many of the received bytes are used up.
     pub(super) used: usize,
@@ -35,10 +44,11 @@ pub(super) struct Request {
     pub(super) ours: Sealer,
 }
 
-/// The target in front of a decrypted text and its length; `None` while it is incomplete.
-pub(super) fn target(text: &[u8]) -> Result<Option<(Target, usize)>, StrangerReason> {
+/// The destination in front of a decrypted text and its length; `None` while it is incomplete.
+pub(super) fn destination(text: &[u8]) -> Result<Option<(Destination, usize)>, StrangerReason> {
     match take_socks(text) {
-        Ok(Some((Some(target), used))) => Ok(Some((target, used))),
+        Ok(Some((_, used))) if uot::is_magic(text) == Some(true) => Ok(Some((Destination::Datagrams, used))),
+        Ok(Some((Some(target), used))) => Ok(Some((Destination::Stream(target), used))),
         Ok(None) => Ok(None),
         Ok(Some((None, _))) | Err(_) => Err(StrangerReason::Protocol),
     }

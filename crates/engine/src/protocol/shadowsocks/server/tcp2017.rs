@@ -1,7 +1,5 @@
 //! Reads the opening of a stream of the 2017 edition. Nothing in it says who sends it, so each user's key is tried.
 
-use hezar_core::Target;
-
 use super::{
     super::{
         aead2017::session_key,
@@ -9,7 +7,7 @@ use super::{
         wire::{Aead, Chunks, MAX_PAYLOAD, SEALED_LENGTH, Sealer, password_key},
     },
     codec::AnswerHead,
-    opening::{Request, Step, target},
+    opening::{Destination, Request, Step, destination},
     salts::ReplayFilter,
     tried,
 };
@@ -70,7 +68,7 @@ impl Opening2017 {
             if let Some(need) = known.open(wire)? {
                 return Ok(Step::Need(need));
             }
-            let Some((target, used)) = target(&known.text)? else {
+            let Some((destination, used)) = destination(&known.text)? else {
                 if known.used > MOST {
                     return Err(StrangerReason::Protocol);
                 }
@@ -78,7 +76,7 @@ impl Opening2017 {
             };
             let known = self.known.take().ok_or(StrangerReason::Protocol)?;
             let payload = known.text.get(used..).unwrap_or_default().to_vec();
-            return known.answered(cipher, filter, target, payload, now).map_err(|_| StrangerReason::Protocol);
+            return known.answered(cipher, filter, destination, payload, now).map_err(|_| StrangerReason::Protocol);
         }
     }
 }
@@ -105,7 +103,7 @@ impl Known {
         self,
         cipher: Aead,
         filter: &ReplayFilter,
-        target: Target,
+        destination: Destination,
         payload: Vec<u8>,
         now: u64,
     ) -> Result<Step, Cause> {
@@ -116,7 +114,7 @@ impl Known {
         let theirs = Chunks::new(self.sealer, MAX_PAYLOAD, None, true);
         let head = AnswerHead::Salt(salt);
         let (credential, used) = (self.credential, self.used);
-        Ok(Step::Open(Box::new(Request { credential, target, payload, used, theirs, head, ours })))
+        Ok(Step::Open(Box::new(Request { credential, destination, payload, used, theirs, head, ours })))
     }
 }
 

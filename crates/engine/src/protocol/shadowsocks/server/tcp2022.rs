@@ -3,7 +3,6 @@
 //! With AES the identity header says whose key follows. ChaCha20 has no such header, so each user's key is tried.
 
 use aws_lc_rs::cipher::DecryptionContext;
-use hezar_core::Target;
 
 use super::{
     super::{
@@ -13,7 +12,7 @@ use super::{
         wire::{Aead, Chunks, Sealer},
     },
     codec::AnswerHead,
-    opening::{Request, Step, target},
+    opening::{Destination, Request, Step, destination},
     salts::ReplayFilter,
     tried,
 };
@@ -93,19 +92,33 @@ impl Opening2022 {
         let end = fixed.from + fixed.length + TAG;
         let Some(sealed) = wire.get_mut(fixed.from..end) else { return Ok(Step::Need(end)) };
         let text = fixed.sealer.open(sealed).ok_or(StrangerReason::Protocol)?;
-        let (target, payload) = read_variable(text)?;
+        let (destination, payload) = read_variable(text)?;
         let fixed = self.fixed.take().ok_or(StrangerReason::Protocol)?;
-        fixed.answered(rules, target, payload.to_vec(), end).map_err(|_| StrangerReason::Protocol)
+        fixed.answered(rules, destination, payload.to_vec(), end).map_err(|_| StrangerReason::Protocol)
     }
 }
 
 impl Fixed {
-    fn answered(self, rules: &Rules2022, target: Target, payload: Vec<u8>, used: usize) -> Result<Step, Cause> {
+    fn answered(
+        self,
+        rules: &Rules2022,
+        destination: Destination,
+        payload: Vec<u8>,
+        used: usize,
+    ) -> Result<Step, Cause> {
         let salt = random(rules.cipher.key_length());
         let ours = self.keys.sealer(&salt)?;
         let head = AnswerHead::Timed { salt, request_salt: self.salt, clock: rules.clock };
         let theirs = Chunks::new(self.sealer, usize::from(u16::MAX), None, true);
-        Ok(Step::Open(Box::new(Request { credential: self.credential, target, payload, used, theirs, head, ours })))
+        Ok(Step::Open(Box::new(Request {
+            credential: self.credential,
+            destination,
+            payload,
+            used,
+            theirs,
+            head,
+            ours,
+        })))
     }
 }
 
@@ -173,8 +186,8 @@ fn open_as(
 }
 
 /// Reads | address | padding length 2 | padding | payload |. Padding or payload must be there.
-fn read_variable(text: &[u8]) -> Result<(Target, &[u8]), StrangerReason> {
-    let (target, used) = target(text)?.ok_or(StrangerReason::Protocol)?;
+fn read_variable(text: &[u8]) -> Result<(Destination, &[u8]), StrangerReason> {
+    let (destination, used) = destination(text)?.ok_or(StrangerReason::Protocol)?;
     let rest = text.get(used..).and_then(|rest| rest.split_first_chunk()).ok_or(StrangerReason::Protocol)?;
     let (length, rest) = rest;
     let padding = usize::from(u16::from_be_bytes(*length));
@@ -182,5 +195,5 @@ fn read_variable(text: &[u8]) -> Result<(Target, &[u8]), StrangerReason> {
     if padding == 0 && payload.is_empty() {
         return Err(StrangerReason::Protocol);
     }
-    Ok((target, payload))
+    Ok((destination, payload))
 }

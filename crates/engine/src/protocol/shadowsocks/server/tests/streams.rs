@@ -30,7 +30,7 @@ use crate::{
         },
     },
     served::{CredentialId, InboundKey, InboundRequest, Keyring, KeyringKind, Opening, StrangerReason, StreamRequest},
-    testing::Chopped,
+    testing::{Chopped, connector_pair, heard},
     transport::TransportConnector,
 };
 
@@ -278,6 +278,26 @@ async fn the_target_may_come_in_several_chunks() {
         sealer.seal_chunk(&[], &mut wire).unwrap();
     }
     assert_eq!(outcome(&listener.server(), listener, &wire).await, Some(Err(StrangerReason::Protocol)));
+}
+
+/// sing-box and mihomo pack datagrams into a stream when they are told to.
+#[tokio::test(start_paused = true)]
+async fn datagrams_inside_a_stream_are_served() {
+    for listener in Listener::all() {
+        let (connector, peer) = connector_pair(5, 40);
+        let password = Secret::new(listener.password(2));
+        let settings = Shadowsocks { method: listener.method.into(), password, plugin: None, udp_over_tcp: true };
+        let association = build(&settings, connector).unwrap().associate(&contract::attempt()).await.unwrap();
+        let target = Target::parse("example.com:53").unwrap();
+        association.send_to(b"question", &target).await.unwrap();
+        let io = Box::new(Chopped::new(peer, 8, 30));
+        let opening = listener.server().accept(io, &listener.keyring()).await.unwrap();
+        let Opening::Request(InboundRequest::Datagrams(served)) = opening else { panic!("{}", listener.method) };
+        assert_eq!(served.credential, CredentialId(12));
+        assert_eq!(heard(&*served.datagram).await.unwrap(), (b"question".to_vec(), target.clone()));
+        served.datagram.send_to(b"answer", &target).await.unwrap();
+        assert_eq!(heard(&*association).await.unwrap(), (b"answer".to_vec(), target.clone()));
+    }
 }
 
 /// Nothing says whose a request is, so the work for a stranger grows with the keys: it is bounded.
