@@ -14,4 +14,5 @@ mod packages;
 mod systemd;
 mod tls;
 mod tor;
+mod vps;
 mod watch;

@@ -295,6 +295,9 @@ pub(crate) struct InitArgs {
     /// With --vps: where nodes come from (web addresses, files, channels, share links); public lists when there is none
     #[arg(value_name = "SOURCE", requires = "vps")]
     pub(crate) sources: Vec<String>,
+    /// With --vps: also take nodes on private and loopback addresses
+    #[arg(long, requires = "vps")]
+    pub(crate) allow_private: bool,
     /// With --vps: the directory of another ACME server than Let's Encrypt
     #[arg(long, value_name = "URL", requires = "vps")]
     pub(crate) acme_directory: Option<String>,

@@ -194,7 +194,7 @@ fn every_client_format_takes_what_it_can_say() {
     for target in [SubscriptionTarget::Clash, SubscriptionTarget::SingBox, SubscriptionTarget::Xray] {
         let query = UserLinksQuery { target: Some(target.name().to_owned()), ..UserLinksQuery::default() };
         let document = links_dto(&all, &query).unwrap().document.unwrap();
-        let read = hezar_formats::parse(&document);
+        let read = hezar_formats::parse(document.as_bytes());
         let nodes = read.nodes.iter().filter(|entry| all.iter().any(|found| found.spec.id() == entry.spec.id()));
         assert!(nodes.count() >= 3 * 9, "{}: {} of {}", target.name(), read.nodes.len(), all.len());
     }

@@ -4,3 +4,5 @@ mod acme;
 mod clients;
 mod nginx;
 mod world;
+
+pub(crate) use world::Authority;

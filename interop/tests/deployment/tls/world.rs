@@ -19,13 +19,13 @@ const TOKEN: &str = "token-for-the-api";
 pub(super) const PAGE: &str = "http://demo.hezar/generate_204";
 
 /// A certificate authority in a folder: its root is `root.pem`.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
 }
 
 impl Authority {
-    pub(super) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         let mut root = CertificateParams::new(vec!["Root of a test".to_owned()]).unwrap();
         root.distinguished_name.push(DnType::CommonName, "Root of a test");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,12 +35,12 @@ impl Authority {
     }
 
     /// The file with the root.
-    pub(super) fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.join("root.pem")
     }
 
     /// Writes a new certificate for these names as `NAME.pem` and its key as `NAME.key`, each put in its place whole.
-    pub(super) fn issue(&self, file: &str, names: &[&str]) {
+    pub(crate) fn issue(&self, file: &str, names: &[&str]) {
         let key = KeyPair::generate().unwrap();
         let mut parameters =
             CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();

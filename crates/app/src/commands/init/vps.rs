@@ -50,7 +50,7 @@ pub(super) fn set_up(global: &mut GlobalArgs, domain: &str, args: &InitArgs) -> 
         listen: all_addresses(),
         secrets,
         acme: acme(args)?,
-        sources: sources(&args.sources),
+        sources: sources(&args.sources, args.allow_private),
     };
     let text = draft.text();
     let config = global.reader().parse(&text, &[], &|_| false)?;

@@ -159,14 +159,15 @@ impl VpsFile<'_> {
 }
 
 /// The tables of sources at these places; well-known public lists where there is none.
-pub(super) fn sources(places: &[String]) -> String {
+pub(super) fn sources(places: &[String], allow_private: bool) -> String {
     if places.is_empty() {
         return PUBLIC_SOURCES.to_owned();
     }
+    let private = if allow_private { "allow_private = true\n" } else { "" };
     let table = |(index, place): (usize, &String)| {
         let (key, value) = super::super::objects::place_of(place);
         let value = toml::Value::try_from(value).map(|value| value.to_string()).unwrap_or_default();
-        format!("[[source]]\nname = \"source-{}\"\n{key} = {value}\n\n", index + 1)
+        format!("[[source]]\nname = \"source-{}\"\n{key} = {value}\n{private}\n", index + 1)
     };
     places.iter().enumerate().map(table).collect()
 }
@@ -185,7 +186,7 @@ mod tests {
             listen: "0.0.0.0".parse().unwrap(),
             secrets,
             acme: String::new(),
-            sources: sources(&[]),
+            sources: sources(&[], false),
         };
         file.text()
     }
@@ -221,9 +222,12 @@ mod tests {
 
     #[test]
     fn sources_are_what_the_command_line_names() {
-        let text =
-            sources(&["https://example.org/sub?token=x".to_owned(), "ss://YWVzLTEyOC1nY206cA@192.0.2.1:1".to_owned()]);
-        let config = read(&text);
-        assert_eq!(config.sources.len(), 2, "{text}");
+        let places = ["https://example.org/sub?token=x", "ss://YWVzLTEyOC1nY206cA@192.0.2.1:1"].map(str::to_owned);
+        for allow_private in [false, true] {
+            let text = sources(&places, allow_private);
+            let config = read(&text);
+            assert_eq!(config.sources.len(), 2, "{text}");
+            assert!(config.sources.iter().all(|source| source.allow_private == allow_private));
+        }
     }
 }
