@@ -22,12 +22,11 @@ use crate::{
 /// How long a client may take for its Finished. Websites wait for a minute or less.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The records of ChangeCipherSpec that a client may send (RFC 8446 §5); one is usual.
-const MOST_CHANGES: usize = 16;
 /// A record of a client's handshake is short: a Finished has 69 bytes at most.
 const LONGEST: usize = 512;
 
-const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
+/// The whole record (RFC 8446 §5); a client usually sends one.
+pub(super) const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
 const FINISHED: u8 = 20;
 const FATAL: u8 = 2;
 const UNEXPECTED_MESSAGE: u8 = 10;
@@ -58,20 +57,22 @@ pub(super) struct Finishing {
     said: Vec<u8>,
     /// What the site has said behind its answer and was not imitated.
     held: Vec<u8>,
+    /// How many more records of ChangeCipherSpec may come.
     changes: usize,
     /// How many records of the site were imitated behind its answer.
     imitated: usize,
 }
 
 impl Finishing {
-    /// Sends the answer and waits for the client's Finished; `None` when something else comes, which was answered then.
+    /// Sends the answer and waits for the client's Finished, over so many records of ChangeCipherSpec at most; `None` when something else
+    /// comes, which was answered then.
     ///
     /// # Errors
     /// Of both connections, and [`io::ErrorKind::TimedOut`].
-    pub(super) async fn run(meeting: Meeting, answer: Answer) -> io::Result<Option<Self>> {
+    pub(super) async fn run(meeting: Meeting, answer: Answer, changes: usize) -> io::Result<Option<Self>> {
         let Meeting { client, site, held } = meeting;
         let Answer { wire, ours, theirs, finished, secrets } = answer;
-        let (said, changes, imitated) = (Vec::new(), 0, 0);
+        let (said, imitated) = (Vec::new(), 0);
         let mut this = Self { client, site, ours, theirs, finished, secrets, said, held, changes, imitated };
         let result =
             timeout(PATIENCE, this.exchange(wire)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -126,8 +127,8 @@ impl Finishing {
         }
         let Some(record) = self.said.get_mut(..length) else { return Heard::Part };
         let heard = match kind {
-            _ if *record == CHANGE_CIPHER_SPEC && self.changes < MOST_CHANGES => {
-                self.changes += 1;
+            _ if *record == CHANGE_CIPHER_SPEC && self.changes > 0 => {
+                self.changes -= 1;
                 Heard::Nothing
             }
             DATA => match self.theirs.open(record, None) {

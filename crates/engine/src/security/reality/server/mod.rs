@@ -176,8 +176,10 @@ impl RealityServer {
         let Some(answer) = self.answer(&mut meeting, &hello, &key).await? else {
             return Ok(RealityAccepted::Stranger(relayed(meeting, StrangerReason::Protocol)));
         };
-        let Some(finishing) = Finishing::run(meeting, answer).await? else { return Ok(RealityAccepted::Over) };
-        let after = self.profiles.records_after(hello.server_name().unwrap_or_default(), hello.first_protocol());
+        let name = hello.server_name().unwrap_or_default();
+        let changes = self.profiles.tolerated_changes(name);
+        let Some(finishing) = Finishing::run(meeting, answer, changes).await? else { return Ok(RealityAccepted::Over) };
+        let after = self.profiles.records_after(name, hello.first_protocol());
         finishing.into_stream(&after).await.map(|stream| RealityAccepted::Client(Box::new(stream)))
     }
 

@@ -16,7 +16,7 @@ use hezar_core::{Fingerprint, Tls};
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
     time::{sleep, timeout},
 };
 
@@ -24,7 +24,7 @@ use super::{
     SiteConnector, UnusableSite,
     certificate::CertificateKey,
     client_hello::{ClientHello, FirstProtocol},
-    finish::whole_record,
+    finish::{CHANGE_CIPHER_SPEC, whole_record},
     flight::Answer,
     site::{self, SiteAnswer},
 };
@@ -52,10 +52,21 @@ const SOON: Duration = Duration::from_secs(30);
 
 const PROTOCOLS: [FirstProtocol; 3] = [FirstProtocol::None, FirstProtocol::Http1, FirstProtocol::Http2];
 
-/// Lengths of records, by a name of the site and the first protocol that was offered.
-type Learned = HashMap<(Box<str>, FirstProtocol), Arc<[usize]>>;
+/// How many records of ChangeCipherSpec implementations of TLS pass over during one handshake: one as RFC 8446 has it, then rustls, Go, and
+/// OpenSSL and BoringSSL. Others have no bound.
+const TOLERATED: [usize; 4] = [1, 2, 16, 32];
+/// What is taken for a site's number while it is not known.
+const USUALLY_TOLERATED: usize = 16;
 
-/// The lengths of the records behind the answers of one site, by its name and the first protocol that was offered.
+#[derive(Default)]
+struct Learned {
+    /// Lengths of records, by a name of the site and the first protocol that was offered.
+    after: HashMap<(Box<str>, FirstProtocol), Arc<[usize]>>,
+    /// Numbers of records of ChangeCipherSpec, by a name of the site.
+    tolerated: HashMap<Box<str>, usize>,
+}
+
+/// What is known of one site.
 pub(super) struct Profiles {
     site: Arc<dyn SiteConnector>,
     names: Vec<Box<str>>,
@@ -71,7 +82,12 @@ impl Profiles {
 
     /// The lengths of what comes behind the answer; empty while that is not known.
     pub(super) fn records_after(&self, name: &str, first: FirstProtocol) -> Arc<[usize]> {
-        self.learned.lock().get(&(name.into(), first)).cloned().unwrap_or_default()
+        self.learned.lock().after.get(&(name.into(), first)).cloned().unwrap_or_default()
+    }
+
+    /// How many records of ChangeCipherSpec a client may send during a handshake.
+    pub(super) fn tolerated_changes(&self, name: &str) -> usize {
+        self.learned.lock().tolerated.get(name).copied().unwrap_or(USUALLY_TOLERATED)
     }
 
     /// Visits the site now and then, as long as somebody needs to know.
@@ -99,10 +115,12 @@ impl Profiles {
         let mut unusable = Vec::new();
         for name in self.names.iter().take(MOST_NAMES) {
             let visits = PROTOCOLS.map(|first| async move { (first, self.visit(name, first).await) });
-            for (first, learned) in join_all(visits).await {
+            let (visits, tolerated) = tokio::join!(join_all(visits), self.count_tolerated_changes(name));
+            self.learned.lock().tolerated.insert(name.clone(), tolerated);
+            for (first, learned) in visits {
                 match learned {
                     Ok(lengths) => {
-                        self.learned.lock().insert((name.clone(), first), lengths.into());
+                        self.learned.lock().after.insert((name.clone(), first), lengths.into());
                     }
                     Err(why) if unusable.iter().any(|found: &UnusableSite| found.name == *name) => drop(why),
                     Err(why) => unusable.push(UnusableSite { name: name.clone(), why }),
@@ -128,6 +146,29 @@ impl Profiles {
         let heard = heard.lock();
         let SiteAnswer::Whole(flight) = site::read(&heard) else { return Err("the site breaks off its answer".into()) };
         Ok(record_lengths(heard.get(flight.length()..).unwrap_or_default()))
+    }
+
+    /// How many records of ChangeCipherSpec the site passes over.
+    async fn count_tolerated_changes(&self, name: &str) -> usize {
+        let minds = join_all(TOLERATED.map(|count| self.minds_changes(name, count + 1))).await;
+        TOLERATED.into_iter().zip(minds).find(|(_, minds)| *minds).map_or(usize::MAX, |(count, _)| count)
+    }
+
+    /// Whether the site ends a handshake in which so many records of ChangeCipherSpec come.
+    async fn minds_changes(&self, name: &str, count: usize) -> bool {
+        let Ok(hello) = hello(name, FirstProtocol::Http2) else { return false };
+        let visit = async {
+            let (mut site, mut heard) = (self.site.connect().await?, Vec::new());
+            let [.., high, low] = hello.message().len().to_be_bytes();
+            site.write_all(&[&[22, 3, 1, high, low], hello.message()].concat()).await?;
+            site.flush().await?;
+            while matches!(site::read(&heard), SiteAnswer::More) && site.read_buf(&mut heard).await? > 0 {}
+            site.write_all(&CHANGE_CIPHER_SPEC.repeat(count)).await?;
+            site.flush().await?;
+            // What comes first may be a ticket.
+            Ok(timeout(MORE, listen(site)).await.is_ok())
+        };
+        timeout(HANDSHAKE, visit).await.is_ok_and(|visit: io::Result<bool>| visit.unwrap_or(true))
     }
 
     /// Answers our own hello as if a client had sent it.

@@ -101,7 +101,7 @@ async fn a_certificate_without_its_key_is_refused() {
             let certificate = server.certificates.certificate(&key);
             let answer = Answer::signed(&hello, &flight, &certificate, |hash| signer.sign(hash)).unwrap();
             meeting.held.clear();
-            Finishing::run(meeting, answer).await.is_ok_and(|finished| finished.is_some())
+            Finishing::run(meeting, answer, 1).await.is_ok_and(|finished| finished.is_some())
         };
         let client = client(&world.settings());
         let attempt = attempt();

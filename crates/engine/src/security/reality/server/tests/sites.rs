@@ -195,6 +195,26 @@ async fn what_the_site_says_after_a_handshake_is_learned() {
     assert_eq!(lengths[3 + http2.len()..], [5 + 4 + 17, 5 + 2 + 17]);
 }
 
+/// rustls passes over two records of ChangeCipherSpec, and then so do we.
+#[tokio::test(start_paused = true)]
+async fn as_many_changes_of_ciphers_are_tolerated_as_by_the_site() {
+    let site = Authority::new().server(&[NAME, "other.example"], &["h2"]).0;
+    let world = World::new(TestSite(move |io: DuplexStream| {
+        let site = site.clone();
+        async move {
+            if let Ok(mut stream) = site.accept(io).await {
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        }
+    }));
+    assert_eq!(world.server.check_site().await, []);
+    assert_eq!(world.server.profiles.tolerated_changes(NAME), 2);
+    let patient = World::new(scripted(script(&APART)));
+    patient.server.check_site().await;
+    assert_eq!(patient.server.profiles.tolerated_changes(NAME), usize::MAX);
+    assert_eq!(patient.server.profiles.tolerated_changes("unknown.example"), 16);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_site_that_cannot_be_used_is_named() {
     let world = World::new(saying(vec![record(21, &[2, 40])], true));
