@@ -1685,7 +1685,7 @@ export interface components {
             exit_ip?: string | null;
             /** @description Its number, which no other connection of this process has. */
             id: number;
-            /** @description How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`. */
+            /** @description How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams. */
             inbound: string;
             /** @description The listener that the client came to. */
             listener: string;
@@ -1722,7 +1722,7 @@ export interface components {
              */
             exit: string | null;
             /**
-             * @description `http`, `connect`, `socks4`, `socks5` or `socks5-udp`.
+             * @description `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams.
              * @default null
              */
             inbound: string | null;
@@ -4015,7 +4015,7 @@ export interface operations {
                 user?: string;
                 /** @description The name of a listener. */
                 listener?: string;
-                /** @description `http`, `connect`, `socks4`, `socks5` or `socks5-udp`. */
+                /** @description `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams. */
                 inbound?: string;
                 /** @description The address of the client. */
                 client?: string;

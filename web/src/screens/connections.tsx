@@ -16,7 +16,8 @@ import { DataTable, type Column, type Filters } from "../ui/table";
 import { attempt } from "../ui/toast";
 
 const REFRESH_MS = 2000;
-const INBOUNDS = ["http", "connect", "socks4", "socks5", "socks5-udp"];
+const ENCRYPTED = ["shadowsocks", "trojan", "vless", "hysteria2", "anytls"];
+const INBOUNDS = ["http", "connect", "socks4", "socks5", "socks5-udp", ...ENCRYPTED.flatMap((name) => [name, `${name}-udp`])];
 
 function columns(): readonly Column<Connection>[] {
   const c = t().connections;

@@ -148,13 +148,27 @@ fn connection_json(view: &PoolView, connection: &DashboardConnection) -> Connect
     }
 }
 
+/// What Clash cores call the protocol that a client speaks.
+fn inbound_type(inbound: &str) -> &'static str {
+    match inbound {
+        "shadowsocks" => "ShadowSocks",
+        "trojan" => "Trojan",
+        "vless" => "Vless",
+        "hysteria2" => "Hysteria2",
+        "anytls" => "AnyTLS",
+        _ => "Socks5",
+    }
+}
+
 fn metadata(view: &PoolView, connection: &DashboardConnection) -> Value {
     let (network, kind) = match connection.inbound {
         "http" => ("tcp", "HTTP"),
         "connect" => ("tcp", "HTTPS"),
         "socks4" => ("tcp", "Socks4"),
-        "socks5-udp" => ("udp", "Socks5"),
-        _ => ("tcp", "Socks5"),
+        other => match other.strip_suffix("-udp") {
+            Some(inbound) => ("udp", inbound_type(inbound)),
+            None => ("tcp", inbound_type(other)),
+        },
     };
     let (host, ip, port) = match &connection.target {
         Some(target) => match target.host() {

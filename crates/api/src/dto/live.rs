@@ -13,7 +13,7 @@ pub struct ConnectionsFilter {
     pub user: Option<String>,
     /// The name of a listener.
     pub listener: Option<String>,
-    /// `http`, `connect`, `socks4`, `socks5` or `socks5-udp`.
+    /// `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams.
     pub inbound: Option<String>,
     /// The address of the client.
     pub client: Option<String>,
@@ -34,7 +34,7 @@ pub struct ConnectionsQuery {
     pub user: Option<String>,
     /// The name of a listener.
     pub listener: Option<String>,
-    /// `http`, `connect`, `socks4`, `socks5` or `socks5-udp`.
+    /// `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams.
     pub inbound: Option<String>,
     /// The address of the client.
     pub client: Option<String>,
@@ -70,7 +70,7 @@ pub struct ConnectionDto {
     pub user: String,
     /// The listener that the client came to.
     pub listener: String,
-    /// How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`.
+    /// How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams.
     pub inbound: String,
     /// The address of the client.
     pub client: String,

@@ -93,7 +93,7 @@ pub struct DashboardConnection {
     pub id: u64,
     /// The listener that the client came to.
     pub listener: Arc<str>,
-    /// How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`.
+    /// How it came in: `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams.
     pub inbound: &'static str,
     /// The address of the client.
     pub client: std::net::IpAddr,

@@ -138,7 +138,12 @@ fn request(f: &mut fmt::Formatter<'_>, record: &AccessRecord) -> fmt::Result {
         ("socks4", _) => ("CONNECT", "", "SOCKS4"),
         ("socks5", _) => ("CONNECT", "", "SOCKS5"),
         ("socks5-udp", _) => ("ASSOCIATE", "", "SOCKS5"),
-        _ => ("CONNECT", "", "HTTP/1.1"),
+        ("http" | "connect", _) => ("CONNECT", "", "HTTP/1.1"),
+        // An encrypted inbound: its own name stands for the version.
+        (inbound, _) => match inbound.strip_suffix("-udp") {
+            Some(protocol) => ("ASSOCIATE", "", protocol),
+            None => ("CONNECT", "", inbound),
+        },
     };
     escaped(f, method)?;
     f.write_char(' ')?;
@@ -238,6 +243,10 @@ mod tests {
         let of = |inbound| AccessRecord { inbound, method: None, user: Some("".into()), ..record() };
         let text = line(AccessLogFormat::Combined, &of("socks5"));
         assert!(text.starts_with("192.0.2.7 - - [") && text.contains("\"CONNECT example.org:80 SOCKS5\""), "{text}");
+        let text = line(AccessLogFormat::Combined, &of("vless"));
+        assert!(text.contains("\"CONNECT example.org:80 vless\""), "{text}");
+        let text = line(AccessLogFormat::Combined, &of("vless-udp"));
+        assert!(text.contains("\"ASSOCIATE example.org:80 vless\""), "{text}");
         let private = AccessRecord { client: None, user: None, target: None, status: None, ..record() };
         let text = line(AccessLogFormat::Combined, &private);
         assert!(text.starts_with("- - - [") && text.contains("\"GET - HTTP/1.1\" - 4096"), "{text}");
