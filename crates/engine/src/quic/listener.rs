@@ -20,10 +20,10 @@ const SILENCE: u32 = 30_000;
 const STREAM_WINDOW: u32 = 4 << 20;
 /// The windows of a connection in bytes, until it is known that it is a client's.
 const STRANGER_WINDOW: u32 = 256 << 10;
-/// The receive window of a client's connection, in bytes.
-const WINDOW: u32 = 16 << 20;
-/// The most bytes that wait to be sent to a client or to be acknowledged by it.
-const SEND_WINDOW: u64 = 8 << 20;
+/// What the windows of all clients' connections share when they are opened, in bytes, each way.
+const ALL_WINDOWS: usize = 256 << 20;
+/// The smallest and the largest window of a client's connection, in bytes.
+const WINDOW: (usize, usize) = (512 << 10, 16 << 20);
 /// The most bytes of datagrams that wait for the reader.
 const DATAGRAMS: usize = 1 << 20;
 /// Streams of requests that somebody may have open who is not known to be a client.
@@ -158,9 +158,12 @@ fn transport_config(promise: &Promise) -> TransportConfig {
     config
 }
 
-/// Gives a connection the limits of a client.
-pub(crate) fn lift_limits(connection: &quinn::Connection) {
-    connection.set_receive_window(VarInt::from_u32(WINDOW));
-    connection.set_send_window(SEND_WINDOW);
+/// Gives a connection the limits of a client, of which there are so many.
+pub(crate) fn lift_limits(connection: &quinn::Connection, clients: usize) {
+    let (least, most) = WINDOW;
+    let window = (ALL_WINDOWS / clients.max(1)).clamp(least, most);
+    // Both fit: the largest window is far from the bounds of the types.
+    connection.set_receive_window(VarInt::from_u32(u32::try_from(window).unwrap_or(u32::MAX)));
+    connection.set_send_window(window as u64);
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(CLIENT_STREAMS));
 }

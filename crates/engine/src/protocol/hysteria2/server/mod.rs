@@ -55,13 +55,15 @@ struct Shared {
     listener: QuicListener,
     settings: Hysteria2ServerSettings,
     web: Arc<dyn WebAnswer>,
+    /// Is held once by this, and once by each client.
+    clients: Arc<()>,
 }
 
 impl Hysteria2Server {
     /// Serves clients that `listener` accepts. `web` answers all requests of HTTP/3 that authenticate nobody.
     #[must_use]
     pub fn new(listener: QuicListener, settings: Hysteria2ServerSettings, web: Arc<dyn WebAnswer>) -> Self {
-        let shared = Arc::new(Shared { listener, settings, web });
+        let shared = Arc::new(Shared { listener, settings, web, clients: Arc::default() });
         Self { shared, handshakes: Arc::new(Semaphore::new(MOST_HANDSHAKES)) }
     }
 
@@ -130,8 +132,9 @@ impl Hysteria2Connection {
         drop(handshake);
         let reception = Reception { shared: &shared, keyring, promise: &promise };
         let credential = reception.receive(&connection, &mut http3).await?;
-        lift_limits(&connection);
-        Some(Box::new(ServerSession::begin(connection, http3, credential)))
+        let place = Arc::clone(&shared.clients);
+        lift_limits(&connection, Arc::strong_count(&place).saturating_sub(1));
+        Some(Box::new(ServerSession::begin(connection, http3, credential, place)))
     }
 }
 

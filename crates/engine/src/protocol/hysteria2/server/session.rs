@@ -53,6 +53,8 @@ pub(super) struct Client {
     associations: Arc<DatagramQueues<u32, Message>>,
     /// HTTP/3 ends the connection when it is dropped.
     http3: Mutex<Option<Http3>>,
+    /// Counts the clients of the server.
+    _place: Arc<()>,
 }
 
 impl Drop for Client {
@@ -76,9 +78,9 @@ pub(super) struct ServerSession {
 
 impl ServerSession {
     /// Begins to serve a client that has authenticated.
-    pub(super) fn begin(connection: Connection, http3: Http3, credential: CredentialId) -> Self {
+    pub(super) fn begin(connection: Connection, http3: Http3, credential: CredentialId, place: Arc<()>) -> Self {
         let http3 = Mutex::new(Some(http3));
-        let client = Arc::new(Client { connection, credential, associations: Arc::default(), http3 });
+        let client = Arc::new(Client { connection, credential, associations: Arc::default(), http3, _place: place });
         let (begun, associations) = channel(MOST_UNSERVED);
         tokio::spawn(deliver(client.connection.clone(), Arc::downgrade(&client), begun));
         Self { client, unread: FuturesUnordered::new(), associations }

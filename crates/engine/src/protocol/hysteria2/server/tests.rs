@@ -238,6 +238,7 @@ async fn strangers_see_a_web_server() {
     let (status, headers, body) = ask(&mut sender, get, b"").await;
     assert_eq!((status, &*body, headers["server"].as_bytes()), (200, "/index.html", &b"nginx"[..]));
     assert!(!headers.contains_key("connection"), "HTTP/3 has no such field");
+    assert!(headers.contains_key("date"), "web servers say it");
     // Without the name of the service, or with a credential that nobody has, it is a request as any other.
     for (uri, credential) in [("https://quic.example/auth", PASSWORD), ("https://hysteria/auth", "guess")] {
         let request = Request::post(uri).header("hysteria-auth", credential).body(()).unwrap();

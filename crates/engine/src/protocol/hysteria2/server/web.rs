@@ -1,10 +1,13 @@
 //! Answers a web request over HTTP/3 as the site does.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
 use bytes::{Buf, BufMut, Bytes};
 use h3::{error::Code, server::RequestStream};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -27,6 +30,7 @@ pub(super) async fn answer(web: &dyn WebAnswer, request: Request<()>, mut stream
         Some(Err(TooLong)) => {
             let mut refusal = Response::new(());
             *refusal.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            of_the_message(refusal.headers_mut());
             let _ = step(stream.send_response(refusal)).await;
             let _ = step(stream.finish()).await;
             stream.stop_sending(Code::H3_NO_ERROR);
@@ -66,10 +70,15 @@ async fn send(stream: &mut ServerStream, response: Response<crate::served::WebBo
     step(stream.finish()).await
 }
 
-/// Leaves only fields that HTTP/3 has.
+/// Leaves only fields that HTTP/3 has, and says when it was, as a web server does (RFC 9110 §6.6.1).
 fn of_the_message(headers: &mut HeaderMap) {
     for name in OF_CONNECTION {
         headers.remove(name);
+    }
+    if !headers.contains_key(header::DATE)
+        && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))
+    {
+        headers.insert(header::DATE, now);
     }
 }
 
