@@ -12,15 +12,17 @@ use crate::{
 /// Every warning about a configuration and the files that belong to it.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    let listeners = config
-        .listeners
-        .iter()
-        .map(|listener| (listener.listen, config.users_of(listener), &listener.tls, &listener.proxy_protocol));
+    let listeners = config.listeners.iter().map(|listener| {
+        let (tls, inbound) = (&listener.tls, listener.inbound.as_ref());
+        (listener.listen, config.users_of(listener), tls, &listener.proxy_protocol, inbound)
+    });
     let proxy = &config.proxy;
-    let first = (proxy.listen, &proxy.users[..], &proxy.tls, &proxy.proxy_protocol);
+    let first = (proxy.listen, &proxy.users[..], &proxy.tls, &proxy.proxy_protocol, None);
     let listeners: Vec<_> = std::iter::once(first).chain(listeners).collect();
-    for (listen, users, tls, proxies) in &listeners {
-        if is_public(*listen) && !users.is_empty() && !tls.is_set() {
+    for (listen, users, tls, proxies, inbound) in &listeners {
+        // Credentials of encrypted listeners pass the network in no clear text, and nobody comes in without one.
+        let shows_passwords = is_public(*listen) && inbound.is_none();
+        if shows_passwords && !users.is_empty() && !tls.is_set() {
             warnings.push(format!(
                 "the proxy on {listen} can be reached from other machines and is not encrypted: \
                  passwords of users pass the network in clear text; give it a certificate (tls)"
@@ -32,7 +34,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
                  any client"
             ));
         }
-        if is_public(*listen) && users.is_empty() {
+        if shows_passwords && users.is_empty() {
             warnings.push(format!(
                 "the proxy on {listen} has no users: whoever has a private address that open_to names may use it. In a container, publish \
                  the port on 127.0.0.1 only"
@@ -48,7 +50,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
     }
     let keys: BTreeSet<&Path> = listeners
         .iter()
-        .map(|(_, _, tls, _)| *tls)
+        .map(|(_, _, tls, ..)| *tls)
         .chain([&config.api.tls])
         .filter_map(|tls| tls.key.as_deref())
         .collect();
@@ -95,7 +97,7 @@ fn has_secrets(config: &Config) -> bool {
     };
     config.api.token.is_some()
         || !config.proxy.users.is_empty()
-        || config.listeners.iter().any(|listener| !listener.users.is_empty())
+        || config.listeners.iter().any(|listener| listener.inbound.is_some() || !listener.users.is_empty())
         || config.sources.iter().any(of_source)
         || !config.alerts.is_empty()
 }
@@ -160,6 +162,13 @@ mod tests {
         let told = read("[proxy]\nlisten = \"0.0.0.0:8000\"\nopen_to = [\"private\"]\n", None);
         assert_eq!(told.iter().filter(|text| text.contains("0.0.0.0:8000 has no users")).count(), 1, "{told:?}");
         assert_eq!(read("[api]\nlisten = \"[::ffff:127.0.0.1]:9090\"\n", None), Vec::<String>::new());
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+        let encrypted = format!(
+            "[[proxy.users]]\nname = \"a\"\nkey = \"{key}\"\n[[listener]]\nname = \"s\"\nkind = \"shadowsocks\"\nlisten = \"0.0.0.0:8388\"\n\
+             shadowsocks.method = \"aes-128-gcm\"\n"
+        );
+        let told = read(&encrypted, None);
+        assert!(told.iter().all(|text| text.contains("root")), "its credentials pass in no clear text: {told:?}");
         let told = read("[proxy]\nproxy_protocol = [\"0.0.0.0/0\"]\n", None);
         assert!(told.len() == 1 && told[0].contains("pretend to be"), "{told:?}");
     }

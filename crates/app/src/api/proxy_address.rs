@@ -19,6 +19,10 @@ impl ApiBackend {
     /// `host` is how the client reached this machine.
     pub(crate) fn ready_address(&self, query: &ProxyQuery, host: &str) -> Result<ProxyDto, ApiError> {
         let listener = self.listener(query.listener.as_deref())?;
+        if listener.inbound.is_some() {
+            let told = "this listener speaks neither HTTP nor SOCKS: GET /api/v1/users/NAME/links has its links";
+            return Err(ApiError::BadRequest(told.to_owned()));
+        }
         let tls = listener.server_tls.as_ref();
         let scheme = scheme(query.scheme.as_deref(), tls.is_some())?;
         let address = self.listeners.address(&listener.name).ok_or(ApiError::NotFound)?;

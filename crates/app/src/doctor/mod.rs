@@ -84,9 +84,10 @@ pub(crate) fn unreadable_configuration(error: &anyhow::Error) -> Finding {
     Finding::fail("configuration", format!("{error:#}"), "correct it: hezar config check names every mistake")
 }
 
-/// Every address that the configuration lets this program listen at, with the name of what listens.
+/// Every address that the configuration lets this program listen at over TCP, with the name of what listens.
 fn listen_addresses(config: &Config) -> Vec<(String, SocketAddr)> {
-    let listeners = config.listeners.iter().map(|listener| (format!("listener {}", listener.name), listener.listen));
+    let over_tcp = config.listeners.iter().filter(|listener| listener.kind.uses_tcp());
+    let listeners = over_tcp.map(|listener| (format!("listener {}", listener.name), listener.listen));
     let first = ("proxy".to_owned(), config.proxy.listen);
     let api = config.api.address().map(|address| ("api".to_owned(), address));
     std::iter::once(first).chain(listeners).chain(api).collect()

@@ -255,7 +255,8 @@ impl Draft {
 /// How other machines use the proxy that this configuration describes; `None` when they cannot, or when their password is not known.
 pub(super) fn lan_access(config: &Config) -> Option<LanAccess> {
     let first = (config.proxy.listen, &config.proxy.users[..]);
-    let others = config.listeners.iter().map(|listener| (listener.listen, config.users_of(listener)));
+    let mixed = config.listeners.iter().filter(|listener| listener.inbound.is_none());
+    let others = mixed.map(|listener| (listener.listen, config.users_of(listener)));
     std::iter::once(first).chain(others).filter(|(listen, _)| is_public(*listen)).find_map(|(listen, users)| {
         let user = users.iter().find(|user| user.enabled && user.password.is_some())?;
         let password = user.password.as_ref()?.expose().to_owned();
