@@ -158,6 +158,9 @@ pub enum StrangerReason {
 pub trait InboundSession: Send {
     /// The next request; `None` when the connection is over. Cancel safe.
     async fn next(&mut self) -> Option<SessionItem>;
+
+    /// Asks the client to send new requests over another connection, where the protocol has a word for that. Those that run go on.
+    fn go_away(&mut self) {}
 }
 
 /// An open session, whatever its protocol.

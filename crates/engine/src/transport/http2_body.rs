@@ -233,7 +233,7 @@ pub(crate) fn cause_of(error: h2::Error) -> Cause {
     match error.reason() {
         Some(Reason::NO_ERROR) => Cause::Closed,
         Some(_) if error.is_remote() => Cause::Reset,
-        Some(_) => Cause::Protocol("the server broke the rules of HTTP/2"),
+        Some(_) => Cause::Protocol("it breaks the rules of HTTP/2"),
         None => Cause::Closed,
     }
 }

@@ -1,13 +1,13 @@
 //! The server's side of HTTP/1.1: gives out the requests of one connection, within bounds.
 
-use std::{io, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::{io::StreamReader, task::AbortOnDropHandle};
 
 use super::{HttpExchange, RequestBody, Responder};
@@ -24,6 +24,7 @@ const NEXT_HEAD: Duration = Duration::from_secs(60);
 /// One connection. Its task ends with it.
 pub(crate) struct Http1Server {
     exchanges: mpsc::Receiver<HttpExchange>,
+    go_away: Arc<Notify>,
     _wire: AbortOnDropHandle<()>,
 }
 
@@ -39,18 +40,33 @@ pub(crate) fn serve(io: BoxStream) -> Http1Server {
         .max_header_size(MOST_HEAD)
         .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(io), service);
+    let go_away = Arc::new(Notify::new());
+    let told = Arc::clone(&go_away);
     let wire = async move {
-        if let Err(error) = wire.await {
+        let mut wire = pin!(wire);
+        let ended = tokio::select! {
+            ended = &mut wire => ended,
+            () = told.notified() => {
+                wire.as_mut().graceful_shutdown();
+                wire.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection of a client ended");
         }
     };
-    Http1Server { exchanges, _wire: AbortOnDropHandle::new(tokio::spawn(wire)) }
+    Http1Server { exchanges, go_away, _wire: AbortOnDropHandle::new(tokio::spawn(wire)) }
 }
 
 impl Http1Server {
     /// The next request; `None` when the connection is over. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<HttpExchange> {
         self.exchanges.recv().await
+    }
+
+    /// Ends the connection after the answer that is under way.
+    pub(super) fn go_away(&self) {
+        self.go_away.notify_one();
     }
 }
 

@@ -19,8 +19,8 @@ use crate::{
     budget::{WindowBudget, WindowShare},
 };
 
-/// The requests that one connection may have open at the same time.
-const STREAMS: u32 = 128;
+/// The requests that one connection may have open at the same time. Some clients open no second connection when it is full.
+const STREAMS: u32 = 256;
 /// The most exchanges of one connection that live here: a client that resets its requests as soon as they are sent leaves more of them
 /// behind than it has open.
 const EXCHANGES: usize = 2 * STREAMS as usize;
@@ -75,22 +75,29 @@ pub(crate) struct Http2Exchange {
 /// One connection. Its task ends with it.
 pub(crate) struct Http2Server {
     exchanges: mpsc::Receiver<Http2Exchange>,
-    trusted: Arc<Notify>,
+    signals: Arc<Signals>,
     _wire: AbortOnDropHandle<()>,
+}
+
+/// What the task of a connection is told.
+#[derive(Debug, Default)]
+struct Signals {
+    trusted: Notify,
+    go_away: Notify,
 }
 
 /// Serves a connection whose next bytes are the client's preface.
 pub(crate) fn serve(io: BoxStream, limits: Http2Limits) -> Http2Server {
     let (sender, exchanges) = mpsc::channel(WAITING);
-    let trusted = Arc::new(Notify::new());
+    let signals = Arc::<Signals>::default();
     let wire = Wire {
         exchanges: sender,
         open: Arc::new(Semaphore::new(EXCHANGES)),
-        trusted: Arc::clone(&trusted),
+        signals: Arc::clone(&signals),
         limits,
         share: None,
     };
-    Http2Server { exchanges, trusted, _wire: AbortOnDropHandle::new(tokio::spawn(wire.run(io))) }
+    Http2Server { exchanges, signals, _wire: AbortOnDropHandle::new(tokio::spawn(wire.run(io))) }
 }
 
 impl Http2Server {
@@ -101,7 +108,12 @@ impl Http2Server {
 
     /// Says that the connection is a client's, which may send more ahead than a stranger.
     pub(crate) fn trust(&self) {
-        self.trusted.notify_one();
+        self.signals.trusted.notify_one();
+    }
+
+    /// Asks the client for another connection. The requests that are open go on.
+    pub(super) fn go_away(&self) {
+        self.signals.go_away.notify_one();
     }
 }
 
@@ -109,7 +121,7 @@ impl Http2Server {
 struct Wire {
     exchanges: mpsc::Sender<Http2Exchange>,
     open: Arc<Semaphore>,
-    trusted: Arc<Notify>,
+    signals: Arc<Signals>,
     limits: Http2Limits,
     share: Option<WindowShare>,
 }
@@ -131,7 +143,8 @@ impl Wire {
                     Some(()) => (idle, most) = (0, IDLE),
                     None => return,
                 },
-                () = self.trusted.notified() => self.widen(&mut connection),
+                () = self.signals.trusted.notified() => self.widen(&mut connection),
+                () = self.signals.go_away.notified() => connection.graceful_shutdown(),
                 () = sleep(LOOK) => {
                     idle = if connection.has_streams() { 0 } else { idle + 1 };
                     if idle > 0 {

@@ -117,6 +117,14 @@ impl HttpServer {
         }
     }
 
+    /// Asks the client for another connection. The requests that are open go on.
+    fn go_away(&self) {
+        match self {
+            Self::Http1(server) => server.go_away(),
+            Self::Http2(server) => server.go_away(),
+        }
+    }
+
     /// Says that the connection is a client's, which may send more ahead than a stranger.
     fn trust(&self) {
         if let Self::Http2(server) = self {

@@ -79,4 +79,8 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
             }
         }
     }
+
+    fn go_away(&mut self) {
+        self.server.go_away();
+    }
 }

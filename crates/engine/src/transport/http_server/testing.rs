@@ -9,7 +9,10 @@ use bytes::Bytes;
 use hezar_core::Target;
 use http::Response;
 use http_body_util::{BodyExt, Full};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy, split},
+    sync::Notify,
+};
 
 use super::Opener;
 use crate::served::{
@@ -29,6 +32,8 @@ pub(crate) struct Gateway {
     pub(crate) web: AtomicUsize,
     /// Streams that are served now.
     pub(crate) alive: AtomicUsize,
+    /// Told when clients shall take other connections.
+    pub(crate) closing: Notify,
 }
 
 /// Takes the first byte as the credential.
@@ -50,7 +55,15 @@ impl Gateway {
     /// Serves a session until it is over.
     pub(crate) async fn serve(self: Arc<Self>, opening: Opening) {
         let Opening::Session(mut session) = opening else { panic!("no session") };
-        while let Some(item) = session.next().await {
+        loop {
+            let item = tokio::select! {
+                item = session.next() => item,
+                () = self.closing.notified() => {
+                    session.go_away();
+                    continue;
+                }
+            };
+            let Some(item) = item else { return };
             match item {
                 SessionItem::Request(InboundRequest::Stream(request)) => {
                     self.requests.fetch_add(1, SeqCst);

@@ -26,6 +26,7 @@ pub(in crate::inbound) async fn serve(
             item = session.next() => item,
             () = context.closed(), if !closed => {
                 closed = true;
+                session.go_away();
                 continue;
             }
             _ = places.acquire_many(MOST_REQUESTS), if closed => return,

@@ -239,6 +239,27 @@ async fn an_idle_connection_ends_and_one_in_use_does_not() {
     assert!(sender.ready().await.is_err(), "nobody uses it");
 }
 
+#[tokio::test]
+async fn a_client_that_is_sent_away_keeps_its_requests() {
+    let (mut sender, gateway) = connected().await;
+    let request = || request(Method::POST, "/svc/Tun", "application/grpc");
+    let (answer, mut upload) = sender.send_request(request(), false).unwrap();
+    upload.send_data(wire::message(b"!x"), false).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    assert_eq!(body.data().await.unwrap().unwrap(), wire::message(b"x"));
+    gateway.closing.notify_one();
+    timeout(Duration::from_secs(60), async {
+        while sender.send_request(request(), true).is_ok() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await
+    .unwrap();
+    upload.send_data(wire::message(b"more"), true).unwrap();
+    assert_eq!(body.data().await.unwrap().unwrap(), wire::message(b"more"));
+    assert!(body.data().await.is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_asks_for_nothing_ends() {
     for sent in [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"] {
