@@ -3,6 +3,7 @@
 mod failing;
 mod load;
 mod service_manager;
+mod udp;
 
 use std::{
     io::{Read, Write},
