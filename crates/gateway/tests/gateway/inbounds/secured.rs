@@ -1,0 +1,207 @@
+//! Encrypted inbounds behind TLS of their own: clients of each protocol, and strangers who get a site.
+
+use std::{path::PathBuf, sync::Arc};
+
+use hezar_accept::{Certificate, CertificateSlot, ServerTls};
+use hezar_core::{
+    AnyTls, Carrier, NodeSpec, Outbound, PacketEncoding, Security, StreamProtocol, Target, Tls, Trojan, Vless,
+};
+use hezar_engine::{AddressPolicy, Dialer, Engine, NativeEngine, NativeEngineConfig};
+use hezar_gateway::{
+    GatewayConfig, InboundConfig, InboundFallback, InboundProtocol, InboundTransportKind, User, UserKey, credential,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::timeout,
+};
+
+use super::{SOON, ali, attempt, echo_datagram, expect_end, expect_refused, inbound, key, name, ping, stream_to, with};
+use crate::{
+    clients::connect,
+    world::{Does, World, eventually, world},
+};
+
+fn server_tls() -> ServerTls {
+    let slot = CertificateSlot::new();
+    let made = rcgen::generate_simple_self_signed(vec!["vps.example.org".to_owned()]).unwrap();
+    let pems = (made.cert.pem(), made.signing_key.serialize_pem());
+    slot.set(Certificate::from_pem(pems.0.as_bytes(), pems.1.as_bytes()).unwrap());
+    ServerTls::new(slot).unwrap()
+}
+
+fn secured(inbound: &InboundConfig, tls: &ServerTls, users: impl Into<Vec<User>>) -> GatewayConfig {
+    GatewayConfig { server_tls: Some(tls.clone()), ..with(inbound, users) }
+}
+
+fn protocols() -> [InboundConfig; 3] {
+    [InboundProtocol::Trojan, InboundProtocol::Vless, InboundProtocol::AnyTls]
+        .map(|protocol| inbound(protocol, InboundTransportKind::Tcp))
+}
+
+/// A phone with the link of a key.
+fn phone(world: &World, inbound: &InboundConfig, key: &UserKey) -> Arc<dyn Dialer> {
+    let credential = credential(&inbound.protocol, key, "");
+    let text = || std::str::from_utf8(credential.expose()).unwrap().to_owned();
+    let tls = || Tls { skip_verify: true, ..Tls::default() };
+    let carrier = || Carrier::Tcp { header: None, security: Security::Tls(tls()) };
+    let outbound = match &inbound.protocol {
+        InboundProtocol::Trojan => {
+            let trojan = Trojan { password: text().into(), inner_shadowsocks: None };
+            Outbound::stream(StreamProtocol::Trojan(trojan), carrier()).unwrap()
+        }
+        InboundProtocol::Vless => {
+            let id = uuid::Uuid::from_slice(credential.expose()).unwrap();
+            let vless = Vless { id, flow: None, encryption: None, packet_encoding: PacketEncoding::default() };
+            Outbound::stream(StreamProtocol::Vless(vless), carrier()).unwrap()
+        }
+        InboundProtocol::AnyTls => Outbound::AnyTls(Box::new(AnyTls { password: text().into(), tls: tls() })),
+        other => panic!("no phone for {other:?}"),
+    };
+    let server = Target::parse(&world.address.to_string()).unwrap();
+    let engine = NativeEngine::new(&NativeEngineConfig::default());
+    engine.dialer(&NodeSpec::new(server, outbound), AddressPolicy::Any).unwrap()
+}
+
+/// Everything that a stranger hears behind TLS who says this and ends its side.
+async fn hear(world: &World, tls: &ServerTls, said: &[u8]) -> String {
+    let mut stream = tls.connect(connect(world).await).await.unwrap();
+    stream.write_all(said).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut heard = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut heard)).await.expect("it is ended").unwrap();
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: vps.example.org\r\n\r\n";
+
+#[tokio::test]
+async fn clients_are_served_behind_tls() {
+    let tls = server_tls();
+    for inbound in protocols() {
+        let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+        let phone = phone(&world, &inbound, &key());
+        let mut stream = stream_to(&phone, "example.com:443").await;
+        ping(&mut stream, &[7; 300_000]).await;
+        let [info] = &world.connections.list(0, 10)[..] else { panic!("one connection") };
+        assert_eq!((info.inbound, &*info.user, info.up), (name(&inbound), "ali", 300_000));
+        drop(stream);
+        eventually("it is gone", || world.connections.is_empty()).await;
+        let association = phone.associate(&attempt()).await.unwrap();
+        for payload in [&b"one"[..], &[7; 1200]] {
+            echo_datagram(&association, payload).await;
+        }
+        drop(association);
+        let ended = || world.metrics().contains("hezar_associations{listener=\"proxy\"} 0");
+        eventually("the association ends", ended).await;
+        // Whatever the client keeps open is used for the next stream.
+        ping(&mut stream_to(&phone, "example.org:443").await, b"again").await;
+        assert_eq!(world.fakes[0].targets.lock().as_slice(), ["example.com:443", "example.org:443"]);
+    }
+}
+
+/// What a user may not do is refused in the words of the protocol, and a user who goes is shut out of its sessions.
+#[tokio::test]
+async fn users_are_refused_behind_tls() {
+    let tls = server_tls();
+    for inbound in protocols() {
+        let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+        let phone = phone(&world, &inbound, &key());
+        let mut stream = stream_to(&phone, "example.com:443").await;
+        ping(&mut stream, b"before").await;
+        world.gateway.configure(secured(&inbound, &tls, [User { enabled: false, ..ali() }])).unwrap();
+        expect_end(stream).await;
+        eventually("it is gone", || world.connections.is_empty()).await;
+        expect_refused(&world, &phone, "example.com:443", (name(&inbound), "user-disabled")).await;
+        world.gateway.configure(secured(&inbound, &tls, [ali()])).unwrap();
+        ping(&mut stream_to(&phone, "example.com:443").await, b"after").await;
+    }
+}
+
+#[tokio::test]
+async fn strangers_get_the_pages_of_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "<p>welcome</p>").unwrap();
+    let (tls, wrong) = (server_tls(), UserKey::new([9; 32]));
+    for mut inbound in protocols() {
+        inbound.fallback = InboundFallback { folder: Some(PathBuf::from(folder.path())), address: None };
+        let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+        let page = hear(&world, &tls, GET).await;
+        assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("<p>welcome</p>"), "{inbound:?}: {page}");
+        for garbage in [&b"\x01\x02\x03\x04\x05"[..], b"d63dc919e201d7bc4c825630d2cf25fd\r\n", &[0xee; 400]] {
+            let answer = hear(&world, &tls, garbage).await;
+            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{inbound:?} {garbage:?}: {answer}");
+        }
+        // A link that nobody has: its request is a bad one to a web server, too.
+        let mut stream = stream_to(&phone(&world, &inbound, &wrong), "example.com:443").await;
+        let _ = stream.write_all(b"hello").await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is ended");
+        assert!(!answer.ends_with(b"hello"), "{answer:?}");
+        assert!(world.metrics().contains("hezar_connections_rejected_total{code=\"stranger\""), "{}", world.metrics());
+        assert_eq!(world.connects(), [0]);
+        // A client is served all the same.
+        ping(&mut stream_to(&phone(&world, &inbound, &key()), "example.com:443").await, b"hello").await;
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_led_to_a_web_server() {
+    let tls = server_tls();
+    for mut inbound in protocols() {
+        let site = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Target::parse(&site.local_addr().unwrap().to_string()).unwrap();
+        inbound.fallback = InboundFallback { folder: None, address: Some(address) };
+        let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+        for said in [GET, b"\x01\x02\x03\x04\x05"] {
+            let serve = async {
+                let (mut stream, _) = site.accept().await.unwrap();
+                let mut heard = Vec::new();
+                stream.read_to_end(&mut heard).await.unwrap();
+                stream.write_all(b"own words").await.unwrap();
+                heard
+            };
+            let (heard, answer) = tokio::join!(serve, hear(&world, &tls, said));
+            assert_eq!((&heard[..], &*answer), (said, "own words"), "{inbound:?}");
+        }
+        drop(site);
+        let answer = hear(&world, &tls, GET).await;
+        assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+        assert_eq!(world.connects(), [0]);
+    }
+}
+
+/// A stranger does not hold the drain up, and one that is silent costs a connection that is closed in its time.
+#[tokio::test]
+async fn strangers_go_with_the_listener() {
+    let tls = server_tls();
+    for inbound in protocols() {
+        let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+        let mut half = tls.connect(connect(&world).await).await.unwrap();
+        half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        half.flush().await.unwrap();
+        let mut silent = tls.connect(connect(&world).await).await.unwrap();
+        let counted = || world.metrics().contains("hezar_connections_rejected_total{code=\"stranger\"");
+        eventually("one is found out", counted).await;
+        world.drain.cancel();
+        timeout(SOON, world.serving).await.expect("the drain ends").unwrap();
+        for stream in [&mut half, &mut silent] {
+            let mut rest = Vec::new();
+            let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("it is ended");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listener_without_a_certificate_says_so() {
+    let tls = ServerTls::new(CertificateSlot::new()).unwrap();
+    for inbound in protocols() {
+        let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+        assert!(
+            phone(&world, &inbound, &key()).connect(&Target::parse("a.example:80").unwrap(), &attempt()).await.is_err()
+        );
+        let counted = || world.metrics().contains("hezar_connections_rejected_total{code=\"no-certificate\"");
+        eventually("it is counted", counted).await;
+    }
+}
