@@ -126,6 +126,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Strangers at our encrypted inbounds, at a fixed rate: what they cost, and how a good client fares meanwhile.
+    Strangers {
+        /// Options of the load: --per-second, --seconds, --every, --kinds.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Mixed load over all rows while the servers restart at random; nothing may stay behind.
     Soak {
         /// How long the load lasts.
@@ -181,6 +187,7 @@ fn run() -> anyhow::Result<()> {
         Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),
         Command::BenchPeers { options } => measure::peers(&root, &options),
         Command::Inbounds { options } => measure::inbounds(&root, &options),
+        Command::Strangers { options } => measure::strangers(&root, &options),
         Command::Soak { minutes } => measure::soak(&root, minutes),
         Command::Peers { command: PeersCommand::Install { require } } => peers::install(&root, require).map(drop),
     }

@@ -26,6 +26,14 @@ pub(crate) fn inbounds(root: &Path, options: &[String]) -> anyhow::Result<()> {
     beside_peers(root, "inbounds", options)
 }
 
+/// Strangers at the encrypted inbounds.
+///
+/// # Errors
+/// When something cannot be built, installed or measured.
+pub(crate) fn strangers(root: &Path, options: &[String]) -> anyhow::Result<()> {
+    beside_peers(root, "strangers", options)
+}
+
 fn beside_peers(root: &Path, program: &str, options: &[String]) -> anyhow::Result<()> {
     let folder = peers::install(root, true)?;
     let release = cargo(root, &["build", "--release", "--package", "hezar", "--package", "hezar-bench", "--bins"])?;

@@ -2,6 +2,8 @@
 
 mod kind;
 mod server;
+mod strangers;
 
 pub use kind::{InboundKind, Shown};
 pub use server::{InboundArena, ServedBy, Server};
+pub use strangers::Strangers;

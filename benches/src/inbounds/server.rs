@@ -86,6 +86,8 @@ pub struct InboundArena {
 pub struct Server {
     /// The server alone.
     pub process: Watched,
+    /// Where the inbound is.
+    pub address: SocketAddr,
     /// The SOCKS port of the client.
     pub socks: SocketAddr,
     _client: Watched,
@@ -150,7 +152,8 @@ impl InboundArena {
         ensure!(clash.contains(&format!("port: {port}")), "the subscription does not name its port: {clash}");
         let socks = free_address()?;
         let client = self.start_client(&clash, socks, home.path())?;
-        Ok(Server { process, socks, _client: client, _home: home })
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Ok(Server { process, address, socks, _client: client, _home: home })
     }
 
     async fn start_ours(&self, kind: InboundKind, home: &Path) -> anyhow::Result<(Watched, Subscribed)> {
