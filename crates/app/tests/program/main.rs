@@ -22,6 +22,7 @@ mod harness;
 mod health;
 mod http_nodes;
 mod keeping;
+mod links;
 mod listeners;
 mod memory;
 mod metrics;
