@@ -30,9 +30,10 @@ async fn a_watcher_sees_the_answer_of_the_site() {
     for script in scripts() {
         let world = World::new(scripted(script.clone()));
         let hellos = [(None, false), (Some(Fingerprint::Firefox), false), (None, true)];
-        for (fingerprint, own_hello) in hellos.into_iter().cycle().take(42) {
-            let settings = Reality { fingerprint, own_hello, ..world.settings() };
-            let heard = world.talk(&settings).await;
+        let clients =
+            hellos.map(|(fingerprint, own_hello)| client(&Reality { fingerprint, own_hello, ..world.settings() }));
+        for client in clients.iter().cycle().take(42) {
+            let heard = world.talk(client).await;
             let heard = records(&heard);
             let lengths: Vec<usize> = heard.iter().map(|record| record.len()).collect();
             let expected = [&[heard[0].len(), 6][..], &script.lengths].concat();

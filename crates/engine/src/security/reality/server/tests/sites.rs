@@ -188,7 +188,7 @@ async fn what_the_site_says_after_a_handshake_is_learned() {
     assert!(!none.is_empty() && none == http1);
     assert_eq!(http2.len(), none.len() + 1);
     assert!(http2.contains(&(5 + 27 + 17)));
-    let heard = world.talk(&world.settings()).await;
+    let heard = world.talk(&client(&world.settings())).await;
     let lengths: Vec<usize> = records(&heard).iter().map(|record| record.len()).collect();
     assert_eq!(lengths[3..3 + http2.len()], http2[..]);
     // The word, and the end.

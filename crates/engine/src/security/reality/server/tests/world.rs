@@ -79,10 +79,9 @@ impl World {
     }
 
     /// A client's whole connection, over which one word is echoed. Returns what it heard on the wire.
-    pub(super) async fn talk(&self, settings: &Reality) -> Vec<u8> {
+    pub(super) async fn talk(&self, client: &RealityClient) -> Vec<u8> {
         let (ours, accepted) = self.connect();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let client = client(settings);
         let attempt = attempt();
         let talk = async {
             let tapped = ReadThrough { reader: Tap(Arc::clone(&heard)), inner: ours };
