@@ -2,6 +2,8 @@
 
 use std::{hint::black_box, net::SocketAddr};
 
+use hezar_core::Target;
+
 use super::{
     super::{
         aead2017::{seal_packet, session_key},
@@ -27,8 +29,8 @@ fn server(method: &str) -> Option<(ShadowsocksServer, Keyring)> {
     Some((ShadowsocksServer::with_clock(method, KEY.0, || NOW).ok()?, keyring))
 }
 
-/// Destination, payload and used bytes of a request, or why it is a stranger's; nothing while it is not whole.
-type Outcome = Option<Result<(Destination, Vec<u8>, usize), StrangerReason>>;
+/// Target (none for datagrams), payload and used bytes of a request, or why it is a stranger's; nothing while it is not whole.
+type Outcome = Option<Result<(Option<Target>, Vec<u8>, usize), StrangerReason>>;
 
 /// Reads the openings of streams in pieces: the bytes as they are, and as the text of a request.
 pub(crate) fn read_streams(data: &[u8], piece: usize) -> Vec<Outcome> {
@@ -46,7 +48,13 @@ fn read(method: &str, wire: &[u8], piece: usize) -> Outcome {
         received.extend_from_slice(bytes);
         match reader.step(&server, &keyring, &mut received) {
             Ok(Step::Need(length)) => assert!(length > received.len(), "{length} of {}", received.len()),
-            Ok(Step::Open(request)) => return Some(Ok((request.destination, request.payload, request.used))),
+            Ok(Step::Open(request)) => {
+                let target = match request.destination {
+                    Destination::Stream(target) => Some(target),
+                    Destination::Datagrams => None,
+                };
+                return Some(Ok((target, request.payload, request.used)));
+            }
             Err(why) => return Some(Err(why)),
         }
     }
