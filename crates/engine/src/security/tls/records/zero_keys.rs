@@ -43,6 +43,7 @@ fn zeroes() -> ConnectionTrafficSecrets {
 ///
 /// # Errors
 /// None: the keys are long enough.
+#[cfg(test)]
 pub(super) fn zeroed(edition: Edition, limit: u64) -> Result<(Records, Half), Cause> {
     with_role(edition, limit, false)
 }
