@@ -22,8 +22,8 @@ use crate::{
     served::{Head, Opening, StrangerReason, read_head},
     transport::{
         http_server::{
-            AnswerBody, ExchangeHandler, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened, Opener,
-            PREFACE, RequestBody, Responder, open, web,
+            AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened,
+            Opener, PREFACE, RequestBody, Responder, open, web,
         },
         http2_body::BodyReader,
     },
@@ -92,14 +92,18 @@ impl ExchangeHandler for Service {
                     let responder = Arc::new(Mutex::new(Some(responder)));
                     let call = Call::new(BodyReader::new(body, Messages(Decoder::new())), Arc::clone(&responder));
                     match open(&opener, Box::new(call)).await {
-                        Opened::Request(item) => Some(item),
+                        Opened::Request(item) => Handled::Item(item),
+                        Opened::Session(session) => Handled::Session(session, None),
                         // The answer is the one to any other path.
-                        Opened::Stranger => Some(web(request, Bytes::new(), responder.lock().take()?)),
-                        Opened::Nothing => None,
+                        Opened::Stranger => {
+                            let responder = responder.lock().take();
+                            responder.map(|responder| web(request, Bytes::new(), responder)).into()
+                        }
+                        Opened::Nothing => Handled::Done,
                     }
                 })
             }
-            other => Box::pin(other.into_web()),
+            other => Box::pin(async move { other.into_web().await.into() }),
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 pub(crate) use self::{
     answer::{AnswerBody, Responder},
     http2::Http2Limits,
-    session::{ExchangeHandler, Handling, HttpSession, Opened, Opener, open},
+    session::{ExchangeHandler, Handled, Handling, HttpSession, Opened, Opener, open},
 };
 use self::{
     http1::Http1Server,

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::{HttpExchange, HttpServer};
 use crate::{
     BoxStream,
-    served::{InboundSession, Opening, SessionItem},
+    served::{BoxSession, InboundSession, Opening, SessionItem},
 };
 
 /// How long the head of the protocol inside may take to come.
@@ -22,6 +22,8 @@ pub(crate) type Opener = Arc<dyn Fn(BoxStream) -> BoxFuture<'static, io::Result<
 pub(crate) enum Opened {
     /// A client's request.
     Request(SessionItem),
+    /// A client's session, with requests of its own.
+    Session(BoxSession),
     /// Nobody's who is known.
     Stranger,
     /// It ended or was silent.
@@ -32,13 +34,38 @@ pub(crate) enum Opened {
 pub(crate) async fn open(opener: &Opener, stream: BoxStream) -> Opened {
     match timeout(HEAD, opener(stream)).await {
         Ok(Ok(Opening::Request(request))) => Opened::Request(SessionItem::Request(request)),
+        Ok(Ok(Opening::Session(session))) => Opened::Session(session),
         Ok(Ok(Opening::Stranger(_))) => Opened::Stranger,
         _ => Opened::Nothing,
     }
 }
 
-/// Handles one exchange to its end. It gives an item when somebody else has to do something.
-pub(crate) type Handling = BoxFuture<'static, Option<SessionItem>>;
+/// What came of an exchange.
+pub(crate) enum Handled {
+    /// It is over.
+    Done,
+    /// Somebody else has to do something.
+    Item(SessionItem),
+    /// It carries a session, which has given this.
+    Session(BoxSession, Option<SessionItem>),
+}
+
+/// Handles one exchange as far as the transport can.
+pub(crate) type Handling = BoxFuture<'static, Handled>;
+
+impl From<Option<SessionItem>> for Handled {
+    fn from(item: Option<SessionItem>) -> Self {
+        item.map_or(Self::Done, Self::Item)
+    }
+}
+
+/// What a session inside the transport gives next.
+async fn next_of(mut session: BoxSession) -> Handled {
+    match session.next().await {
+        Some(item) => Handled::Session(session, Some(item)),
+        None => Handled::Done,
+    }
+}
 
 /// What a transport does with its exchanges.
 pub(crate) trait ExchangeHandler: Send + Sync + 'static {
@@ -70,7 +97,15 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
                     self.under_way.push(self.handler.handle(exchange?, &self.opener));
                 }
                 Some(handled) = self.under_way.next(), if !self.under_way.is_empty() => {
-                    let Some(item) = handled else { continue };
+                    let item = match handled {
+                        Handled::Done => None,
+                        Handled::Item(item) => Some(item),
+                        Handled::Session(session, item) => {
+                            self.under_way.push(Box::pin(next_of(session)));
+                            item
+                        }
+                    };
+                    let Some(item) = item else { continue };
                     if let SessionItem::Request(_) = item {
                         self.server.trust();
                     }

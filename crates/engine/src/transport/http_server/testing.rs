@@ -1,10 +1,14 @@
 //! A gateway in memory for transports that are sessions: clients begin with `!`, and their streams are an echo.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use hezar_core::Target;
 use http::Response;
@@ -15,9 +19,12 @@ use tokio::{
 };
 
 use super::Opener;
-use crate::served::{
-    BoxServed, CredentialId, InboundRequest, Opening, SessionItem, Stranger, StrangerReason, StreamRequest, WebRequest,
-    Wordless,
+use crate::{
+    BoxStream,
+    served::{
+        BoxServed, CredentialId, InboundRequest, InboundSession, Opening, SessionItem, Stranger, StrangerReason,
+        StreamRequest, WebRequest, Wordless,
+    },
 };
 
 /// What the site says to strangers, with status 404.
@@ -36,19 +43,36 @@ pub(crate) struct Gateway {
     pub(crate) closing: Notify,
 }
 
-/// Takes the first byte as the credential.
+/// Takes the first byte as the credential: `!` = a request, `#` = a session with one request.
 pub(crate) fn opener() -> Opener {
     Arc::new(|mut stream| {
         Box::pin(async move {
-            if stream.read_u8().await? != b'!' {
-                return Ok(Opening::Stranger(Stranger { stream, why: StrangerReason::Credential }));
-            }
-            let target = Target::parse("echo.example:7").unwrap();
-            let stream: BoxServed = Box::new(Wordless(stream));
-            let request = StreamRequest { credential: CredentialId(1), target, stream };
-            Ok(Opening::Request(InboundRequest::Stream(request)))
+            Ok(match stream.read_u8().await? {
+                b'!' => Opening::Request(request(stream)),
+                b'#' => Opening::Session(Box::new(Inner(Some(stream)))),
+                _ => Opening::Stranger(Stranger { stream, why: StrangerReason::Credential }),
+            })
         })
     })
+}
+
+fn request(stream: BoxStream) -> InboundRequest {
+    let target = Target::parse("echo.example:7").unwrap();
+    let stream: BoxServed = Box::new(Wordless(stream));
+    InboundRequest::Stream(StreamRequest { credential: CredentialId(1), target, stream })
+}
+
+/// A session with one request.
+struct Inner(Option<BoxStream>);
+
+#[async_trait]
+impl InboundSession for Inner {
+    async fn next(&mut self) -> Option<SessionItem> {
+        match self.0.take() {
+            Some(stream) => Some(SessionItem::Request(request(stream))),
+            None => pending().await,
+        }
+    }
 }
 
 impl Gateway {

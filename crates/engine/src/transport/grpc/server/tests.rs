@@ -99,6 +99,16 @@ async fn much_both_ways_on_many_streams_of_one_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_inside_a_call_is_served() {
+    let world = World::new(GrpcMode::Gun, 1, 4096);
+    let mut stream = world.open().await;
+    stream.write_all(b"#question").await.unwrap();
+    let mut back = [0; 8];
+    stream.read_exact(&mut back).await.unwrap();
+    assert_eq!((&back, world.gateway.requests.load(SeqCst)), (b"question", 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_credential_gets_the_sites_answer() {
     let world = World::new(GrpcMode::Gun, 1, 4096);
     let mut stream = world.open().await;

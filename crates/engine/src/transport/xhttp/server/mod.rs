@@ -32,10 +32,10 @@ use self::{
 use super::plan::random_in;
 use crate::{
     BoxStream,
-    served::{Head, Opening, SessionItem, StrangerReason, read_head},
+    served::{Head, Opening, StrangerReason, read_head},
     transport::http_server::{
-        AnswerBody, ExchangeHandler, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened, Opener,
-        PREFACE, RequestBody, Responder, open,
+        AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened,
+        Opener, PREFACE, RequestBody, Responder, open,
     },
 };
 
@@ -122,7 +122,9 @@ fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
 impl ExchangeHandler for Handler {
     fn handle(&self, exchange: HttpExchange, opener: &Opener) -> Handling {
         let (sessions, opener) = (Arc::clone(&self.sessions), Arc::clone(opener));
-        let Some(asked) = self.place.read(&exchange.request) else { return Box::pin(exchange.into_web()) };
+        let Some(asked) = self.place.read(&exchange.request) else {
+            return Box::pin(async move { exchange.into_web().await.into() });
+        };
         let HttpExchange { request, body, responder } = exchange;
         match asked {
             Asked::Both => Box::pin(async move {
@@ -131,7 +133,7 @@ impl ExchangeHandler for Handler {
             }),
             Asked::Download { session } => Box::pin(async move {
                 let Some(session) = sessions.download(&session) else {
-                    return HttpExchange { request, body, responder }.into_web().await;
+                    return HttpExchange { request, body, responder }.into_web().await.into();
                 };
                 download(Upload::Others(session), responder, &request, &opener).await
             }),
@@ -140,34 +142,35 @@ impl ExchangeHandler for Handler {
                     Some(queue) => upload(&queue, body, responder, &request, padded).await,
                     None => responder.refuse(StatusCode::SERVICE_UNAVAILABLE),
                 }
-                None
+                Handled::Done
             }),
             Asked::Piece { session, number } => Box::pin(async move {
                 match sessions.upload(&session) {
                     Some(queue) => piece(&queue, number, body, responder, &request).await,
                     None => responder.refuse(StatusCode::SERVICE_UNAVAILABLE),
                 }
-                None
+                Handled::Done
             }),
             Asked::Preflight => Box::pin(async move {
                 let _ = responder.finish(preflight(&request));
-                None
+                Handled::Done
             }),
         }
     }
 }
 
 /// Begins the download, and reads what the client asks for.
-async fn download(upload: Upload, responder: Responder, request: &Request<()>, opener: &Opener) -> Option<SessionItem> {
+async fn download(upload: Upload, responder: Responder, request: &Request<()>, opener: &Opener) -> Handled {
     let mut head = head(request);
     let headers = head.headers_mut();
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    let download = responder.begin(head).ok()?;
+    let Ok(download) = responder.begin(head) else { return Handled::Done };
     match open(opener, Box::new(XhttpServerStream::new(upload, download))).await {
-        Opened::Request(item) => Some(item),
-        Opened::Stranger | Opened::Nothing => None,
+        Opened::Request(item) => Handled::Item(item),
+        Opened::Session(session) => Handled::Session(session, None),
+        Opened::Stranger | Opened::Nothing => Handled::Done,
     }
 }
 
