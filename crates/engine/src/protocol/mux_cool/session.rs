@@ -157,7 +157,7 @@ impl MuxSession {
 impl InboundSession for MuxSession {
     async fn next(&mut self) -> Option<SessionItem> {
         let request = poll_fn(|cx| self.poll_request(cx)).await;
-        request.ok().map(|request| SessionItem::Request(request))
+        request.ok().map(SessionItem::Request)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) enum Step {
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Destination {
+pub(crate) enum Destination {
     /// A stream to a target.
     Stream(Target),
     /// Datagrams inside the stream, in the format of sing-box.
