@@ -54,6 +54,7 @@ const HEAD: &str = r#"# Hezar: one proxy address in front of thousands of upstre
 const LISTENER: &str = r#"# [[listener]]                      # a further address over a part of the pool; what it does not say, it does as [proxy]
 # name = "europe"
 # listen = "127.0.0.1:8001"
+# kind = "mixed"                    # HTTP and SOCKS; encrypted ones for phones (vless, hysteria2, …): docs/inbounds.md
 # countries = ["DE", "NL"]          # also: sources, schemes, strategy, users, client_limits
 # tags = "paid & !label:slow"       # tags of sources, label:, country:, scheme:, source:, is:insecure,
                                     # anonymity: (elite, anonymous, transparent, unknown); with & | ! ( )

@@ -13,7 +13,7 @@ use hezar_gateway::ListenerKind;
 
 use super::{
     super::{GlobalArgs, firewall, runtime, up::Offer},
-    vps_file::{FIRST_LISTENER, Secrets, USER, VpsFile, sources},
+    vps_file::{Secrets, USER, VpsFile, sources},
 };
 use crate::{
     cli::InitArgs,
@@ -197,19 +197,19 @@ fn start(offer: Offer, global: &GlobalArgs) -> anyhow::Result<()> {
     offer.start(global)
 }
 
-/// Prints every link, with a picture of the one that is best for most networks.
+/// Prints every link, and of each listener the link without a name as a QR code, too.
 fn print_links(config: &Config) -> anyhow::Result<ExitCode> {
     let remark = Remark { title: invitations::TITLE.to_owned(), ..Remark::default() };
-    let all = invitations(config, USER, &remark, |_| None);
-    for invitation in &all {
+    for invitation in invitations(config, USER, &remark, |_| None) {
+        let uri = invitation.uri();
         output::note(invitation.label.as_str());
-        output::line(invitation.uri())?;
-    }
-    if let Some(first) = all.iter().find(|invitation| &*invitation.listener == FIRST_LISTENER) {
-        output::line(qr(&first.uri()))?;
+        output::line(&uri)?;
+        if invitation.link.is_empty() {
+            output::line(qr(&uri))?;
+        }
     }
     output::note(format!(
-        "these links are secrets; `hezar user link {USER} --qr` prints them again, each with a picture"
+        "these links are secrets: whoever has one uses this machine as {USER}; `hezar user link {USER} --qr` prints them again"
     ));
     Ok(ExitCode::SUCCESS)
 }

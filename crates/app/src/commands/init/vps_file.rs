@@ -11,8 +11,8 @@ use crate::{
 
 /// The user that is made.
 pub(super) const USER: &str = "phone";
-/// The listener whose link is the best one for most networks.
-pub(super) const FIRST_LISTENER: &str = "reality";
+/// The listener whose keys are kept.
+const REALITY: &str = "reality";
 /// The cipher of the Shadowsocks listener.
 const METHOD: &str = "2022-blake3-aes-128-gcm";
 /// The ports from which that of the Shadowsocks listener is drawn: below those that systems give sockets without one.
@@ -67,8 +67,7 @@ impl Secrets {
             keep(&mut self.password, user.password.as_ref().map(|password| password.expose().to_owned()));
         }
         let listener = |name: &str| old.listeners.iter().find(|listener| &*listener.name == name);
-        if let Some(reality) = listener(FIRST_LISTENER).and_then(|listener| listener.inbound.as_ref()?.reality.as_ref())
-        {
+        if let Some(reality) = listener(REALITY).and_then(|listener| listener.inbound.as_ref()?.reality.as_ref()) {
             keep(&mut self.reality_key, reality.private_key.as_ref().map(|key| key.to_text().expose().to_owned()));
             keep(&mut self.short_id, Some(hex(reality.short_ids.first().as_bytes())));
         }
@@ -138,7 +137,7 @@ impl VpsFile<'_> {
         let websocket = format!("{}{with_site}", transport("websocket", websocket_path));
         let shadowsocks = format!("[listener.shadowsocks]\nmethod = \"{METHOD}\"\nkey = \"{shadowsocks_key}\"\n");
         let all = [
-            (FIRST_LISTENER, "vless", 443, format!("{reality}{with_site}")),
+            (REALITY, "vless", 443, format!("{reality}{with_site}")),
             ("hysteria2", "hysteria2", 443, with_site.clone()),
             ("xhttp", "vless", 2083, xhttp),
             ("websocket", "vless", 2053, websocket),
