@@ -33,7 +33,7 @@ settings! {
 }
 
 settings! {
-    /// What answers whoever is no user. Without any of it, such a connection is ended as a web server ends a bad request.
+    /// What answers whoever is no user. Without any of it, they meet a site that has no pages.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct InboundFallback in "fallback" {
         /// A folder with the files of a web site.
