@@ -8,11 +8,10 @@ use hezar_engine::{
     BoxStream, BuildError, Prefixed,
     server::{
         CredentialId, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind, Opening,
-        RequestRefusal, ServedStream as _, ServerProtocol, ServerSecurity, ServerTransport, ShadowsocksServer,
-        StreamRequest,
+        RequestRefusal, ServerProtocol, ServerSecurity, ServerTransport, ShadowsocksServer, StreamRequest,
     },
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio_util::either::Either;
 
 use super::{Accepted, ServerPolicy, Tunnel, Wire, swallow};
