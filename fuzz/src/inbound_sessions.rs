@@ -77,7 +77,7 @@ fn serve(transport: ServerTransport, bytes: Vec<u8>, piece: u8) {
                     });
                 }
                 // Its connection goes on without an answer.
-                SessionItem::Web(_) => {}
+                SessionItem::Web(_) | SessionItem::Stranger(_) => {}
             }
         }
     });

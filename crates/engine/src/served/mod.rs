@@ -172,6 +172,8 @@ pub enum SessionItem {
     Request(InboundRequest),
     /// A web request of somebody who is no client, or of a client's browser.
     Web(Box<WebRequest>),
+    /// A request inside the session is no client's. Its stream is closed, or a web request follows.
+    Stranger(StrangerReason),
 }
 
 impl fmt::Debug for Stranger {

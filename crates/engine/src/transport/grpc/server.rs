@@ -95,9 +95,9 @@ impl ExchangeHandler for Service {
                         Opened::Request(item) => Handled::Item(item),
                         Opened::Session(session) => Handled::Session(session, None),
                         // The answer is the one to any other path.
-                        Opened::Stranger => {
+                        Opened::Stranger(why) => {
                             let responder = responder.lock().take();
-                            responder.map(|responder| web(request, Bytes::new(), responder)).into()
+                            Handled::Stranger(why, responder.map(|responder| web(request, Bytes::new(), responder)))
                         }
                         Opened::Nothing => Handled::Done,
                     }

@@ -1,6 +1,6 @@
 //! A connection of HTTP as a session: the requests of its clients, and those that the fallback answers.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{future::ready, io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::{HttpExchange, HttpServer};
 use crate::{
     BoxStream,
-    served::{BoxSession, InboundSession, Opening, SessionItem},
+    served::{BoxSession, InboundSession, Opening, SessionItem, StrangerReason},
 };
 
 /// How long the head of the protocol inside may take to come.
@@ -25,7 +25,7 @@ pub(crate) enum Opened {
     /// A client's session, with requests of its own.
     Session(BoxSession),
     /// Nobody's who is known.
-    Stranger,
+    Stranger(StrangerReason),
     /// It ended or was silent.
     Nothing,
 }
@@ -35,7 +35,7 @@ pub(crate) async fn open(opener: &Opener, stream: BoxStream) -> Opened {
     match timeout(HEAD, opener(stream)).await {
         Ok(Ok(Opening::Request(request))) => Opened::Request(SessionItem::Request(request)),
         Ok(Ok(Opening::Session(session))) => Opened::Session(session),
-        Ok(Ok(Opening::Stranger(_))) => Opened::Stranger,
+        Ok(Ok(Opening::Stranger(stranger))) => Opened::Stranger(stranger.why),
         _ => Opened::Nothing,
     }
 }
@@ -48,6 +48,8 @@ pub(crate) enum Handled {
     Item(SessionItem),
     /// It carries a session, which has given this.
     Session(BoxSession, Option<SessionItem>),
+    /// It is no client's, and the fallback answers it if there is a request for that.
+    Stranger(StrangerReason, Option<SessionItem>),
 }
 
 /// Handles one exchange as far as the transport can.
@@ -103,6 +105,10 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
                         Handled::Session(session, item) => {
                             self.under_way.push(Box::pin(next_of(session)));
                             item
+                        }
+                        Handled::Stranger(why, answered) => {
+                            self.under_way.push(Box::pin(ready(answered.into())));
+                            Some(SessionItem::Stranger(why))
                         }
                     };
                     let Some(item) = item else { continue };

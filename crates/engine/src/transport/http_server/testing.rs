@@ -35,6 +35,8 @@ pub(crate) const SITE: &str = "no such page";
 pub(crate) struct Gateway {
     /// Requests of clients so far.
     pub(crate) requests: AtomicUsize,
+    /// Requests of strangers so far that have come as far as the protocol inside.
+    pub(crate) strangers: AtomicUsize,
     /// Web requests so far.
     pub(crate) web: AtomicUsize,
     /// Streams that are served now.
@@ -94,6 +96,9 @@ impl Gateway {
                     tokio::spawn(Arc::clone(&self).echo(request.stream));
                 }
                 SessionItem::Request(InboundRequest::Datagrams(_)) => panic!("datagrams"),
+                SessionItem::Stranger(_) => {
+                    self.strangers.fetch_add(1, SeqCst);
+                }
                 SessionItem::Web(request) => {
                     self.web.fetch_add(1, SeqCst);
                     let WebRequest { responder, .. } = *request;

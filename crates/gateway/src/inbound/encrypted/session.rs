@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_engine::server::{BoxSession, InboundRequest, SessionItem, WebAnswer as _, WebRequest};
+use hezar_engine::server::{BoxSession, InboundRequest, SessionItem, StrangerReason, WebAnswer as _, WebRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::requests;
@@ -20,6 +20,13 @@ pub(in crate::inbound) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(MOST_REQUESTS as usize));
     let mut closed = false;
+    // Once for each connection, as for other inbounds.
+    let mut is_noted = false;
+    let mut note = |why: StrangerReason| {
+        if !std::mem::replace(&mut is_noted, true) {
+            context.note_rejected(client, &why.into());
+        }
+    };
     loop {
         // The session moves the bytes of its requests, too, so that it is asked for ever.
         let item = tokio::select! {
@@ -39,7 +46,9 @@ pub(in crate::inbound) async fn serve(
                 let owner = context.tasks.clone();
                 owner.spawn(async move { serve_request(&context, &inbound, request, client, place).await });
             }
+            Some(SessionItem::Stranger(why)) => note(why),
             Some(SessionItem::Web(request)) => {
+                note(StrangerReason::Protocol);
                 // Whoever asks for more than there is room for loses its request.
                 let (place, fallback) = (places.clone().try_acquire_owned().ok(), inbound.fallback().cloned());
                 if let (Some(place), Some(fallback)) = (place, fallback) {

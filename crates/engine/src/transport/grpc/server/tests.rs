@@ -115,7 +115,8 @@ async fn a_wrong_credential_gets_the_sites_answer() {
     stream.write_all(b"?question").await.unwrap();
     let error = stream.read_u8().await.unwrap_err();
     assert!(matches!(Cause::from(error), Cause::TransportStatus(404)));
-    assert_eq!((world.gateway.requests.load(SeqCst), world.gateway.web.load(SeqCst)), (0, 1));
+    let Gateway { requests, strangers, web, .. } = &*world.gateway;
+    assert_eq!([requests, strangers, web].map(|count| count.load(SeqCst)), [0, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -170,7 +170,8 @@ async fn download(upload: Upload, responder: Responder, request: &Request<()>, o
     match open(opener, Box::new(XhttpServerStream::new(upload, download))).await {
         Opened::Request(item) => Handled::Item(item),
         Opened::Session(session) => Handled::Session(session, None),
-        Opened::Stranger | Opened::Nothing => Handled::Done,
+        Opened::Stranger(why) => Handled::Stranger(why, None),
+        Opened::Nothing => Handled::Done,
     }
 }
 

@@ -154,7 +154,7 @@ async fn a_wrong_credential_ends_the_download() {
         assert!(ended.is_err() && all.is_empty(), "{mode:?} {version:?}");
         drop(stream);
         world.settled().await;
-        assert_eq!(world.gateway.requests.load(SeqCst), 0);
+        assert_eq!((world.gateway.requests.load(SeqCst), world.gateway.strangers.load(SeqCst)), (0, 1));
     }
 }
 
