@@ -2,6 +2,7 @@
 //! request, read strictly.
 
 use bytes::{Buf, BytesMut};
+use http::{Request, Version};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::Cause;
@@ -16,8 +17,8 @@ const MOST_HEADERS: usize = MOST_HEAD / 3;
 /// The longest head of a request accepted, in bytes, and the most headers in it.
 pub(crate) const MOST_REQUEST_HEAD: usize = 16 * 1024;
 const MOST_REQUEST_HEADERS: usize = 64;
-
-type Headers = Vec<(Box<str>, Box<[u8]>)>;
+/// How a request begins that asks for an upgrade.
+pub(crate) const GET: &[u8] = b"GET ";
 
 type Parsed = Result<httparse::Status<(Head, usize)>, httparse::Error>;
 
@@ -26,13 +27,13 @@ type Parsed = Result<httparse::Status<(Head, usize)>, httparse::Error>;
 pub(crate) struct Head {
     /// The status code.
     pub(crate) status: u16,
-    headers: Headers,
+    headers: Vec<(Box<str>, Box<[u8]>)>,
 }
 
 impl Head {
     /// The first value of a header; letter case does not matter.
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
-        find(&self.headers, name)
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
     }
 
     /// Reads a head from the front of `bytes`; `None` while it is incomplete. Returns its length beside it.
@@ -59,7 +60,7 @@ impl Head {
         let httparse::Status::Complete(length) = lenient.parse_response(&mut answer, bytes)? else {
             return Ok(httparse::Status::Partial);
         };
-        let headers = owned(answer.headers);
+        let headers = answer.headers.iter().map(|h| (h.name.into(), h.value.into())).collect();
         Ok(httparse::Status::Complete((Self { status: answer.code.unwrap_or_default(), headers }, length)))
     }
 
@@ -73,51 +74,32 @@ impl Head {
     }
 }
 
-/// What a client asks for, and the headers after it.
-#[derive(Debug)]
-pub(crate) struct RequestHead {
-    target: Box<str>,
-    headers: Headers,
-}
-
-impl RequestHead {
-    /// The request target: path and query.
-    pub(crate) fn target(&self) -> &str {
-        &self.target
-    }
-
-    /// The first value of a header; letter case does not matter.
-    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
-        find(&self.headers, name)
-    }
-
-    /// Reads the head of a GET request from the front of `bytes`; `None` while it is incomplete. Returns its length beside it.
-    ///
-    /// # Errors
-    /// [`Cause::Protocol`] for anything but GET over HTTP/1.1, more than 64 headers, or a head longer than [`MOST_REQUEST_HEAD`].
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Cause> {
-        let mut lines = [httparse::EMPTY_HEADER; MOST_REQUEST_HEADERS];
-        let mut request = httparse::Request::new(&mut lines);
-        match request.parse(bytes) {
-            Ok(httparse::Status::Complete(length)) if length <= MOST_REQUEST_HEAD => {
-                let (Some("GET"), Some(target), Some(1)) = (request.method, request.path, request.version) else {
-                    return Err(Cause::Protocol("the request is not GET over HTTP/1.1"));
-                };
-                Ok(Some((Self { target: target.into(), headers: owned(request.headers) }, length)))
-            }
-            Ok(httparse::Status::Partial) if bytes.len() < MOST_REQUEST_HEAD => Ok(None),
-            Ok(_) => Err(Cause::Protocol("the head of the HTTP request is too long")),
-            Err(_) => Err(Cause::Protocol("the request is not HTTP/1.1")),
+/// Reads the head of a request from the front of `bytes`; `None` while it is incomplete. Returns its length beside it.
+///
+/// # Errors
+/// [`Cause::Protocol`] for anything but HTTP/1, more than 64 headers, or a head longer than [`MOST_REQUEST_HEAD`].
+pub(crate) fn parse_request(bytes: &[u8]) -> Result<Option<(Request<()>, usize)>, Cause> {
+    let mut lines = [httparse::EMPTY_HEADER; MOST_REQUEST_HEADERS];
+    let mut parsed = httparse::Request::new(&mut lines);
+    match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) if length <= MOST_REQUEST_HEAD => {
+            Ok(Some((request(&parsed).ok_or(NO_REQUEST)?, length)))
         }
+        Ok(httparse::Status::Partial) if bytes.len() < MOST_REQUEST_HEAD => Ok(None),
+        Ok(_) => Err(Cause::Protocol("the head of the HTTP request is too long")),
+        Err(_) => Err(NO_REQUEST),
     }
 }
 
-fn owned(headers: &[httparse::Header<'_>]) -> Headers {
-    headers.iter().map(|header| (header.name.into(), header.value.into())).collect()
-}
+const NO_REQUEST: Cause = Cause::Protocol("the request is not HTTP/1");
 
-fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
+fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
+    let version = if parsed.version? == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
+    let mut request = Request::builder().method(parsed.method?).uri(parsed.path?).version(version);
+    for line in parsed.headers.iter() {
+        request = request.header(line.name, line.value);
+    }
+    request.body(()).ok()
 }
 
 /// Reads one head; what the stream brought after it stays in `buffer`. Informational answers (1xx except 101) are

@@ -12,7 +12,7 @@ use crate::{
         RealityAccepted,
         tls::server::{TlsAccepted, TlsServer},
     },
-    transport::{GrpcServer, Opener, XhttpServer, http_upgrade, websocket},
+    transport::{GrpcServer, Opener, UpgradeServer, XhttpServer, http_upgrade, websocket},
 };
 
 #[cfg(test)]
@@ -62,8 +62,7 @@ pub enum ServerTransport {
 /// The server of a transport.
 enum TransportServer {
     Tcp,
-    WebSocket(ServerPath),
-    HttpUpgrade(ServerPath),
+    Upgrade(UpgradeServer),
     Grpc(GrpcServer),
     Xhttp(XhttpServer),
 }
@@ -107,8 +106,8 @@ impl InboundServer {
         let InboundSettings { protocol, transport, security } = settings;
         let transport = match transport {
             ServerTransport::Tcp => TransportServer::Tcp,
-            ServerTransport::WebSocket(path) => TransportServer::WebSocket(path),
-            ServerTransport::HttpUpgrade(path) => TransportServer::HttpUpgrade(path),
+            ServerTransport::WebSocket(path) => TransportServer::Upgrade(websocket::server::server(path)),
+            ServerTransport::HttpUpgrade(path) => TransportServer::Upgrade(http_upgrade::server::server(path)),
             ServerTransport::Grpc(service) => TransportServer::Grpc(GrpcServer::new(&service)),
             ServerTransport::Xhttp(settings) => TransportServer::Xhttp(XhttpServer::new(&settings)),
         };
@@ -141,16 +140,11 @@ impl InboundServer {
                 RealityAccepted::Over => return Ok(Opening::Done),
             },
         };
-        let upgraded = match &self.transport {
-            TransportServer::Tcp => return self.protocol.read_request(secured, keyring).await,
-            TransportServer::WebSocket(path) => websocket::server::accept(secured.into_stream(), path).await?,
-            TransportServer::HttpUpgrade(path) => http_upgrade::server::accept(secured.into_stream(), path).await?,
-            TransportServer::Grpc(server) => return server.accept(secured.into_stream(), self.opener(keyring)).await,
-            TransportServer::Xhttp(server) => return server.accept(secured.into_stream(), self.opener(keyring)).await,
-        };
-        match upgraded {
-            Ok(stream) => Ok(closed_to_strangers(self.protocol.read_request(Layered::Other(stream), keyring).await?)),
-            Err(stranger) => Ok(Opening::Stranger(stranger)),
+        match &self.transport {
+            TransportServer::Tcp => self.protocol.read_request(secured, keyring).await,
+            TransportServer::Upgrade(server) => server.accept(secured.into_stream(), self.opener(keyring)).await,
+            TransportServer::Grpc(server) => server.accept(secured.into_stream(), self.opener(keyring)).await,
+            TransportServer::Xhttp(server) => server.accept(secured.into_stream(), self.opener(keyring)).await,
         }
     }
 
@@ -173,16 +167,6 @@ impl ServerProtocol {
             Self::AnyTls => anytls::server::accept(carrier.into_stream(), keyring).await,
             Self::Vless => vless::server::accept(carrier, keyring).await,
         }
-    }
-}
-
-/// Closes the stream of a stranger inside a transport. The transport has answered already, so no site can.
-fn closed_to_strangers(opening: Opening) -> Opening {
-    match opening {
-        Opening::Stranger(Stranger { why, .. }) => {
-            Opening::Stranger(Stranger { stream: Box::new(tokio::io::empty()), why })
-        }
-        other => other,
     }
 }
 

@@ -22,6 +22,7 @@ use hezar_core::{Carrier, Security, Target, Tls};
 pub(crate) use self::connector::TransportConnector;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::http3::decode as decode_http3;
+pub(crate) use self::upgrade::UpgradeServer;
 use self::{
     grpc::GrpcClient,
     http_header::HttpHeaderClient,

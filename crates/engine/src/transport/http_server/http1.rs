@@ -39,7 +39,8 @@ pub(crate) fn serve(io: BoxStream) -> Http1Server {
         .max_buf_size(BUFFER)
         .max_header_size(MOST_HEAD)
         .max_headers(MOST_HEADERS)
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
     let go_away = Arc::new(Notify::new());
     let told = Arc::clone(&go_away);
     let wire = async move {

@@ -81,12 +81,14 @@ pub(crate) struct HttpSession<H> {
     handler: Arc<H>,
     opener: Opener,
     under_way: FuturesUnordered<Handling>,
+    /// Whether no more exchanges come. Those that are under way may have taken the connection over.
+    is_over: bool,
 }
 
 impl<H> HttpSession<H> {
     /// A connection of which no request was read.
     pub(crate) fn new(server: HttpServer, handler: &Arc<H>, opener: Opener) -> Self {
-        Self { server, handler: Arc::clone(handler), opener, under_way: FuturesUnordered::new() }
+        Self { server, handler: Arc::clone(handler), opener, under_way: FuturesUnordered::new(), is_over: false }
     }
 }
 
@@ -95,9 +97,10 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
     async fn next(&mut self) -> Option<SessionItem> {
         loop {
             tokio::select! {
-                exchange = self.server.next() => {
-                    self.under_way.push(self.handler.handle(exchange?, &self.opener));
-                }
+                exchange = self.server.next(), if !self.is_over => match exchange {
+                    Some(exchange) => self.under_way.push(self.handler.handle(exchange, &self.opener)),
+                    None => self.is_over = true,
+                },
                 Some(handled) = self.under_way.next(), if !self.under_way.is_empty() => {
                     let item = match handled {
                         Handled::Done => None,
@@ -117,6 +120,7 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
                     }
                     return Some(item);
                 }
+                else => return None,
             }
         }
     }

@@ -1,33 +1,17 @@
-//! The server's side of HTTPUpgrade.
+//! The server's side of HTTPUpgrade: bytes as they are follow the answer.
 
-use std::io;
+use http::{Request, header};
 
-use tokio::io::AsyncWriteExt;
+use crate::transport::{ServerPath, UpgradeServer, upgrade::Acceptance};
 
-use crate::{
-    BoxStream,
-    served::Stranger,
-    transport::upgrade::{self, ServerPath},
-};
+/// Serves clients at a path.
+pub(crate) fn server(path: ServerPath) -> UpgradeServer {
+    UpgradeServer::new(path, accept)
+}
 
-/// What accepts a request; bytes as they are follow it.
-const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-
-/// Opens a client's stream. Gives back everything of a visitor who does not ask for one at this path, and of whoever asks for a real
-/// WebSocket.
-///
-/// # Errors
-/// The connection failed, or ended before it said anything.
-pub(crate) async fn accept(io: BoxStream, path: &ServerPath) -> io::Result<Result<BoxStream, Stranger>> {
-    let opened = upgrade::read(io, |head| {
-        let rest = path.asks_upgrade(head)?;
-        (rest.is_empty() && head.header("sec-websocket-key").is_none()).then_some(())
-    });
-    let mut stream = match opened.await? {
-        Ok(((), stream)) => stream,
-        Err(stranger) => return Ok(Err(stranger)),
-    };
-    stream.write_all(ANSWER).await?;
-    stream.flush().await?;
-    Ok(Ok(stream))
+/// Accepts what asks for a WebSocket without being able to speak it.
+fn accept(path: &ServerPath, request: &Request<()>) -> Option<Acceptance> {
+    let rest = path.asks_upgrade(request)?;
+    let is_websocket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
+    (rest.is_empty() && !is_websocket).then(|| Acceptance::new(|stream| stream))
 }

@@ -9,7 +9,10 @@ use super::{HttpUpgradeClient, server};
 use crate::{
     Attempt, BoxStream, Cause, DialError,
     testing::{Chopped, chopped_pair},
-    transport::ServerPath,
+    transport::{
+        ServerPath,
+        upgrade::tests::{judge, judge_bytes},
+    },
 };
 
 const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -166,11 +169,10 @@ async fn a_refused_request() {
 /// Our client and our server, each end cut into pieces.
 async fn meet(early: bool, most: usize) -> (BoxStream, BoxStream) {
     let (ours, peer) = chopped_pair(3, most);
-    let path = ServerPath::new("/up?ed=2048", Some("203.0.113.9"));
+    let server = server::server(ServerPath::new("/up?ed=2048", Some("203.0.113.9")));
     let settings = settings(early);
-    let (client, server) =
-        tokio::join!(open(&settings, ours), server::accept(Box::new(Chopped::new(peer, 4, most)), &path));
-    (client.unwrap(), server.unwrap().unwrap())
+    let (client, judged) = tokio::join!(open(&settings, ours), judge(&server, Box::new(Chopped::new(peer, 4, most))));
+    (client.unwrap(), judged.client())
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,47 +192,37 @@ async fn our_client_meets_our_server() {
     }
 }
 
-/// What a server makes of these bytes: what follows the request of a client, or what a site gets of a stranger, and what was answered.
-async fn judged(bytes: &str, most: usize) -> (Result<String, String>, String) {
-    let (ours, mut peer) = chopped_pair(9, most);
-    let said = bytes.to_owned();
-    let client = tokio::spawn(async move {
-        peer.write_all(said.as_bytes()).await.unwrap();
-        peer.shutdown().await.unwrap();
-        let mut answer = String::new();
-        peer.read_to_string(&mut answer).await.unwrap();
-        answer
-    });
-    let accepted = server::accept(ours, &ServerPath::new("/up", None)).await.unwrap();
-    let is_client = accepted.is_ok();
-    let mut stream = accepted.unwrap_or_else(|stranger| stranger.stream);
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).await.unwrap();
-    drop(stream);
-    (if is_client { Ok(rest) } else { Err(rest) }, client.await.unwrap())
-}
-
 #[tokio::test]
 async fn golden_bytes_of_the_server_and_what_it_leaves_to_a_site() {
+    let server = server::server(ServerPath::new("/up", None));
     let request = "GET /up?x=1 HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, upgrade\r\nUpgrade: WebSocket\r\n\r\n";
     for most in [1, 4096] {
-        assert_eq!(judged(&format!("{request}hello"), most).await, (Ok("hello".into()), ACCEPTED.into()));
+        let (client, mut peer) = judge_bytes(&server, format!("{request}hello").as_bytes(), most).await;
+        let mut hello = [0; 5];
+        client.client().read_exact(&mut hello).await.unwrap();
+        assert_eq!(&hello, b"hello");
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        assert_eq!(head(&mut peer).await, answer);
         let others = [
             request.replace("GET", "POST"),
             request.replace("/up", "/other"),
             request.replace("/up", "/up/more"),
             request.replace("upgrade", "close"),
             request.replace("WebSocket", "h2c"),
-            request.replace("HTTP/1.1", "HTTP/1.0"),
             request.replace("Host: a", "Sec-WebSocket-Key: a"),
             request.replace("Host: a", "Host : a"),
             request.replace("Host: a", &format!("X: {}", "x".repeat(17_000))),
             request.replace("Host: a\r\n", &"A: b\r\n".repeat(63)),
-            request.replace("\r\n\r\n", "\r\n"),
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
         ];
         for other in others {
-            assert_eq!(judged(&other, most).await, (Err(other), String::new()));
+            let (stranger, mut peer) = judge_bytes(&server, other.as_bytes(), most).await;
+            let mut all = vec![0; other.len()];
+            let mut stranger = stranger.stranger();
+            stranger.stream.read_exact(&mut all).await.unwrap();
+            assert_eq!(String::from_utf8(all).unwrap(), other);
+            drop(stranger);
+            assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0, "nothing was answered");
         }
     }
 }

@@ -5,17 +5,18 @@ use std::time::Duration;
 use hezar_core::{EarlyData, Host, WebSocket};
 use proptest::prelude::*;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     time::{Instant, timeout},
 };
 
-use super::accept;
+use super::server;
 use crate::{
     Attempt, BoxStream, Cause,
-    served::{Stranger, StrangerReason},
+    served::StrangerReason,
     testing::{Chopped, chopped_pair},
     transport::{
-        ServerPath,
+        ServerPath, UpgradeServer,
+        upgrade::tests::{judge, judge_bytes},
         websocket::{
             WebSocketClient,
             frames::{QUIET, SERVER_QUIET},
@@ -30,8 +31,8 @@ const REQUEST: &str = "GET /ws?ed=2048 HTTP/1.1\r\nHost: server.example.com:8443
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-fn path() -> ServerPath {
-    ServerPath::new("/ws", None)
+fn at_path() -> UpgradeServer {
+    server(ServerPath::new("/ws", None))
 }
 
 /// Our client and our server, each end cut into pieces.
@@ -39,8 +40,8 @@ async fn meet(settings: &WebSocket, seed: u64, most: usize) -> (BoxStream, BoxSt
     let (ours, peer) = chopped_pair(seed, most);
     let client = WebSocketClient::new(settings, None, &Host::new("203.0.113.9").unwrap());
     let attempt = Attempt::within(Duration::from_secs(3600));
-    let path = path();
-    let server = accept(Box::new(Chopped::new(peer, seed + 1, most)), &path);
+    let server = at_path();
+    let server = judge(&server, Box::new(Chopped::new(peer, seed + 1, most)));
     let opening = async {
         let mut stream = client.open(ours, &attempt).await.unwrap();
         stream.write_all(b"question").await.unwrap();
@@ -48,7 +49,7 @@ async fn meet(settings: &WebSocket, seed: u64, most: usize) -> (BoxStream, BoxSt
         stream
     };
     let (client, server) = tokio::join!(opening, server);
-    (client, server.unwrap().unwrap())
+    (client, server.client())
 }
 
 fn settings(early: Option<(u32, Option<&str>)>) -> WebSocket {
@@ -126,13 +127,6 @@ async fn a_client_that_has_ended_still_gets_its_answer() {
     drop(serving.await.unwrap());
 }
 
-/// What a server makes of these bytes, and the client's end.
-async fn judged(bytes: &[u8], path: &ServerPath, most: usize) -> (Result<BoxStream, Stranger>, DuplexStream) {
-    let (ours, mut peer) = duplex(64 * 1024);
-    peer.write_all(bytes).await.unwrap();
-    (accept(Box::new(Chopped::new(ours, 4, most)), path).await.unwrap(), peer)
-}
-
 async fn answer_of(peer: &mut DuplexStream) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
@@ -146,8 +140,8 @@ async fn golden_bytes() {
     // RFC 6455 §5.7: a masked "Hello", a masked ping, and then the ping's answer.
     let frames = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x89\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
     for most in [1, 4096] {
-        let (server, mut peer) = judged(&[REQUEST.as_bytes(), frames].concat(), &path(), most).await;
-        let mut server = server.unwrap();
+        let (server, mut peer) = judge_bytes(&at_path(), &[REQUEST.as_bytes(), frames].concat(), most).await;
+        let mut server = server.client();
         assert_eq!(answer_of(&mut peer).await, ANSWER);
         let mut hello = [0; 5];
         server.read_exact(&mut hello).await.unwrap();
@@ -175,34 +169,33 @@ async fn early_data_in_every_dialect() {
         (REQUEST.replace("/ws", "/ws-_8AAQ"), b"\xfb\xff\0\x01", false),
     ] {
         let frame = b"\x82\x81\0\0\0\0!";
-        let (server, mut peer) = judged(&[request.as_bytes(), frame].concat(), &path(), 50).await;
+        let (server, mut peer) = judge_bytes(&at_path(), &[request.as_bytes(), frame].concat(), 50).await;
         assert_eq!(answer_of(&mut peer).await.contains("\r\nSec-WebSocket-Protocol: "), echoed, "{request}");
         let mut came = vec![0; early.len() + 1];
-        server.unwrap().read_exact(&mut came).await.unwrap();
+        server.client().read_exact(&mut came).await.unwrap();
         assert_eq!(came, [early, b"!"].concat());
     }
 }
 
 #[tokio::test]
 async fn visitors_of_a_site_are_left_to_it() {
-    let root = ServerPath::new("/", None);
-    let hosted = ServerPath::new("ws", Some("server.example.com"));
-    assert!(judged(REQUEST.as_bytes(), &hosted, 9).await.0.is_ok());
+    let root = || server(ServerPath::new("/", None));
+    let hosted = || server(ServerPath::new("ws", Some("server.example.com")));
+    judge_bytes(&hosted(), REQUEST.as_bytes(), 9).await.0.client();
     let cases = [
-        (REQUEST.replace("GET", "HEAD"), path()),
-        (REQUEST.replace("/ws", "/"), path()),
-        (REQUEST.replace("/ws", "/ws/a.html"), path()),
-        (REQUEST.replace("/ws", "/index"), root),
-        (REQUEST.replace("server.example.com", "other.example"), hosted),
-        (REQUEST.replace("Upgrade: websocket\r\n", ""), path()),
-        (REQUEST.replace("keep-alive, Upgrade", "keep-alive"), path()),
-        (REQUEST.replace("Sec-WebSocket-Key", "X-Key"), path()),
-        (REQUEST.replace("13", "8"), path()),
+        (REQUEST.replace("GET", "HEAD"), at_path()),
+        (REQUEST.replace("/ws", "/"), at_path()),
+        (REQUEST.replace("/ws", "/ws/a.html"), at_path()),
+        (REQUEST.replace("/ws", "/index"), root()),
+        (REQUEST.replace("server.example.com", "other.example"), hosted()),
+        (REQUEST.replace("keep-alive, Upgrade", "keep-alive"), at_path()),
+        (REQUEST.replace("Sec-WebSocket-Key", "X-Key"), at_path()),
+        (REQUEST.replace("13", "8"), at_path()),
     ];
-    for (request, path) in cases {
+    for (request, server) in cases {
         for most in [1, 4096] {
-            let (server, mut peer) = judged(request.as_bytes(), &path, most).await;
-            let mut stranger = server.err().unwrap();
+            let (judged, mut peer) = judge_bytes(&server, request.as_bytes(), most).await;
+            let mut stranger = judged.stranger();
             assert_eq!(stranger.why, StrangerReason::Protocol);
             let mut all = vec![0; request.len()];
             stranger.stream.read_exact(&mut all).await.unwrap();
@@ -223,9 +216,9 @@ async fn frames_that_are_no_clients() {
         (b"\xc2\x80\0\0\0\0", Some("protocol")),
     ];
     for (frames, code) in cases {
-        let (server, mut peer) = judged(&[REQUEST.as_bytes(), frames].concat(), &path(), 9).await;
+        let (server, mut peer) = judge_bytes(&at_path(), &[REQUEST.as_bytes(), frames].concat(), 9).await;
         peer.shutdown().await.unwrap();
-        let result = server.unwrap().read_to_end(&mut Vec::new()).await;
+        let result = server.client().read_to_end(&mut Vec::new()).await;
         assert_eq!(result.err().map(|error| Cause::from(error).code()), code, "{frames:?}");
     }
 }
@@ -235,9 +228,9 @@ proptest! {
     fn any_bytes_behind_a_request(bytes in proptest::collection::vec(any::<u8>(), 0..300), most in 1..100_usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let (server, mut peer) = judged(&[REQUEST.as_bytes(), &bytes].concat(), &path(), most).await;
+            let (server, mut peer) = judge_bytes(&at_path(), &[REQUEST.as_bytes(), &bytes].concat(), most).await;
             peer.shutdown().await.unwrap();
-            let _ = server.unwrap().read_to_end(&mut Vec::new()).await;
+            let _ = server.client().read_to_end(&mut Vec::new()).await;
         });
     }
 }

@@ -25,13 +25,14 @@ use tokio::{
 
 use self::{
     queue::{QueueError, UploadQueue},
-    request::{Asked, Place, parse_head},
+    request::{Asked, Place},
     sessions::Sessions,
     stream::{Upload, XhttpServerStream},
 };
 use super::plan::random_in;
 use crate::{
     BoxStream,
+    io::http_head,
     served::{Head, Opening, StrangerReason, read_head},
     transport::http_server::{
         AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened,
@@ -112,8 +113,8 @@ fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
     if PREFACE.starts_with(bytes) {
         return Head::Incomplete;
     }
-    match parse_head(bytes) {
-        Ok(Some(request)) if place.read(&request).is_some() => whole(Version::Http1),
+    match http_head::parse_request(bytes) {
+        Ok(Some((request, _))) if place.read(&request).is_some() => whole(Version::Http1),
         Ok(None) => Head::Incomplete,
         _ => Head::Stranger(StrangerReason::Protocol),
     }

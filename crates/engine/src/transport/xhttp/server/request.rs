@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use http::{HeaderMap, HeaderName, Method, Request, header, uri::Authority};
 
-use crate::{Cause, transport::http1};
+use crate::transport::http1;
 
 /// The shortest and longest padding of a request, in bytes (Xray's defaults).
 const PADDING: RangeInclusive<usize> = 100..=1000;
@@ -96,28 +96,4 @@ fn padding(request: &Request<()>) -> Option<usize> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Reads the head of a request of HTTP/1.1 from the front of `bytes`; `None` while it is incomplete.
-///
-/// # Errors
-/// [`Cause::Protocol`] for anything else, or more than 64 headers.
-pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Request<()>>, Cause> {
-    let mut lines = [httparse::EMPTY_HEADER; 64];
-    let mut parsed = httparse::Request::new(&mut lines);
-    match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) => converted(&parsed).map(Some).ok_or(NO_HTTP),
-        Ok(httparse::Status::Partial) => Ok(None),
-        Err(_) => Err(NO_HTTP),
-    }
-}
-
-const NO_HTTP: Cause = Cause::Protocol("the request is not HTTP/1.1");
-
-fn converted(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
-    let mut request = Request::builder().method(parsed.method?).uri(parsed.path?);
-    for line in parsed.headers.iter() {
-        request = request.header(line.name, line.value);
-    }
-    request.body(()).ok()
 }
