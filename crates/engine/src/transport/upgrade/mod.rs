@@ -240,6 +240,6 @@ async fn upgrade(exchange: HttpExchange, acceptance: Acceptance, opener: &Opener
     match open(opener, (acceptance.wrap)(Box::new(Prefixed::new(front, stream)))).await {
         Opened::Request(item) => Some(Handled::Item(item)),
         Opened::Session(session) => Some(Handled::Session(session, None)),
-        Opened::Stranger | Opened::Nothing => None,
+        Opened::Stranger(_) | Opened::Nothing => None,
     }
 }
