@@ -1,6 +1,7 @@
 //! Encrypted inbounds, with clients of the engine's own: what they reach, and what bounds them.
 
 mod bounds;
+mod reality;
 mod secured;
 mod serving;
 

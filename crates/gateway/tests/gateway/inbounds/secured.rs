@@ -22,7 +22,7 @@ use crate::{
     world::{Does, World, eventually, world},
 };
 
-fn server_tls() -> ServerTls {
+pub(super) fn server_tls() -> ServerTls {
     let slot = CertificateSlot::new();
     let made = rcgen::generate_simple_self_signed(vec!["vps.example.org".to_owned()]).unwrap();
     let pems = (made.cert.pem(), made.signing_key.serialize_pem());
@@ -64,7 +64,7 @@ fn phone(world: &World, inbound: &InboundConfig, key: &UserKey) -> Arc<dyn Diale
 }
 
 /// Everything that a stranger hears behind TLS who says this and ends its side.
-async fn hear(world: &World, tls: &ServerTls, said: &[u8]) -> String {
+pub(super) async fn hear(world: &World, tls: &ServerTls, said: &[u8]) -> String {
     let mut stream = tls.connect(connect(world).await).await.unwrap();
     stream.write_all(said).await.unwrap();
     stream.shutdown().await.unwrap();
@@ -73,7 +73,7 @@ async fn hear(world: &World, tls: &ServerTls, said: &[u8]) -> String {
     String::from_utf8_lossy(&heard).into_owned()
 }
 
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: vps.example.org\r\n\r\n";
+pub(super) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: vps.example.org\r\n\r\n";
 
 #[tokio::test]
 async fn clients_are_served_behind_tls() {
