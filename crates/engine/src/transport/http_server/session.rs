@@ -55,6 +55,17 @@ pub(crate) enum Handled {
 /// Handles one exchange as far as the transport can.
 pub(crate) type Handling = BoxFuture<'static, Handled>;
 
+impl From<Opened> for Handled {
+    fn from(opened: Opened) -> Self {
+        match opened {
+            Opened::Request(item) => Self::Item(item),
+            Opened::Session(session) => Self::Session(session, None),
+            Opened::Stranger(why) => Self::Stranger(why, None),
+            Opened::Nothing => Self::Done,
+        }
+    }
+}
+
 impl From<Option<SessionItem>> for Handled {
     fn from(item: Option<SessionItem>) -> Self {
         item.map_or(Self::Done, Self::Item)

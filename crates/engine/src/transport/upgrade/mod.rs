@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    http_server::{ExchangeHandler, Handled, Handling, HttpExchange, HttpServer, HttpSession, Opened, Opener, open},
+    http_server::{ExchangeHandler, Handled, Handling, HttpExchange, HttpServer, HttpSession, Opener, open},
     http1,
 };
 use crate::{
@@ -237,9 +237,5 @@ async fn upgrade(exchange: HttpExchange, acceptance: Acceptance, opener: &Opener
     responder.finish(acceptance.answer).ok()?;
     let parts = upgraded.await.ok()?.downcast::<TokioIo<BoxStream>>().ok()?;
     let (front, stream): (Bytes, BoxStream) = (parts.read_buf, parts.io.into_inner());
-    match open(opener, (acceptance.wrap)(Box::new(Prefixed::new(front, stream)))).await {
-        Opened::Request(item) => Some(Handled::Item(item)),
-        Opened::Session(session) => Some(Handled::Session(session, None)),
-        Opened::Stranger(_) | Opened::Nothing => None,
-    }
+    Some(open(opener, (acceptance.wrap)(Box::new(Prefixed::new(front, stream)))).await.into())
 }

@@ -35,8 +35,8 @@ use crate::{
     io::http_head,
     served::{Head, Opening, StrangerReason, read_head},
     transport::http_server::{
-        AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened,
-        Opener, PREFACE, RequestBody, Responder, open,
+        AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opener,
+        PREFACE, RequestBody, Responder, open,
     },
 };
 
@@ -168,12 +168,7 @@ async fn download(upload: Upload, responder: Responder, request: &Request<()>, o
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     let Ok(download) = responder.begin(head) else { return Handled::Done };
-    match open(opener, Box::new(XhttpServerStream::new(upload, download))).await {
-        Opened::Request(item) => Handled::Item(item),
-        Opened::Session(session) => Handled::Session(session, None),
-        Opened::Stranger(why) => Handled::Stranger(why, None),
-        Opened::Nothing => Handled::Done,
-    }
+    open(opener, Box::new(XhttpServerStream::new(upload, download))).await.into()
 }
 
 /// Takes a whole upload. Its answer lasts as long as the upload, so that nothing in between gives it up.
