@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{
-    Carrier, Grpc, NodeSpec, Outbound, PacketEncoding, Security, Shadowsocks, StreamProtocol, Target, Trojan, Vless,
-    WebSocket, Xhttp,
+    Carrier, Grpc, HttpUpgrade, NodeSpec, Outbound, PacketEncoding, Security, Shadowsocks, StreamProtocol, Target,
+    Trojan, Vless, WebSocket, Xhttp,
 };
 use hezar_engine::{AddressPolicy, Attempt, BoxDatagram, BoxStream, Dialer, Engine, NativeEngine, NativeEngineConfig};
 use hezar_gateway::{
@@ -66,6 +66,7 @@ fn inbounds() -> Vec<InboundConfig> {
         trojan(),
         vless(InboundTransportKind::Tcp),
         vless(InboundTransportKind::WebSocket),
+        vless(InboundTransportKind::HttpUpgrade),
         vless(InboundTransportKind::Grpc),
         vless(InboundTransportKind::Xhttp),
         shadowsocks(ShadowsocksMethod::Aes128Gcm2022),
@@ -121,6 +122,9 @@ fn carrier(kind: InboundTransportKind) -> Carrier {
     match kind {
         InboundTransportKind::WebSocket => {
             Carrier::WebSocket { websocket: WebSocket { path: PATH.into(), ..WebSocket::default() }, tls: None }
+        }
+        InboundTransportKind::HttpUpgrade => {
+            Carrier::HttpUpgrade { upgrade: HttpUpgrade { path: PATH.into(), ..HttpUpgrade::default() }, tls: None }
         }
         InboundTransportKind::Grpc => {
             Carrier::Grpc { grpc: Grpc { service_name: PATH[1..].into(), ..Grpc::default() }, security }
