@@ -12,7 +12,6 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Buf as _;
-use hezar_core::Target;
 use tokio::{
     io::AsyncWrite,
     time::{Instant, Sleep, sleep},
@@ -25,15 +24,12 @@ use super::{
     },
     shared::{Shared, State},
     stream::AnyTlsServedStream,
+    target::{Asked, take_target},
 };
 use crate::{
     BoxStream, Cause,
     io::{read_buffer::ReadBuffer, write_buffer::WriteBuffer},
-    protocol::{
-        address::take_socks,
-        packets::Packets,
-        uot::{self, Uot},
-    },
+    protocol::packets::Packets,
     served::{CredentialId, DatagramRequest, InboundRequest, InboundSession, SessionItem, StreamRequest},
 };
 
@@ -307,27 +303,6 @@ enum Step {
     Need(usize),
     /// A stream whose request has not been whole has got more of it.
     Asked(u32),
-}
-
-/// What a stream is for.
-enum Asked {
-    Stream(Target),
-    Datagrams(Uot),
-}
-
-/// Reads what a stream is for from its first bytes; `None` while they are incomplete.
-///
-/// # Errors
-/// [`Cause::Protocol`] when it is for nothing that can be.
-fn take_target(bytes: &[u8]) -> Result<Option<(Asked, usize)>, Cause> {
-    let Some(is_magic) = uot::is_magic(bytes) else { return Ok(None) };
-    let Some((target, length)) = take_socks(bytes)? else { return Ok(None) };
-    if is_magic {
-        let read = uot::take_request(bytes.get(length..).unwrap_or_default())?;
-        return Ok(read.map(|(codec, more)| (Asked::Datagrams(codec), length + more)));
-    }
-    let target = target.ok_or(Cause::Protocol("an address that is none"))?;
-    Ok(Some((Asked::Stream(target), length)))
 }
 
 /// Takes a client's settings, and answers with ours.

@@ -3,6 +3,7 @@
 mod connection;
 mod shared;
 mod stream;
+mod target;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,7 @@
 //! What made the keys of the handshake still derives new ones: rustls, or REALITY's own key schedule.
 
 mod half;
+mod post_handshake;
 #[cfg(any(test, feature = "fuzzing"))]
 mod rustls_comparison;
 #[cfg(test)]
@@ -11,21 +12,24 @@ mod tests;
 mod zero_keys;
 
 use rustls::{
-    AlertDescription, ConnectionTrafficSecrets, Error, ExtractedSecrets, SupportedCipherSuite,
-    client::{ClientConnectionData, UnbufferedClientConnection},
-    kernel::KernelConnection,
-    server::{ServerConnectionData, UnbufferedServerConnection},
+    AlertDescription, Error, ExtractedSecrets, SupportedCipherSuite, client::UnbufferedClientConnection,
+    kernel::KernelConnection, server::UnbufferedServerConnection,
 };
 use tokio::io::ReadBuf;
 
-use self::half::Text;
-pub(in crate::security) use self::half::{DATA, Edition, HEADER, Half};
+use self::{
+    half::Text,
+    post_handshake::{ClientKernel, ServerKernel, half_of},
+};
+pub(in crate::security) use self::{
+    half::{DATA, Edition, HEADER, Half},
+    post_handshake::PostHandshake,
+};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::{
     rustls_comparison::compare,
     zero_keys::{decode, decode_client},
 };
-use super::sessions::{self, LONGEST_TICKET, MOST_TICKETS};
 use crate::{
     Cause,
     io::codec_stream::{Codec, Opened},
@@ -61,86 +65,6 @@ const CHANGED: &str = "a TLS record does not open";
 const TOO_LONG: &str = "a TLS record is too long";
 pub(in crate::security) const UNEXPECTED: Cause = Cause::Protocol("a TLS message that has no place here");
 
-/// What the peer may ask for after the handshake: new keys, and whatever else a client takes from its server.
-pub(in crate::security) trait PostHandshake: Send + Sync {
-    /// Our direction with its next keys.
-    ///
-    /// # Errors
-    /// When the version has none.
-    fn renew_ours(&mut self) -> Result<Half, Cause>;
-
-    /// The peer's direction with its next keys.
-    ///
-    /// # Errors
-    /// When the version has none.
-    fn renew_theirs(&mut self) -> Result<Half, Cause>;
-
-    /// Acts on another message of the handshake protocol. A server takes none.
-    ///
-    /// # Errors
-    /// [`UNEXPECTED`], or what is wrong with the message.
-    fn take_message(&mut self, edition: Edition, kind: u8, body: &[u8]) -> Result<(), Cause> {
-        let _ = (edition, kind, body);
-        Err(UNEXPECTED)
-    }
-}
-
-/// The connection state of rustls, which derives keys and takes tickets.
-struct ClientKernel {
-    connection: KernelConnection<ClientConnectionData>,
-    /// The length of the server's certificates, which go with every ticket.
-    chain: usize,
-    tickets: u8,
-}
-
-impl ClientKernel {
-    /// Passes over what is too long, and over what comes when enough has come.
-    fn keep_ticket(&mut self, ticket: &[u8]) -> Result<(), Error> {
-        if ticket.len() > LONGEST_TICKET || self.tickets >= MOST_TICKETS {
-            return Ok(());
-        }
-        self.tickets += 1;
-        sessions::announced(ticket.len() + self.chain, || self.connection.handle_new_session_ticket(ticket))
-    }
-}
-
-impl PostHandshake for ClientKernel {
-    fn renew_ours(&mut self) -> Result<Half, Cause> {
-        half_of(Edition::Tls13, self.connection.update_tx_secret().map_err(failed)?)
-    }
-
-    fn renew_theirs(&mut self) -> Result<Half, Cause> {
-        half_of(Edition::Tls13, self.connection.update_rx_secret().map_err(failed)?)
-    }
-
-    fn take_message(&mut self, edition: Edition, kind: u8, body: &[u8]) -> Result<(), Cause> {
-        match (edition, kind, body) {
-            (Edition::Tls13, NEW_SESSION_TICKET, ticket) => self.keep_ticket(ticket).map_err(failed),
-            // A client may pass over it (RFC 5246 §7.4.1.1).
-            (Edition::Tls12, HELLO_REQUEST, []) => Ok(()),
-            _ => Err(UNEXPECTED),
-        }
-    }
-}
-
-/// The connection state of rustls, which derives keys. A server takes no other message from its client.
-struct ServerKernel(KernelConnection<ServerConnectionData>);
-
-impl PostHandshake for ServerKernel {
-    fn renew_ours(&mut self) -> Result<Half, Cause> {
-        half_of(Edition::Tls13, self.0.update_tx_secret().map_err(failed)?)
-    }
-
-    fn renew_theirs(&mut self) -> Result<Half, Cause> {
-        half_of(Edition::Tls13, self.0.update_rx_secret().map_err(failed)?)
-    }
-}
-
-/// One direction with the secrets that rustls gives out.
-fn half_of(edition: Edition, (sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Half, Cause> {
-    Half::new(edition, sequence, &secrets)
-}
-
 /// Both directions.
 pub(crate) struct Records {
     edition: Edition,
@@ -167,7 +91,7 @@ impl Records {
         let speaks_h2 = connection.alpn_protocol() == Some(b"h2");
         let chain = connection.peer_certificates().into_iter().flatten().map(|certificate| certificate.len()).sum();
         Self::over(connection.dangerous_into_kernel_connection()?, speaks_h2, |connection| {
-            Box::new(ClientKernel { connection, chain, tickets: 0 })
+            Box::new(ClientKernel::new(connection, chain))
         })
     }
 
@@ -177,7 +101,9 @@ impl Records {
     /// When the configuration does not allow to take the secrets out.
     pub(super) fn for_server(connection: UnbufferedServerConnection) -> Result<Self, Error> {
         let speaks_h2 = connection.alpn_protocol() == Some(b"h2");
-        Self::over(connection.dangerous_into_kernel_connection()?, speaks_h2, |kernel| Box::new(ServerKernel(kernel)))
+        Self::over(connection.dangerous_into_kernel_connection()?, speaks_h2, |kernel| {
+            Box::new(ServerKernel::new(kernel))
+        })
     }
 
     fn over<D>(
