@@ -340,7 +340,7 @@ fn nodes_with_names_are_dialled_at_the_addresses_that_hezar_finds() {
     assert!(named.contains("localhost"), "{named}");
     fs::write(cores.folder.path().join("list.txt"), named).unwrap();
     let header = format!("{TOKEN}Content-Type: application/json\r\n");
-    ask(cores.api, "POST", "/api/v1/sources/list/refresh", &header, "{}");
+    let _ = ask(cores.api, "POST", "/api/v1/sources/list/refresh", &header, "{}");
     eventually("the nodes with names work", || {
         let members = cores.members("POOL");
         (members.len() == 3 && members.is_disjoint(&before)).then_some(())

@@ -87,7 +87,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_has_private_addresses_only_while_every_node_at_it_may() {
-        let names = Names::bind(Arc::new(NativeEngine::new(NativeEngineConfig::default()))).await.unwrap();
+        let names = Names::bind(Arc::new(NativeEngine::new(&NativeEngineConfig::default()))).await.unwrap();
         let name = DomainName::new("a.example.test").unwrap();
         assert_eq!(names.policy(&name), None);
         names.note_name(&name, AddressPolicy::Any);

@@ -2,19 +2,13 @@
 
 use std::path::Path;
 
-use hezar_accept::PortTls;
 use hezar_core::{Host, Target, XhttpMode};
 use hezar_gateway::{
     InboundConfig, InboundFallback, InboundHysteria2, InboundProtocol, InboundReality, InboundShadowsocks,
     InboundTransport, InboundTransportKind, ListenerKind, RealitySite, User,
 };
 
-use super::{
-    Config,
-    listener::ListenerConfig,
-    resolve::{beside, plain},
-    section::Section,
-};
+use super::{Config, listener::ListenerConfig, resolve::beside, section::Section};
 
 /// The most links of users at a Shadowsocks listener whose cipher has no identities: each of them costs a stranger's connection a try.
 const MOST_TRIED_LINKS: usize = 256;

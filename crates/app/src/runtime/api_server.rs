@@ -143,7 +143,7 @@ impl ApiServer {
         let ApiPlan(new) = plan;
         // Those that the first plan has not taken are closed: nobody is served there.
         for unused in self.inherited.lock().take_all().iter().filter(|socket| socket.configured.is_none()) {
-            tracing::warn!(address = %unused.address, "the service manager's socket for the API is not used");
+            tracing::warn!(address = %unused.place.address, "the service manager's socket for the API is not used");
         }
         let old = self.wanted.borrow().clone();
         let told = |served: &Option<Arc<Served>>| served.as_ref().map(|s| (s.address, s.config.token.clone()));

@@ -1,6 +1,6 @@
 //! The program as a user meets it: every test starts the real binary.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod access_log;
 mod alerts;

@@ -41,7 +41,7 @@ fn with(settings: InboundHysteria2, keys: &[u8]) -> GatewayConfig {
         fallback: InboundFallback::default(),
     };
     let server_tls = Some(tls());
-    GatewayConfig { name: NAME.into(), users: users.into(), inbound: Some(inbound), server_tls, ..config() }
+    GatewayConfig { name: NAME.into(), users, inbound: Some(inbound), server_tls, ..config() }
 }
 
 fn user(key: u8) -> User {

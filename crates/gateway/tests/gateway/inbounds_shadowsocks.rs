@@ -36,7 +36,7 @@ fn with(method: ShadowsocksMethod, keys: &[u8]) -> GatewayConfig {
         reality: None,
         fallback: InboundFallback::default(),
     };
-    GatewayConfig { name: NAME.into(), users: users.into(), inbound: Some(inbound), ..config() }
+    GatewayConfig { name: NAME.into(), users, inbound: Some(inbound), ..config() }
 }
 
 fn user(key: u8) -> User {

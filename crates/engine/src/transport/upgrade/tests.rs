@@ -23,7 +23,7 @@ use crate::{
 pub(in super::super) enum Judged {
     Client(BoxStream),
     Stranger(Stranger),
-    Visitor(BoxSession),
+    Visitor,
 }
 
 /// Takes every stream for a request.
@@ -41,7 +41,7 @@ pub(in super::super) async fn judge(server: &UpgradeServer, io: BoxStream) -> Ju
     match server.accept(io, opener()).await.unwrap() {
         Opening::Request(InboundRequest::Stream(request)) => Judged::Client(request.stream),
         Opening::Stranger(stranger) => Judged::Stranger(stranger),
-        Opening::Session(session) => Judged::Visitor(session),
+        Opening::Session(_) => Judged::Visitor,
         _ => panic!("nothing that a transport opens"),
     }
 }
@@ -59,7 +59,7 @@ impl Judged {
         match self {
             Self::Client(stream) => stream,
             Self::Stranger(stranger) => panic!("{stranger:?}"),
-            Self::Visitor(_) => panic!("a visitor"),
+            Self::Visitor => panic!("a visitor"),
         }
     }
 
@@ -68,7 +68,7 @@ impl Judged {
         match self {
             Self::Stranger(stranger) => stranger,
             Self::Client(_) => panic!("a client"),
-            Self::Visitor(_) => panic!("a visitor"),
+            Self::Visitor => panic!("a visitor"),
         }
     }
 }
@@ -131,7 +131,7 @@ async fn a_client_may_come_behind_visitors() {
 #[tokio::test]
 async fn what_is_plain_is_served_by_request_and_the_rest_as_it_is() {
     let server = http_upgrade::server::server(ServerPath::new("/up", None));
-    assert!(matches!(judge_bytes(&server, PLAIN.as_bytes(), 3).await.0, Judged::Visitor(_)));
+    assert!(matches!(judge_bytes(&server, PLAIN.as_bytes(), 3).await.0, Judged::Visitor));
     for other in [
         PLAIN.replace("Host: a", "Connection: close"),
         PLAIN.replace("Host: a", "Upgrade: h2c"),
