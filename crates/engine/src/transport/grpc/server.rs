@@ -23,7 +23,7 @@ use crate::{
     transport::{
         http_server::{
             AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened,
-            Opener, PREFACE, RequestBody, Responder, open, web,
+            Opener, PREFACE, RequestBody, Responder, WebBodies, open, web,
         },
         http2_body::BodyReader,
     },
@@ -38,13 +38,17 @@ pub(crate) struct GrpcServer {
 
 /// The paths of the two methods.
 #[derive(Debug)]
-struct Service([String; 2]);
+struct Service {
+    paths: [String; 2],
+    web_bodies: WebBodies,
+}
 
 impl GrpcServer {
     /// A service under this name, or under this path when it begins with a slash.
     pub(crate) fn new(service: &str) -> Self {
         let paths = [path(service, GrpcMode::Gun), path(service, GrpcMode::Multi)];
-        Self { service: Arc::new(Service(paths)), limits: Http2Limits::default() }
+        let service = Service { paths, web_bodies: WebBodies::default() };
+        Self { service: Arc::new(service), limits: Http2Limits::default() }
     }
 
     /// Reads whether a connection is one of HTTP/2. `opener` reads what is asked for in a call.
@@ -79,7 +83,7 @@ impl Service {
         let content = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         request.method() == Method::POST
             && content.starts_with(b"application/grpc")
-            && self.0.iter().any(|path| path == request.uri().path())
+            && self.paths.iter().any(|path| path == request.uri().path())
     }
 }
 
@@ -103,7 +107,10 @@ impl ExchangeHandler for Service {
                     }
                 })
             }
-            other => Box::pin(async move { other.into_web().await.into() }),
+            other => {
+                let web_bodies = self.web_bodies.clone();
+                Box::pin(async move { other.into_web(web_bodies).await.into() })
+            }
         }
     }
 }

@@ -34,7 +34,11 @@ static OF_CONNECTION: [HeaderName; 4] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, HeaderName::from_static("keep-alive")];
 
 /// The way to the answer of one request. Dropping it resets the request.
-pub(crate) struct Responder(Way);
+pub(crate) struct Responder {
+    way: Way,
+    /// What the request holds until it is answered.
+    _place: Option<OwnedSemaphorePermit>,
+}
 
 enum Way {
     Http1(oneshot::Sender<Response<WebBody>>),
@@ -44,12 +48,17 @@ enum Way {
 impl Responder {
     /// Answers a request of HTTP/1.1.
     pub(super) const fn http1(answer: oneshot::Sender<Response<WebBody>>) -> Self {
-        Self(Way::Http1(answer))
+        Self { way: Way::Http1(answer), _place: None }
     }
 
     /// Answers a request of HTTP/2; the permit is kept until then.
     pub(super) const fn http2(respond: SendResponse<Bytes>, permit: OwnedSemaphorePermit) -> Self {
-        Self(Way::Http2(respond, permit))
+        Self { way: Way::Http2(respond, permit), _place: None }
+    }
+
+    /// Keeps a place until the answer begins.
+    pub(super) fn keep(self, place: Option<OwnedSemaphorePermit>) -> Self {
+        Self { _place: place, ..self }
     }
 
     /// Sends the head of an answer whose body is written later.
@@ -57,7 +66,7 @@ impl Responder {
     /// # Errors
     /// When the client is gone.
     pub(crate) fn begin(self, head: Response<()>) -> io::Result<AnswerBody> {
-        match self.0 {
+        match self.way {
             Way::Http1(answer) => {
                 let (pieces, receiver) = mpsc::channel(WAITING);
                 let (alive, gone) = oneshot::channel();
@@ -76,7 +85,7 @@ impl Responder {
     /// # Errors
     /// When the client is gone.
     pub(crate) fn finish(self, head: Response<()>) -> io::Result<()> {
-        match self.0 {
+        match self.way {
             Way::Http1(answer) => answer.send(head.map(|()| WebBody::default())).map_err(|_| gone_error()),
             Way::Http2(mut respond, _) => {
                 respond.send_response(head, true).map_err(cause_of)?;
@@ -96,9 +105,9 @@ impl Responder {
 #[async_trait]
 impl WebResponder for Responder {
     async fn respond(self: Box<Self>, response: Response<WebBody>) -> io::Result<()> {
-        let http2 = match self.0 {
+        let http2 = match self.way {
             Way::Http1(answer) => return answer.send(response).map_err(|_| gone_error()),
-            way @ Way::Http2(..) => Self(way),
+            way @ Way::Http2(..) => Self { way, _place: None },
         };
         let (mut head, mut body) = response.into_parts();
         for name in &OF_CONNECTION {

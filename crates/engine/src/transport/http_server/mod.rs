@@ -7,13 +7,14 @@ mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use h2::RecvStream;
 use http::{Request, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
+    sync::Semaphore,
     time::timeout,
 };
 
@@ -38,6 +39,18 @@ pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The longest body of a request that the fallback answers, in bytes, and how long it may take to come.
 const MOST_WEB_BODY: usize = 64 * 1024;
 const WEB_BODY: Duration = Duration::from_secs(30);
+/// How many of them one listener holds at the same time.
+const MOST_WEB_BODIES: usize = 256;
+
+/// The places for the bodies of requests that a listener's fallback answers.
+#[derive(Clone, Debug)]
+pub(crate) struct WebBodies(Arc<Semaphore>);
+
+impl Default for WebBodies {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_WEB_BODIES)))
+    }
+}
 
 /// The body of a request.
 pub(crate) enum RequestBody {
@@ -49,6 +62,14 @@ pub(crate) enum RequestBody {
 pub(crate) type BodyStream = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 impl RequestBody {
+    /// Whether it is known that nothing comes.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
     /// Its bytes as they are.
     pub(crate) fn into_stream(self) -> BodyStream {
         match self {
@@ -67,11 +88,20 @@ pub(crate) struct HttpExchange {
 
 impl HttpExchange {
     /// The request with its whole body, for the fallback. `None` when the body does not come; one that is too long is refused.
-    pub(crate) async fn into_web(self) -> Option<SessionItem> {
+    pub(crate) async fn into_web(self, places: WebBodies) -> Option<SessionItem> {
         let Self { request, body, responder } = self;
+        if body.is_empty() {
+            return Some(web(request, Bytes::new(), responder));
+        }
         let mut bytes = Vec::new();
         let mut body = body.into_stream().take(MOST_WEB_BODY as u64 + 1);
-        timeout(WEB_BODY, body.read_to_end(&mut bytes)).await.ok()?.ok()?;
+        let reading = async {
+            let place = places.0.acquire_owned().await.ok()?;
+            body.read_to_end(&mut bytes).await.ok()?;
+            Some(place)
+        };
+        let place = timeout(WEB_BODY, reading).await.ok()?;
+        let responder = responder.keep(Some(place?));
         if bytes.len() > MOST_WEB_BODY {
             responder.refuse(StatusCode::PAYLOAD_TOO_LARGE);
             return None;

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    http_server::{ExchangeHandler, Handled, Handling, HttpExchange, HttpServer, HttpSession, Opener, open},
+    http_server::{ExchangeHandler, Handled, Handling, HttpExchange, HttpServer, HttpSession, Opener, WebBodies, open},
     http1,
 };
 use crate::{
@@ -129,6 +129,7 @@ pub(crate) struct UpgradeServer(Arc<Handler>);
 struct Handler {
     path: ServerPath,
     judge: Judge,
+    web_bodies: WebBodies,
 }
 
 impl fmt::Debug for Handler {
@@ -148,7 +149,7 @@ enum First {
 impl UpgradeServer {
     /// A server of one of the transports.
     pub(super) fn new(path: ServerPath, judge: Judge) -> Self {
-        Self(Arc::new(Handler { path, judge }))
+        Self(Arc::new(Handler { path, judge, web_bodies: WebBodies::default() }))
     }
 
     /// Opens a client's stream, on which `opener` reads what is asked for.
@@ -225,7 +226,10 @@ impl ExchangeHandler for Handler {
                 let opener = Arc::clone(opener);
                 Box::pin(async move { upgrade(exchange, acceptance, &opener).await.unwrap_or(Handled::Done) })
             }
-            None => Box::pin(async { exchange.into_web().await.into() }),
+            None => {
+                let web_bodies = self.web_bodies.clone();
+                Box::pin(async move { exchange.into_web(web_bodies).await.into() })
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     served::{Head, Opening, StrangerReason, read_head},
     transport::http_server::{
         AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opener,
-        PREFACE, RequestBody, Responder, open,
+        PREFACE, RequestBody, Responder, WebBodies, open,
     },
 };
 
@@ -69,6 +69,7 @@ pub(crate) struct XhttpServer {
 struct Handler {
     place: Place,
     sessions: Arc<Sessions>,
+    web_bodies: WebBodies,
 }
 
 /// The versions of HTTP.
@@ -82,7 +83,10 @@ impl XhttpServer {
     /// A server without sessions.
     pub(crate) fn new(settings: &ServerXhttp) -> Self {
         let place = Place::new(&settings.path, settings.host.as_deref());
-        Self { handler: Arc::new(Handler { place, sessions: Arc::default() }), limits: Http2Limits::default() }
+        Self {
+            handler: Arc::new(Handler { place, sessions: Arc::default(), web_bodies: WebBodies::default() }),
+            limits: Http2Limits::default(),
+        }
     }
 
     /// Reads which version of HTTP a connection is. `opener` reads what is asked for in a session.
@@ -122,9 +126,9 @@ fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
 
 impl ExchangeHandler for Handler {
     fn handle(&self, exchange: HttpExchange, opener: &Opener) -> Handling {
-        let (sessions, opener) = (Arc::clone(&self.sessions), Arc::clone(opener));
+        let (sessions, opener, web_bodies) = (Arc::clone(&self.sessions), Arc::clone(opener), self.web_bodies.clone());
         let Some(asked) = self.place.read(&exchange.request) else {
-            return Box::pin(async move { exchange.into_web().await.into() });
+            return Box::pin(async move { exchange.into_web(web_bodies).await.into() });
         };
         let HttpExchange { request, body, responder } = exchange;
         match asked {
@@ -134,9 +138,14 @@ impl ExchangeHandler for Handler {
             }),
             Asked::Download { session } => Box::pin(async move {
                 let Some(session) = sessions.download(&session) else {
-                    return HttpExchange { request, body, responder }.into_web().await.into();
+                    return HttpExchange { request, body, responder }.into_web(web_bodies).await.into();
                 };
-                download(Upload::Others(session), responder, &request, &opener).await
+                let queue = Arc::clone(&session.queue);
+                let handled = download(Upload::Others(session), responder, &request, &opener).await;
+                if let Handled::Item(_) | Handled::Session(..) = handled {
+                    queue.prove();
+                }
+                handled
             }),
             Asked::Upload { session, padded } => Box::pin(async move {
                 match sessions.upload(&session) {

@@ -25,6 +25,11 @@ use crate::{io::copy::pour, transport::http_server::BodyStream};
 const MOST_PIECES: usize = 30;
 /// The most bytes in the pieces of one session that wait, unless the next piece alone is larger.
 const MOST_BYTES: usize = 2 << 20;
+/// The same while nobody has shown a credential in the session.
+const MOST_UNPROVEN_BYTES: usize = 64 << 10;
+/// The most bytes that the sessions of a listener hold together: those of clients, and those of whoever it may be.
+const MOST_HELD: usize = 256 << 20;
+const MOST_HELD_UNPROVEN: usize = 32 << 20;
 
 /// Why a part of an upload is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +42,47 @@ pub(super) enum QueueError {
     Full,
 }
 
+/// The bytes that all sessions of one listener hold.
+#[derive(Debug, Default)]
+pub(super) struct HeldBytes {
+    proven: AtomicUsize,
+    unproven: AtomicUsize,
+}
+
+impl HeldBytes {
+    /// The number of the sessions of this sort, and its bound.
+    const fn of(&self, proven: bool) -> (&AtomicUsize, usize) {
+        if proven { (&self.proven, MOST_HELD) } else { (&self.unproven, MOST_HELD_UNPROVEN) }
+    }
+
+    /// Counts more bytes, unless they are too many.
+    fn take(&self, proven: bool, length: usize) -> bool {
+        let (held, most) = self.of(proven);
+        let fits = held.fetch_add(length, Relaxed) + length <= most;
+        if !fits {
+            held.fetch_sub(length, Relaxed);
+        }
+        fits
+    }
+
+    /// Counts fewer bytes.
+    fn give_back(&self, proven: bool, length: usize) {
+        self.of(proven).0.fetch_sub(length, Relaxed);
+    }
+
+    /// All of them.
+    #[cfg(test)]
+    pub(super) fn sum(&self) -> usize {
+        self.proven.load(Relaxed) + self.unproven.load(Relaxed)
+    }
+}
+
 /// The upload of one session. Its writers and its reader share it.
 pub(super) struct UploadQueue {
     state: Mutex<State>,
     /// Told when something was read, or the session is over.
     room: Notify,
-    /// The bytes that all sessions of the listener hold.
-    held: Arc<AtomicUsize>,
-    most_held: usize,
+    held: Arc<HeldBytes>,
 }
 
 #[derive(Default)]
@@ -62,14 +100,35 @@ struct State {
     /// The whole upload.
     body: Option<BodyStream>,
     in_one_body: bool,
+    /// Whether somebody reads it.
+    paired: bool,
+    /// Whether a known credential was shown in it.
+    proven: bool,
     over: bool,
     reader: Option<Waker>,
 }
 
 impl UploadQueue {
     /// An empty one, which counts its bytes in `held`.
-    pub(super) fn new(held: Arc<AtomicUsize>, most_held: usize) -> Self {
-        Self { state: Mutex::default(), room: Notify::new(), held, most_held }
+    pub(super) fn new(held: Arc<HeldBytes>) -> Self {
+        Self { state: Mutex::default(), room: Notify::new(), held }
+    }
+
+    /// Says that the download is there, so that the upload is read.
+    pub(super) fn pair(&self) {
+        self.state.lock().paired = true;
+        self.room.notify_waiters();
+    }
+
+    /// Says that the session is a client's, whose upload may take more room.
+    pub(super) fn prove(&self) {
+        let mut state = self.state.lock();
+        if !std::mem::replace(&mut state.proven, true) {
+            self.held.give_back(false, state.bytes);
+            // They are here already, whatever the bound says.
+            self.held.of(true).0.fetch_add(state.bytes, Relaxed);
+        }
+        self.room.notify_waiters();
     }
 
     /// Makes the body of one request the whole upload.
@@ -118,13 +177,13 @@ impl UploadQueue {
             return Some(Ok(None));
         }
         let waiting = state.pieces.len() + state.coming.len();
-        let fits = waiting < MOST_PIECES && state.bytes + length <= MOST_BYTES;
-        // The next piece always fits: without it nothing is read, and there would never be room.
-        if !fits && number != state.next {
+        let most = if state.proven { MOST_BYTES } else { MOST_UNPROVEN_BYTES };
+        let fits = waiting < MOST_PIECES && state.bytes + length <= most;
+        // The next piece of what is read always fits: without it nothing is read, and there would never be room.
+        if !fits && !(state.paired && number == state.next) {
             return None;
         }
-        if self.held.fetch_add(length, Relaxed) + length > self.most_held {
-            self.held.fetch_sub(length, Relaxed);
+        if !self.held.take(state.proven, length) {
             return Some(Err(QueueError::Full));
         }
         state.bytes += length;
@@ -146,7 +205,7 @@ impl UploadQueue {
 
     fn give_back(&self, state: &mut State, length: usize) {
         state.bytes -= length;
-        self.held.fetch_sub(length, Relaxed);
+        self.held.give_back(state.proven, length);
         self.room.notify_waiters();
     }
 

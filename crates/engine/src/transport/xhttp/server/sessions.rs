@@ -2,14 +2,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Weak, atomic::AtomicUsize},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
-use super::queue::UploadQueue;
+use super::queue::{HeldBytes, UploadQueue};
 
 /// How long an upload may wait for its download (as long as at Xray's server).
 const UNPAIRED: Duration = Duration::from_secs(30);
@@ -17,14 +17,12 @@ const UNPAIRED: Duration = Duration::from_secs(30);
 const MOST_UNPAIRED: usize = 256;
 /// The most sessions at the same time.
 const MOST_SESSIONS: usize = 65_536;
-/// The most bytes that all uploads together hold back.
-const MOST_HELD: usize = 256 << 20;
 
 /// The sessions.
 #[derive(Default)]
 pub(super) struct Sessions {
     table: Mutex<Table>,
-    held: Arc<AtomicUsize>,
+    held: Arc<HeldBytes>,
 }
 
 #[derive(Default)]
@@ -63,7 +61,7 @@ impl Sessions {
         {
             table.give_up(&oldest, &queue);
         }
-        let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held), MOST_HELD));
+        let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held)));
         table.sessions.insert(id.into(), Entry { queue: Arc::clone(&queue), paired: false });
         table.unpaired.push_back((id.into(), Arc::downgrade(&queue)));
         drop(table);
@@ -89,18 +87,19 @@ impl Sessions {
             }
             None if full => return None,
             None => {
-                let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held), MOST_HELD));
+                let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held)));
                 table.sessions.insert(id.into(), Entry { queue: Arc::clone(&queue), paired: true });
                 queue
             }
         };
+        queue.pair();
         Some(SessionGuard { sessions: Arc::clone(self), id: id.into(), queue })
     }
 
     /// How many sessions there are, and how many bytes their uploads hold back.
     #[cfg(test)]
     pub(super) fn load(&self) -> (usize, usize) {
-        (self.table.lock().sessions.len(), self.held.load(std::sync::atomic::Ordering::Relaxed))
+        (self.table.lock().sessions.len(), self.held.sum())
     }
 }
 

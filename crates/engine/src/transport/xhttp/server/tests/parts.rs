@@ -1,12 +1,6 @@
 //! What requests ask for, and the order of pieces.
 
-use std::{
-    future::poll_fn,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -15,7 +9,7 @@ use proptest::prelude::*;
 use tokio::io::ReadBuf;
 
 use crate::transport::xhttp::server::{
-    queue::{QueueError, UploadQueue},
+    queue::{HeldBytes, QueueError, UploadQueue},
     request::{Asked, Place},
 };
 
@@ -69,9 +63,13 @@ fn what_is_no_clients_request() {
     }
 }
 
-fn queue() -> (Arc<UploadQueue>, Arc<AtomicUsize>) {
-    let held = Arc::<AtomicUsize>::default();
-    (Arc::new(UploadQueue::new(Arc::clone(&held), 8 << 20)), held)
+/// The upload of a client, whose download is there.
+fn queue() -> (Arc<UploadQueue>, Arc<HeldBytes>) {
+    let held = Arc::<HeldBytes>::default();
+    let queue = Arc::new(UploadQueue::new(Arc::clone(&held)));
+    queue.pair();
+    queue.prove();
+    (queue, held)
 }
 
 /// Puts a piece in if there is room now.
@@ -108,7 +106,7 @@ proptest! {
             came.extend(read(&queue));
         }
         prop_assert_eq!(came, (0..25).flat_map(piece).collect::<Vec<_>>());
-        prop_assert_eq!(held.load(Relaxed), 0);
+        prop_assert_eq!(held.sum(), 0);
     }
 }
 
@@ -131,7 +129,7 @@ fn pieces_that_wait_are_bounded_and_the_next_one_is_taken() {
     }
     assert_eq!(put(&queue, 35, &large), None);
     queue.end();
-    assert_eq!(held.load(Relaxed), 0);
+    assert_eq!(held.sum(), 0);
     assert_eq!(put(&queue, 32, b"x"), Some(Err(QueueError::Over)));
     assert!(read(&queue).is_empty());
 }
@@ -140,16 +138,16 @@ fn pieces_that_wait_are_bounded_and_the_next_one_is_taken() {
 fn room_that_is_not_used_comes_back() {
     let (queue, held) = queue();
     let room = queue.room(0, 1000).now_or_never().unwrap().unwrap().unwrap();
-    assert_eq!(held.load(Relaxed), 1000);
+    assert_eq!(held.sum(), 1000);
     drop(room);
-    assert_eq!(held.load(Relaxed), 0);
+    assert_eq!(held.sum(), 0);
     assert_eq!(put(&queue, 0, b"again"), Some(Ok(true)));
     assert_eq!(read(&queue), b"again");
     // A piece that comes after the end.
     let room = queue.room(1, 1000).now_or_never().unwrap().unwrap().unwrap();
     queue.end();
     room.fill(Bytes::from_static(b"late"));
-    assert_eq!(held.load(Relaxed), 0);
+    assert_eq!(held.sum(), 0);
 }
 
 #[test]
@@ -167,11 +165,36 @@ fn an_upload_is_streamed_or_comes_in_pieces() {
 }
 
 #[test]
-fn what_all_sessions_hold_is_bounded() {
-    let held = Arc::<AtomicUsize>::default();
-    let queues: Vec<_> = (0..2).map(|_| Arc::new(UploadQueue::new(Arc::clone(&held), 100))).collect();
-    assert_eq!(put(&queues[0], 0, &[0; 90]), Some(Ok(true)));
-    assert_eq!(put(&queues[1], 0, &[0; 11]), Some(Err(QueueError::Full)));
-    assert_eq!(read(&queues[0]).len(), 90);
-    assert_eq!(put(&queues[1], 0, &[0; 11]), Some(Ok(true)));
+fn an_upload_of_nobody_known_is_held_in_little_room() {
+    let held = Arc::<HeldBytes>::default();
+    let queue = Arc::new(UploadQueue::new(Arc::clone(&held)));
+    let large = vec![0; 100_000];
+    assert_eq!(put(&queue, 0, &large), None, "nobody reads it");
+    assert_eq!(put(&queue, 1, &large[..60_000]), Some(Ok(true)));
+    queue.pair();
+    assert_eq!(put(&queue, 2, &large), None);
+    assert_eq!(put(&queue, 0, &large), Some(Ok(true)), "the others wait for it");
+    queue.prove();
+    assert_eq!(held.sum(), 160_000);
+    assert_eq!(put(&queue, 2, &large), Some(Ok(true)));
+    assert_eq!(read(&queue).len(), 260_000);
+    assert_eq!(held.sum(), 0);
+}
+
+#[test]
+fn what_all_sessions_of_nobody_known_hold_is_bounded() {
+    let held = Arc::<HeldBytes>::default();
+    let queue = || {
+        let queue = Arc::new(UploadQueue::new(Arc::clone(&held)));
+        queue.pair();
+        queue
+    };
+    let large = vec![0; 1_000_000];
+    let full: Vec<_> = (0..33).map(|_| queue()).collect();
+    assert!(full.iter().all(|queue| put(queue, 0, &large) == Some(Ok(true))));
+    assert_eq!(put(&queue(), 0, &large), Some(Err(QueueError::Full)));
+    assert_eq!(read(&full[0]).len(), 1_000_000);
+    assert_eq!(put(&queue(), 0, &large), Some(Ok(true)));
+    full.iter().for_each(|queue| queue.end());
+    assert_eq!(held.sum(), 1_000_000, "of the one that was not kept");
 }
