@@ -35,6 +35,8 @@ const ID_LENGTH: usize = 16;
 const SING_MUX: &str = "sp.mux.sing-box.arpa";
 /// The first field of the addons: the name of the flow.
 const FLOW: u8 = 0x0a;
+/// The wire type of bytes behind their length (protobuf.dev/programming-guides/encoding).
+const LENGTH_DELIMITED: u8 = 2;
 /// Where a name begins in an address: behind port, type and length.
 const NAME_AT: usize = 4;
 
@@ -128,17 +130,32 @@ pub(super) fn take_request(bytes: &[u8], keyring: &Keyring) -> Head<VlessRequest
 /// Reads the addons. Returns whether they ask for Vision, and what stands behind them; `None` while they are incomplete.
 ///
 /// # Errors
-/// For another flow than Vision, or more than a flow.
+/// For another flow than Vision, or what is no message.
 fn take_addons(bytes: &[u8]) -> Result<Option<(bool, &[u8])>, StrangerReason> {
     let Some((&length, rest)) = bytes.split_first() else { return Ok(None) };
     let Some((addons, rest)) = rest.split_at_checked(usize::from(length)) else { return Ok(None) };
-    match addons {
-        // A flow without a letter is none.
-        [] | [FLOW, 0] => Ok(Some((false, rest))),
-        VISION => Ok(Some((true, rest))),
-        [FLOW, ..] => Err(StrangerReason::Command("a flow of VLESS that is not Vision")),
-        _ => Err(StrangerReason::Protocol),
+    match flow(addons) {
+        Some(b"") => Ok(Some((false, rest))),
+        Some(flow) if VISION.ends_with(flow) && flow.len() + 2 == VISION.len() => Ok(Some((true, rest))),
+        Some(_) => Err(StrangerReason::Command("a flow of VLESS that is not Vision")),
+        None => Err(StrangerReason::Protocol),
     }
+}
+
+/// The flow in the addons, a protobuf message whose other fields are strings of bytes, too; `None` when it is no such message.
+fn flow(mut addons: &[u8]) -> Option<&[u8]> {
+    let mut flow = &[][..];
+    while let [tag, length @ 0..=127, rest @ ..] = addons {
+        let (value, rest) = rest.split_at_checked(usize::from(*length))?;
+        if tag & 7 != LENGTH_DELIMITED {
+            return None;
+        }
+        if *tag == FLOW {
+            flow = value;
+        }
+        addons = rest;
+    }
+    addons.is_empty().then_some(flow)
 }
 
 type CommandRead<'a> = (bool, VlessCommand, &'a [u8]);

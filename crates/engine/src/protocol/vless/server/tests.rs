@@ -96,8 +96,8 @@ async fn golden_bytes() {
         asked.stream.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest, b"hello");
     }
-    // The address of the other family, and addons with an empty flow.
-    let v6 = request(b"\x0a\0", b"\x01\x00\x50\x03\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01");
+    // The address of the other family, and addons with an empty flow and a field that nobody knows.
+    let v6 = request(b"\x0a\0\x12\x02xy", b"\x01\x00\x50\x03\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01");
     assert_eq!(stream_request(said(&v6, 100)).await.target.to_string(), "[2001:db8::1]:80");
 }
 
@@ -144,7 +144,7 @@ async fn strangers_are_told_apart_at_once_and_lose_no_byte() {
     let known = |rest: &[u8]| [&[0], &ID.as_bytes()[..], rest].concat();
     let mut other = known(b"");
     other[16] ^= 1;
-    let cases: [(Vec<u8>, StrangerReason); 14] = [
+    let cases: [(Vec<u8>, StrangerReason); 15] = [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), StrangerReason::Protocol),
         (b"\x16\x03\x01".to_vec(), StrangerReason::Protocol),
         (vec![0, 0xb8, 0x31, 0x38, 0x1e], StrangerReason::Credential),
@@ -155,7 +155,8 @@ async fn strangers_are_told_apart_at_once_and_lose_no_byte() {
         (known(b"\0\x01\0\0\x01\x01\x02\x03\x04"), StrangerReason::Protocol),
         (known(b"\0\x02\0\x35\x02\x04a b!"), StrangerReason::Protocol),
         (known(b"\x06\x0a\x04xtls\x01"), StrangerReason::Command("a flow of VLESS that is not Vision")),
-        (known(b"\x02\x12\x00"), StrangerReason::Protocol),
+        (known(b"\x02\x10\x00"), StrangerReason::Protocol),
+        (known(b"\x03\x0a\x02x"), StrangerReason::Protocol),
         (
             [known(b"\0\x01\x01\xbc\x02\x14"), b"sp.mux.sing-box.arpa".to_vec()].concat(),
             StrangerReason::Command("multiplex of sing-box"),
