@@ -167,6 +167,10 @@ impl GatewayConfig {
 
     /// Whether a client at this address may be served, as far as its address decides it.
     pub(crate) fn is_open_to(&self, client: IpAddr) -> bool {
+        // Encrypted inbounds let nobody in without a credential, and show everybody else their site.
+        if self.inbound.is_some() {
+            return true;
+        }
         // Whoever comes to a loopback address from elsewhere comes through a proxy (`proxy_protocol`).
         !self.users.is_empty() || client.to_canonical().is_loopback() || self.open_to.contains(client)
     }
@@ -175,7 +179,8 @@ impl GatewayConfig {
     #[must_use]
     pub fn problems(&self) -> Vec<ConfigError> {
         let mut found = Vec::new();
-        if self.users.is_empty() && is_public(self.listen) && self.open_to.is_empty() {
+        let needs_users = self.inbound.is_none() && is_public(self.listen);
+        if needs_users && self.users.is_empty() && self.open_to.is_empty() {
             found.push(ConfigError::OpenToAll(self.listen));
         }
         if !self.open_to.are_private() {
@@ -227,6 +232,7 @@ mod tests {
     use hezar_core::settings::{Given, SettingValue};
 
     use super::*;
+    use crate::{InboundFallback, InboundProtocol, InboundTransport};
 
     #[test]
     fn without_users_only_the_networks_that_are_named_come_in() {
@@ -240,6 +246,14 @@ mod tests {
         for client in ["192.168.1.1", "203.0.113.1", "::ffff:203.0.113.1", "2001:db8::1"] {
             assert!(!admits(&open, client), "{client}");
         }
+        let inbound = InboundConfig {
+            protocol: InboundProtocol::Trojan,
+            transport: InboundTransport::default(),
+            reality: None,
+            fallback: InboundFallback::default(),
+        };
+        let encrypted = GatewayConfig { inbound: Some(inbound), open_to: Networks::default(), ..open.clone() };
+        assert!(encrypted.validate().is_ok() && admits(&encrypted, "203.0.113.1"), "strangers see its site");
         let with_users = GatewayConfig { users: vec![User::new("alice", "s3cret")], ..open.clone() };
         assert!(admits(&with_users, "203.0.113.1"), "users are asked for their passwords");
         let local = GatewayConfig { listen: "127.0.0.1:1".parse().unwrap(), ..open };
