@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use hezar_accept::{Certificate, CertificateSlot, ServerTls};
 use hezar_core::{
-    AnyTls, Carrier, NodeSpec, Outbound, PacketEncoding, Security, StreamProtocol, Target, Tls, Trojan, Vless,
+    AnyTls, Carrier, NodeSpec, Outbound, PacketEncoding, Security, StreamProtocol, Target, Tls, Trojan, Vision, Vless,
 };
 use hezar_engine::{AddressPolicy, Dialer, Engine, NativeEngine, NativeEngineConfig};
 use hezar_gateway::{
@@ -41,6 +41,11 @@ fn protocols() -> [InboundConfig; 3] {
 
 /// A phone with the link of a key.
 fn phone(world: &World, inbound: &InboundConfig, key: &UserKey) -> Arc<dyn Dialer> {
+    phone_with(world, inbound, key, None)
+}
+
+/// The same; one of VLESS may have a flow.
+fn phone_with(world: &World, inbound: &InboundConfig, key: &UserKey, flow: Option<Vision>) -> Arc<dyn Dialer> {
     let credential = credential(&inbound.protocol, key, "");
     let text = || std::str::from_utf8(credential.expose()).unwrap().to_owned();
     let tls = || Tls { skip_verify: true, ..Tls::default() };
@@ -52,7 +57,7 @@ fn phone(world: &World, inbound: &InboundConfig, key: &UserKey) -> Arc<dyn Diale
         }
         InboundProtocol::Vless => {
             let id = uuid::Uuid::from_slice(credential.expose()).unwrap();
-            let vless = Vless { id, flow: None, encryption: None, packet_encoding: PacketEncoding::default() };
+            let vless = Vless { id, flow, encryption: None, packet_encoding: PacketEncoding::default() };
             Outbound::stream(StreamProtocol::Vless(vless), carrier()).unwrap()
         }
         InboundProtocol::AnyTls => Outbound::AnyTls(Box::new(AnyTls { password: text().into(), tls: tls() })),
@@ -98,6 +103,27 @@ async fn clients_are_served_behind_tls() {
         ping(&mut stream_to(&phone, "example.org:443").await, b"again").await;
         assert_eq!(world.fakes[0].targets.lock().as_slice(), ["example.com:443", "example.org:443"]);
     }
+}
+
+/// Vision needs TLS that it can leave; datagrams come over it as XUDP.
+#[tokio::test]
+async fn vision_is_served_behind_tls() {
+    let tls = server_tls();
+    let inbound = inbound(InboundProtocol::Vless, InboundTransportKind::Tcp);
+    let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+    let phone = phone_with(&world, &inbound, &key(), Some(Vision::Plain));
+    let mut stream = stream_to(&phone, "example.com:443").await;
+    ping(&mut stream, &[7; 300_000]).await;
+    stream.write_all(b"the end").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut rest)).await.expect("in time").unwrap();
+    assert_eq!(rest, b"the end");
+    echo_datagram(&phone.associate(&attempt()).await.unwrap(), b"one").await;
+    // In the clear nothing can be left: the request is a stranger's.
+    world.gateway.configure(with(&inbound, [ali()])).unwrap();
+    let refused = phone.connect(&Target::parse("example.com:443").unwrap(), &attempt()).await;
+    assert!(refused.is_err(), "the listener has no TLS now");
 }
 
 /// What a user may not do is refused in the words of the protocol, and a user who goes is shut out of its sessions.
