@@ -80,7 +80,8 @@ pub(crate) enum UserCommand {
                       hezar user add bob password=secret quota.month=50GiB expires=2027-12-31 connections=100")]
     Add(ObjectArgs),
     /// Change a user
-    #[command(after_help = "Example:\n  hezar user edit bob quota.day=2GiB note='pays until May' expires=")]
+    #[command(after_help = "Examples:\n  hezar user edit bob quota.day=2GiB note='pays until May' expires=\n  \
+                      hezar user edit bob 'links=[{\"name\":\"germany\",\"options\":\"country-de\"}]'")]
     Edit(ObjectArgs),
     /// Let a user in again
     Enable(NamedArgs),
