@@ -180,7 +180,8 @@ impl UploadQueue {
         let most = if state.proven { MOST_BYTES } else { MOST_UNPROVEN_BYTES };
         let fits = waiting < MOST_PIECES && state.bytes + length <= most;
         // The next piece of what is read always fits: without it nothing is read, and there would never be room.
-        if !fits && !(state.paired && number == state.next) {
+        let is_awaited = state.paired && number == state.next;
+        if !fits && !is_awaited {
             return None;
         }
         if !self.held.take(state.proven, length) {
