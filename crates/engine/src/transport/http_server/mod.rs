@@ -3,6 +3,7 @@
 mod answer;
 mod http1;
 mod http2;
+mod request_head;
 mod session;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,6 +22,7 @@ use tokio::{
 pub(crate) use self::{
     answer::{AnswerBody, Responder},
     http2::Http2Limits,
+    request_head::{is_for_host, text},
     session::{ExchangeHandler, Handled, Handling, HttpSession, Opened, Opener, open},
 };
 use self::{

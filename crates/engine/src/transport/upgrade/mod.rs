@@ -14,7 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    http_server::{ExchangeHandler, Handled, Handling, HttpExchange, HttpServer, HttpSession, Opener, WebBodies, open},
+    http_server::{
+        ExchangeHandler, Handled, Handling, HttpExchange, HttpServer, HttpSession, Opener, WebBodies, is_for_host,
+        open, text,
+    },
     http1,
 };
 use crate::{
@@ -48,20 +51,9 @@ impl ServerPath {
         let headers = request.headers();
         let websocket = text(headers, &header::UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
         let asks = websocket && has_word(headers, &header::CONNECTION, "upgrade");
-        (asks && request.method() == Method::GET && self.is_host(headers)).then_some(rest)
+        let is_here = self.host.as_deref().is_none_or(|host| is_for_host(request, host));
+        (asks && request.method() == Method::GET && is_here).then_some(rest)
     }
-
-    fn is_host(&self, headers: &HeaderMap) -> bool {
-        let Some(expected) = &self.host else { return true };
-        let host = text(headers, &header::HOST).unwrap_or_default();
-        let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-        host.eq_ignore_ascii_case(expected) || name.is_some_and(|(name, _)| name.eq_ignore_ascii_case(expected))
-    }
-}
-
-/// A header's value, if it is text.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
 
 /// Whether a header's list has a word; letter case does not matter.

@@ -14,10 +14,7 @@ use super::{
 use crate::{
     BoxStream,
     io::prefixed::Prefixed,
-    transport::{
-        ServerPath, UpgradeServer,
-        upgrade::{Acceptance, text},
-    },
+    transport::{ServerPath, UpgradeServer, http_server::text, upgrade::Acceptance},
 };
 
 /// Serves clients at a path.

@@ -25,7 +25,7 @@ use tokio::{
 
 use self::{
     queue::{QueueError, UploadQueue},
-    request::{Asked, Place},
+    request::{Asked, Location},
     sessions::Sessions,
     stream::{Upload, XhttpServerStream},
 };
@@ -67,7 +67,7 @@ pub(crate) struct XhttpServer {
 }
 
 struct Handler {
-    place: Place,
+    location: Location,
     sessions: Arc<Sessions>,
     web_bodies: WebBodies,
 }
@@ -82,9 +82,9 @@ enum Version {
 impl XhttpServer {
     /// A server without sessions.
     pub(crate) fn new(settings: &ServerXhttp) -> Self {
-        let place = Place::new(&settings.path, settings.host.as_deref());
+        let location = Location::new(&settings.path, settings.host.as_deref());
         Self {
-            handler: Arc::new(Handler { place, sessions: Arc::default(), web_bodies: WebBodies::default() }),
+            handler: Arc::new(Handler { location, sessions: Arc::default(), web_bodies: WebBodies::default() }),
             limits: Http2Limits::default(),
         }
     }
@@ -94,8 +94,8 @@ impl XhttpServer {
     /// # Errors
     /// The connection failed, or ended before it said anything.
     pub(crate) async fn accept(&self, stream: BoxStream, opener: Opener) -> io::Result<Opening> {
-        let place = &self.handler.place;
-        let (version, stream) = match read_head(stream, MOST_HEAD, |bytes| version(place, bytes)).await? {
+        let location = &self.handler.location;
+        let (version, stream) = match read_head(stream, MOST_HEAD, |bytes| version(location, bytes)).await? {
             Ok(read) => read,
             Err(stranger) => return Ok(Opening::Stranger(stranger)),
         };
@@ -109,7 +109,7 @@ impl XhttpServer {
 
 /// Which version of HTTP these bytes begin. None of them is taken away. With HTTP/1.1 the first request tells whether it is a
 /// client's connection.
-fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
+fn version(location: &Location, bytes: &[u8]) -> Head<Version> {
     let whole = |request| Head::Whole { request, length: 0 };
     if bytes.starts_with(PREFACE) {
         return whole(Version::Http2);
@@ -118,7 +118,7 @@ fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
         return Head::Incomplete;
     }
     match http_head::parse_request(bytes) {
-        Ok(Some((request, _))) if place.read(&request).is_some() => whole(Version::Http1),
+        Ok(Some((request, _))) if location.read(&request).is_some() => whole(Version::Http1),
         Ok(None) => Head::Incomplete,
         _ => Head::Stranger(StrangerReason::Protocol),
     }
@@ -127,7 +127,7 @@ fn version(place: &Place, bytes: &[u8]) -> Head<Version> {
 impl ExchangeHandler for Handler {
     fn handle(&self, exchange: HttpExchange, opener: &Opener) -> Handling {
         let (sessions, opener, web_bodies) = (Arc::clone(&self.sessions), Arc::clone(opener), self.web_bodies.clone());
-        let Some(asked) = self.place.read(&exchange.request) else {
+        let Some(asked) = self.location.read(&exchange.request) else {
             return Box::pin(async move { exchange.into_web(web_bodies).await.into() });
         };
         let HttpExchange { request, body, responder } = exchange;

@@ -2,9 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use http::{HeaderMap, HeaderName, Method, Request, header, uri::Authority};
+use http::{Method, Request, header};
 
-use crate::transport::http1;
+use crate::transport::{
+    http_server::{is_for_host, text},
+    http1,
+};
 
 /// The shortest and longest padding of a request, in bytes (Xray's defaults).
 const PADDING: RangeInclusive<usize> = 100..=1000;
@@ -26,16 +29,16 @@ pub(super) enum Asked {
     Preflight,
 }
 
-/// Where the server is.
+/// Where a server expects its clients.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// The path in front of the session, with a slash at its end.
     path: String,
     /// The only host that is asked for.
     host: Option<Box<str>>,
 }
 
-impl Place {
+impl Location {
     /// A query behind the path is the client's affair.
     pub(super) fn new(path: &str, host: Option<&str>) -> Self {
         let mut path = http1::path(path.split_once('?').map_or(path, |(path, _)| path));
@@ -48,7 +51,7 @@ impl Place {
     /// What is asked for; `None` when the request is no client's.
     pub(super) fn read(&self, request: &Request<()>) -> Option<Asked> {
         let rest = request.uri().path().strip_prefix(self.path.as_str())?;
-        if !self.is_host(request) {
+        if self.host.as_deref().is_some_and(|host| !is_for_host(request, host)) {
             return None;
         }
         if request.method() == Method::OPTIONS {
@@ -74,15 +77,6 @@ impl Place {
             }
         }
     }
-
-    /// Whether the host is the one that is served, whatever the port.
-    fn is_host(&self, request: &Request<()>) -> bool {
-        let Some(wanted) = &self.host else { return true };
-        let given = request.uri().authority().map(Authority::as_str);
-        let given = given.or_else(|| text(request.headers(), &header::HOST)).unwrap_or_default();
-        let host = given.rsplit_once(':').filter(|(host, _)| !host.ends_with(':')).map_or(given, |(host, _)| host);
-        wanted.eq_ignore_ascii_case(host) || wanted.eq_ignore_ascii_case(given)
-    }
 }
 
 /// How long the padding of a request is: the only word of a query, in the Referer's address or in the request's own.
@@ -92,8 +86,4 @@ fn padding(request: &Request<()>) -> Option<usize> {
         None => request.uri().query(),
     };
     query?.split('&').find_map(|pair| pair.strip_prefix("x_padding=")).map(str::len)
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -10,7 +10,7 @@ use tokio::io::ReadBuf;
 
 use crate::transport::xhttp::server::{
     queue::{HeldBytes, QueueError, UploadQueue},
-    request::{Asked, Place},
+    request::{Asked, Location},
 };
 
 fn asked(method: &str, uri: &str, referer: Option<&str>) -> Option<Asked> {
@@ -18,7 +18,7 @@ fn asked(method: &str, uri: &str, referer: Option<&str>) -> Option<Asked> {
     if let Some(referer) = referer {
         request = request.header("referer", referer);
     }
-    Place::new("x?ed=1", Some("A.example")).read(&request.body(()).unwrap())
+    Location::new("x?ed=1", Some("A.example")).read(&request.body(()).unwrap())
 }
 
 #[test]
