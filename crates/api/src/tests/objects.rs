@@ -70,6 +70,19 @@ async fn the_address_of_a_subscription_is_told_to_admins_alone() {
 }
 
 #[tokio::test]
+async fn the_links_of_a_user_are_told_to_admins_alone() {
+    let path = "/api/v1/users/ali/links";
+    let (status, body) = ask(&request("GET", path, "")).await;
+    let found: UserLinksDto = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, found.links.len(), found.document), (200, 1, None));
+    let (_, body) = ask(&request("GET", &format!("{path}?target=clash&listener=trojan&link="), "")).await;
+    assert!(serde_json::from_str::<UserLinksDto>(&body).unwrap().document.is_some(), "{body}");
+    assert_eq!(ask(&request("GET", "/api/v1/users/nobody/links", "")).await.0, 404);
+    assert_eq!(ask(&request("GET", &format!("{path}?form=clash"), "")).await.0, 400);
+    assert_eq!(ask(&as_token("hz_read", "GET", path, "")).await.0, 403);
+}
+
+#[tokio::test]
 async fn settings_are_described_and_changed() {
     assert_eq!(ask(&request("GET", "/api/v1/schemas", "")).await.0, 200);
     let (status, body) = ask(&request("GET", "/api/v1/settings", "")).await;
