@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::mpsc,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -26,6 +28,8 @@ use crate::{
     service::{Outcome, open_low_ports},
 };
 
+/// How long the system's resolver may take to say where the domain leads.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(5);
 /// What strangers see until somebody puts a better page there.
 const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Welcome</title>\n\
                     <h1>Welcome</h1>\n<p>This site is being set up.</p>\n</html>\n";
@@ -121,20 +125,29 @@ fn acme(args: &InitArgs) -> anyhow::Result<String> {
 fn tell_name(domain: &str) {
     let own: Vec<IpAddr> =
         if_addrs::get_if_addrs().map(|all| all.iter().map(|one| one.ip()).collect()).unwrap_or_default();
-    match (domain, 443).to_socket_addrs() {
-        Err(_) => {
-            output::note(format!("{domain} leads nowhere yet: make a DNS record (A, AAAA) with this machine's address"))
-        }
-        Ok(mut found) => {
-            let leads_here = found.any(|address| own.contains(&address.ip()));
-            let is_behind_nat = own.iter().all(|ip| is_private(*ip));
-            if !leads_here && !is_behind_nat {
-                output::note(format!(
-                    "{domain} does not lead to an address of this machine: its certificate cannot be had until it does"
-                ));
-            }
-        }
+    let Some(found) = addresses_of(domain) else {
+        output::note(format!("{domain} leads nowhere yet: make a DNS record (A, AAAA) with this machine's address"));
+        return;
+    };
+    // Behind a translation of addresses, this machine does not know the one that others reach.
+    let is_behind_nat = own.iter().all(|ip| is_private(*ip));
+    if !is_behind_nat && !found.iter().any(|ip| own.contains(ip)) {
+        output::note(format!(
+            "{domain} does not lead to an address of this machine: its certificate cannot be had until it does"
+        ));
     }
+}
+
+/// Where a name leads; `None` where it leads nowhere, or the system's resolver does not answer in time.
+fn addresses_of(domain: &str) -> Option<Vec<IpAddr>> {
+    let (answer, answered) = mpsc::channel();
+    let asked = (domain.to_owned(), 443);
+    // The system's resolver cannot be given less time: the thread ends with the process.
+    std::thread::spawn(move || {
+        let found = asked.to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
+        let _ = answer.send(found);
+    });
+    answered.recv_timeout(LONGEST_LOOKUP).ok()?.ok()
 }
 
 /// Says which ports other programs have.
