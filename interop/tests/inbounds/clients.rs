@@ -29,6 +29,17 @@ struct Way {
 impl Client {
     /// Starts a peer with what a subscription gives it; every listener must be among it.
     pub(crate) fn start(peer: Peer, world: &World, subscription: &str, name: &str) -> Self {
+        Self::start_changed(peer, world, subscription, name, |given| given)
+    }
+
+    /// The same with a change that the subscription cannot say.
+    pub(crate) fn start_changed(
+        peer: Peer,
+        world: &World,
+        subscription: &str,
+        name: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = world.folder(name);
         let target = match peer {
             Peer::SingBox => "sing-box",
@@ -38,6 +49,7 @@ impl Client {
         };
         let given = world.read(subscription, target);
         let ways = ways(world, &given);
+        let given = change(given);
         let (program, root) = (peer.program().unwrap(), world.root());
         let arguments: &[&str] = match peer {
             Peer::Mihomo => {

@@ -7,6 +7,7 @@
 
 mod clients;
 mod limits;
+mod multiplexed;
 mod reality;
 mod rows;
 mod suite;

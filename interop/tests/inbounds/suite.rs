@@ -68,6 +68,11 @@ async fn show(world: &World, client: &Client, wrong: &Client) -> Report {
 }
 
 async fn row_checks(world: &World, client: &Client, row: Row) -> Vec<String> {
+    checks(world, client, row, client.passes_ends()).await
+}
+
+/// What went wrong at one listener; `passes_ends` says whether the end of one direction passes through the client.
+pub(crate) async fn checks(world: &World, client: &Client, row: Row, passes_ends: bool) -> Vec<String> {
     let way = client.through(row);
     let mut failures = Vec::new();
     let mut note = |name: &str, result: anyhow::Result<()>| {
@@ -76,7 +81,7 @@ async fn row_checks(world: &World, client: &Client, row: Row) -> Vec<String> {
         }
     };
     note("small", in_time(small(way)).await);
-    if client.passes_ends() {
+    if passes_ends {
         note("half-close", in_time(half_close(way)).await);
     }
     note("datagrams", in_time(datagrams(way)).await);

@@ -36,8 +36,14 @@ pub(crate) struct World {
 impl World {
     /// Starts all of it for one peer. `None`, with a line that says so, when a program is not there and need not be.
     pub(crate) fn start(peer: Peer) -> Option<Self> {
+        Self::start_with(peer, |_| true)
+    }
+
+    /// The same with some of its listeners; `None` also when none is left.
+    pub(crate) fn start_with(peer: Peer, chosen: impl Fn(&Row) -> bool) -> Option<Self> {
         let (program, [_]) = programs("inbounds", [peer.name()])?;
-        Some(Self::with(&program, Row::of(peer)))
+        let rows: Vec<Row> = Row::of(peer).into_iter().filter(chosen).collect();
+        (!rows.is_empty()).then(|| Self::with(&program, rows))
     }
 
     /// Starts all of it with these listeners.
