@@ -178,10 +178,9 @@ impl UploadQueue {
         }
         let waiting = state.pieces.len() + state.coming.len();
         let most = if state.proven { MOST_BYTES } else { MOST_UNPROVEN_BYTES };
-        let fits = waiting < MOST_PIECES && state.bytes + length <= most;
         // The next piece of what is read always fits: without it nothing is read, and there would never be room.
-        let is_awaited = state.paired && number == state.next;
-        if !fits && !is_awaited {
+        let is_needed = state.paired && number == state.next;
+        if !is_needed && (waiting >= MOST_PIECES || state.bytes + length > most) {
             return None;
         }
         if !self.held.take(state.proven, length) {
