@@ -50,9 +50,10 @@ settings! {
     pub struct InboundHysteria2 in "hysteria2" {
         /// The password of salamander: every packet looks random, and nothing answers whoever does not know it.
         pub obfs_password: Option<Secret> = None;
-        /// The most that one client may send, in Mbit/s; absent = what congestion control finds.
+        /// What a client that names its bandwidth is told to send at most, in Mbit/s; absent = congestion control finds it.
         pub up_mbps: Option<u32> [1..=1_000_000] = None;
-        /// The most that one client is sent, in Mbit/s; absent = what congestion control finds.
+        /// What a client that names its bandwidth is sent at most, in Mbit/s, without slowing down when packets are lost.
+        /// Absent = congestion control finds it, whatever clients name.
         pub down_mbps: Option<u32> [1..=1_000_000] = None;
     }
 }
