@@ -6,6 +6,10 @@ use hezar_engine::{
     AddressPolicy, BuildError, Engine,
     server::{CredentialId, InboundServer, Keyring, KeyringKind, ShadowsocksServer},
 };
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+};
 
 use crate::{
     GatewayConfig, InboundConfig, InboundProtocol,
@@ -18,6 +22,9 @@ mod build;
 mod reality;
 
 pub use reality::check_reality_site;
+
+/// From so many users on, their credentials take milliseconds.
+const MANY_USERS: usize = 10_000;
 
 /// One encrypted inbound with the settings of one moment.
 #[derive(Debug)]
@@ -57,7 +64,9 @@ impl EncryptedInbound {
                 (build::server(config, inbound, &sites)?.map(Arc::new), fallback)
             }
         };
-        let table = CredentialTable::new(config, inbound, before.map(|before| &before.table));
+        let table = beside_tasks(config.users.len(), || {
+            CredentialTable::new(config, inbound, before.map(|before| &before.table))
+        });
         warn_of_untried(config, inbound, table.keyring());
         Ok(Some(Arc::new(Self { protocol: inbound.protocol.clone(), table, server, fallback })))
     }
@@ -110,4 +119,10 @@ fn warn_of_untried(config: &GatewayConfig, inbound: &InboundConfig, keyring: &Ke
         let listener = &config.name;
         tracing::warn!(%listener, credentials, most, "only the first credentials are tried with this cipher; take one of 2022");
     }
+}
+
+/// Does work that takes long with many users; where the runtime has several threads, it lets another one have the tasks of this one.
+fn beside_tasks<T>(users: usize, work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if users > MANY_USERS && matches!(flavor, Ok(RuntimeFlavor::MultiThread)) { block_in_place(work) } else { work() }
 }
