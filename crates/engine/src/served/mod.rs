@@ -21,6 +21,7 @@ pub(crate) use head::{Head, read_head};
 pub use keyring::{InboundKey, Keyring, KeyringKind};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use played::{Played, play};
+pub(crate) use web::adapt_head;
 pub use web::{WebAnswer, WebBody, WebRequest, WebResponder};
 pub use wordless::Wordless;
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
 use h2::server::SendResponse;
-use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body, Frame};
 use tokio::{
@@ -21,17 +21,13 @@ use tokio::{
 use tokio_util::sync::PollSender;
 
 use crate::{
-    served::{WebBody, WebResponder},
+    served::{WebBody, WebResponder, adapt_head},
     transport::http2_body::{BodyWriter, Framing, Raw, cause_of},
 };
 
 /// The most bytes of one piece of an HTTP/1.1 answer, and how many pieces wait for the connection.
 const PIECE: usize = 16 * 1024;
 const WAITING: usize = 2;
-
-/// Headers that speak of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 §8.2.2).
-static OF_CONNECTION: [HeaderName; 4] =
-    [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, HeaderName::from_static("keep-alive")];
 
 /// The way to the answer of one request. Dropping it resets the request.
 pub(crate) struct Responder {
@@ -98,6 +94,7 @@ impl Responder {
     pub(crate) fn refuse(self, status: StatusCode) {
         let mut head = Response::new(());
         *head.status_mut() = status;
+        adapt_head(head.headers_mut());
         let _ = self.finish(head);
     }
 }
@@ -110,9 +107,7 @@ impl WebResponder for Responder {
             way @ Way::Http2(..) => Self { way, _place: None },
         };
         let (mut head, mut body) = response.into_parts();
-        for name in &OF_CONNECTION {
-            head.headers.remove(name);
-        }
+        adapt_head(&mut head.headers);
         let head = Response::from_parts(head, ());
         if body.is_end_stream() {
             return http2.finish(head);

@@ -1,25 +1,19 @@
 //! Answers a web request over HTTP/3 as the site does.
 
-use std::{
-    future::Future,
-    time::{Duration, SystemTime},
-};
+use std::{future::Future, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes};
 use h3::{error::Code, server::RequestStream};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::served::WebAnswer;
+use crate::served::{WebAnswer, WebBody, adapt_head};
 
 /// How long each step of an exchange may take: a piece of the request, the answer, or a piece of it.
 const STEP: Duration = Duration::from_secs(30);
 /// The longest body of a request, in bytes.
 const MOST_BODY: usize = 64 << 10;
-/// Fields that belong to one connection of HTTP/1.1 (RFC 9114 §4.2).
-const OF_CONNECTION: [HeaderName; 4] =
-    [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, HeaderName::from_static("keep-alive")];
 
 type ServerStream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
@@ -30,7 +24,7 @@ pub(super) async fn answer(web: &dyn WebAnswer, request: Request<()>, mut stream
         Some(Err(TooLong)) => {
             let mut refusal = Response::new(());
             *refusal.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            of_the_message(refusal.headers_mut());
+            adapt_head(refusal.headers_mut());
             let _ = step(stream.send_response(refusal)).await;
             let _ = step(stream.finish()).await;
             stream.stop_sending(Code::H3_NO_ERROR);
@@ -58,9 +52,9 @@ async fn body(stream: &mut ServerStream) -> Option<Result<Bytes, TooLong>> {
     Some(Ok(body.into()))
 }
 
-async fn send(stream: &mut ServerStream, response: Response<crate::served::WebBody>) -> Option<()> {
+async fn send(stream: &mut ServerStream, response: Response<WebBody>) -> Option<()> {
     let (mut head, mut body) = response.into_parts();
-    of_the_message(&mut head.headers);
+    adapt_head(&mut head.headers);
     step(stream.send_response(Response::from_parts(head, ()))).await?;
     while let Some(frame) = timeout(STEP, body.frame()).await.ok()? {
         if let Ok(data) = frame.ok()?.into_data() {
@@ -68,18 +62,6 @@ async fn send(stream: &mut ServerStream, response: Response<crate::served::WebBo
         }
     }
     step(stream.finish()).await
-}
-
-/// Leaves only fields that HTTP/3 has, and says when it was, as a web server does (RFC 9110 §6.6.1).
-fn of_the_message(headers: &mut HeaderMap) {
-    for name in OF_CONNECTION {
-        headers.remove(name);
-    }
-    if !headers.contains_key(header::DATE)
-        && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))
-    {
-        headers.insert(header::DATE, now);
-    }
 }
 
 /// One step; `None` when it fails or takes too long.

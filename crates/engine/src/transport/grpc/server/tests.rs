@@ -196,6 +196,7 @@ async fn other_requests_are_the_sites() {
         let (answer, _) = sender.send_request(request(method, path, content), true).unwrap();
         let answer = answer.await.unwrap();
         assert_eq!(answer.status(), 404);
+        assert!(answer.headers().contains_key("date") && !answer.headers().contains_key("connection"));
         assert_eq!(whole(answer).await.0, SITE.as_bytes());
     }
     assert_eq!((gateway.requests.load(SeqCst), gateway.web.load(SeqCst)), (0, 4));
