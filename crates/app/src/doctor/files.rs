@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::{SocketAddr, TcpListener},
+    net::{TcpListener, UdpSocket},
     path::Path,
 };
 
@@ -10,12 +10,13 @@ use hezar_core::Secret;
 use hezar_sidecar::{CoreChoice, CoreName};
 use hezar_store::{Access, StoreError};
 
-use super::{Finding, listen_addresses};
+use super::{Finding, listen_places};
 use crate::{
     clash_engine,
     config::{Config, EngineKind, SourceOrigin, TorCircuits, TorClient},
     cores::advice,
     exposure,
+    inherited_sockets::{SocketPlace, SocketProtocol},
     token::TOKEN_FILE,
 };
 
@@ -31,7 +32,7 @@ pub(super) async fn findings(config: &Config, runs: bool) -> Vec<Finding> {
     found.extend(tor(config));
     found.extend([CoreName::Mihomo, CoreName::Xray].map(|name| core(config, name)));
     found.extend(engine(config).await);
-    found.extend(listen_addresses(config).into_iter().map(|(name, address)| port(&name, address, runs)));
+    found.extend(listen_places(config).into_iter().map(|(name, place)| port(&name, place, runs)));
     found
 }
 
@@ -184,16 +185,22 @@ async fn engine(config: &Config) -> Option<Finding> {
 }
 
 /// Whether an address can be listened at.
-fn port(name: &str, address: SocketAddr, runs: bool) -> Finding {
+fn port(name: &str, place: SocketPlace, runs: bool) -> Finding {
     const CHECK: &str = "port";
-    let place = format!("{name} {address}");
+    let SocketPlace { protocol, address } = place;
+    let over_udp = if protocol == SocketProtocol::Udp { "/udp" } else { "" };
+    let place = format!("{name} {address}{over_udp}");
     if runs || address.port() == 0 {
         return Finding::skip(CHECK, if runs { format!("{place}: the instance has it") } else { place });
     }
-    match TcpListener::bind(address) {
-        Ok(_) => Finding::ok(CHECK, format!("{place} is free")),
+    let bound = match protocol {
+        SocketProtocol::Tcp => TcpListener::bind(address).map(drop),
+        SocketProtocol::Udp => UdpSocket::bind(address).map(drop),
+    };
+    match bound {
+        Ok(()) => Finding::ok(CHECK, format!("{place} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let owner = owner(address.port()).map(|owner| format!(" by {owner}")).unwrap_or_default();
+            let owner = owner(protocol, address.port()).map(|owner| format!(" by {owner}")).unwrap_or_default();
             Finding::fail(CHECK, format!("{place} is taken{owner}"), "end that program, or choose another port")
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Finding::fail(
@@ -206,9 +213,9 @@ fn port(name: &str, address: SocketAddr, runs: bool) -> Finding {
 }
 
 /// The process that listens at a port, as far as this user may see it.
-fn owner(port: u16) -> Option<String> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
-    let inode = tables.iter().find_map(|table| listening_inode(table, port))?;
+fn owner(protocol: SocketProtocol, port: u16) -> Option<String> {
+    let table = |family| fs::read_to_string(format!("/proc/net/{}{family}", protocol.name())).unwrap_or_default();
+    let inode = ["", "6"].iter().find_map(|family| listening_inode(&table(family), protocol, port))?;
     let socket = format!("socket:[{inode}]");
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
@@ -221,32 +228,36 @@ fn owner(port: u16) -> Option<String> {
 }
 
 /// The inode of the socket that listens at a port, in a table such as /proc/net/tcp (proc(5)).
-fn listening_inode(table: &str, port: u16) -> Option<u64> {
+fn listening_inode(table: &str, protocol: SocketProtocol, port: u16) -> Option<u64> {
+    // TCP_LISTEN; and TCP_CLOSE, in which a socket of UDP is that is connected with none.
+    let listening = if protocol == SocketProtocol::Udp { "07" } else { "0A" };
     table.lines().skip(1).find_map(|line| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
         let (_, digits) = local.rsplit_once(':')?;
-        // 0A is TCP_LISTEN.
-        (u16::from_str_radix(digits, 16) == Ok(port) && *state == "0A").then(|| inode.parse().ok())?
+        (u16::from_str_radix(digits, 16) == Ok(port) && *state == listening).then(|| inode.parse().ok())?
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::Verdict, *};
-    use crate::config::Layers;
+    use crate::{config::Layers, inherited_sockets::BoundSocket};
 
     #[test]
     fn a_port_that_is_taken_is_told_with_its_owner() {
-        let held = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = held.local_addr().unwrap();
-        let found = port("proxy", address, false);
-        assert_eq!(found.verdict, Verdict::Fail);
-        #[cfg(target_os = "linux")]
-        assert!(found.text.contains(&format!("process {}", std::process::id())), "{found:?}");
-        assert_eq!(port("proxy", address, true).verdict, Verdict::Skip);
-        drop(held);
-        assert_eq!(port("proxy", address, false).verdict, Verdict::Ok);
+        let any = "127.0.0.1:0";
+        for held in [BoundSocket::Tcp(TcpListener::bind(any).unwrap()), BoundSocket::Udp(UdpSocket::bind(any).unwrap())]
+        {
+            let place = held.place().unwrap();
+            let found = port("proxy", place, false);
+            assert_eq!(found.verdict, Verdict::Fail);
+            #[cfg(target_os = "linux")]
+            assert!(found.text.contains(&format!("process {}", std::process::id())), "{found:?}");
+            assert_eq!(port("proxy", place, true).verdict, Verdict::Skip);
+            drop(held);
+            assert_eq!(port("proxy", place, false).verdict, Verdict::Ok);
+        }
     }
 
     #[test]
@@ -254,7 +265,8 @@ mod tests {
         let table = "  sl  local_address rem_address   st tx rx tr when retr uid timeout inode\n\
                      0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 4711 1\n\
                      1: 0100007F:1F91 00000000:0000 01 0:0 0:0 0 0 0 4712 1\n";
-        assert_eq!((listening_inode(table, 8080), listening_inode(table, 8081)), (Some(4711), None));
+        let tcp = [8080, 8081].map(|port| listening_inode(table, SocketProtocol::Tcp, port));
+        assert_eq!(tcp, [Some(4711), None]);
     }
 
     #[cfg(unix)]

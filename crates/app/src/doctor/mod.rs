@@ -7,11 +7,13 @@ mod machine;
 mod network;
 mod reality;
 
-use std::net::SocketAddr;
-
 use serde::Serialize;
 
-use crate::{config::Config, remote::Remote};
+use crate::{
+    config::Config,
+    inherited_sockets::{SocketPlace, SocketProtocol},
+    remote::Remote,
+};
 
 /// How a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -84,11 +86,16 @@ pub(crate) fn unreadable_configuration(error: &anyhow::Error) -> Finding {
     Finding::fail("configuration", format!("{error:#}"), "correct it: hezar config check names every mistake")
 }
 
-/// Every address that the configuration lets this program listen at over TCP, with the name of what listens.
-fn listen_addresses(config: &Config) -> Vec<(String, SocketAddr)> {
-    let over_tcp = config.listeners.iter().filter(|listener| listener.kind.uses_tcp());
-    let listeners = over_tcp.map(|listener| (format!("listener {}", listener.name), listener.listen));
-    let first = ("proxy".to_owned(), config.proxy.listen);
-    let api = config.api.address().map(|address| ("api".to_owned(), address));
+/// Every place at which the configuration lets this program listen, with the name of what listens.
+fn listen_places(config: &Config) -> Vec<(String, SocketPlace)> {
+    let tcp = |address| SocketPlace { protocol: SocketProtocol::Tcp, address };
+    let listeners = config.listeners.iter().flat_map(|listener| {
+        let place = |protocol: &SocketProtocol| SocketPlace { protocol: *protocol, address: listener.listen };
+        SocketProtocol::of(listener.kind)
+            .iter()
+            .map(move |protocol| (format!("listener {}", listener.name), place(protocol)))
+    });
+    let first = ("proxy".to_owned(), tcp(config.proxy.listen));
+    let api = config.api.address().map(|address| ("api".to_owned(), tcp(address)));
     std::iter::once(first).chain(listeners).chain(api).collect()
 }
