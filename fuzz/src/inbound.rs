@@ -75,7 +75,7 @@ async fn serve(server: &InboundServer, keyring: &Arc<Keyring>, client: &Scripted
         }
         Ok(Opening::Request(InboundRequest::Datagrams(request))) => Came::Datagrams(receive(&request.datagram).await),
         Ok(Opening::Stranger(mut stranger)) => Came::Stranger(stranger.why, read(&mut stranger.stream).await),
-        Ok(Opening::Session(_) | Opening::Done) | Err(_) => Came::Nothing,
+        Ok(Opening::Session(_) | Opening::Relay(_) | Opening::Done) | Err(_) => Came::Nothing,
     }
 }
 
