@@ -62,6 +62,7 @@ impl Client {
                 &["client", "client.json"]
             }
             _ => {
+                let given = if peer == Peer::SingBox { without_browsers(&given) } else { given };
                 fs::write(folder.join("sub.json"), &given).unwrap();
                 let own = if peer == Peer::SingBox { sing_box(&ways) } else { xray(&ways) };
                 fs::write(folder.join("in.json"), own.to_string()).unwrap();
@@ -107,6 +108,17 @@ fn ways(world: &World, given: &str) -> Vec<Way> {
         Way { node: node.spec.clone(), tag: node.label.to_string(), row: *row, local }
     });
     ways.collect()
+}
+
+/// The nodes of sing-box without the hello of a browser, which the program that is published as a package cannot send.
+fn without_browsers(given: &str) -> String {
+    let mut config: Value = serde_json::from_str(given).unwrap();
+    for outbound in config["outbounds"].as_array_mut().unwrap() {
+        if let Some(tls) = outbound.get_mut("tls").and_then(Value::as_object_mut) {
+            tls.remove("utls");
+        }
+    }
+    config.to_string()
 }
 
 fn inbound(way: &Way) -> String {

@@ -19,8 +19,9 @@ pub(crate) struct Row {
 }
 
 const ALL: &[Peer] = &[Peer::SingBox, Peer::Mihomo, Peer::Xray];
-/// Those that know XHTTP.
-const XHTTP: &[Peer] = &[Peer::Mihomo, Peer::Xray];
+/// Those that know XHTTP, and those that send the hello of a browser, without which there is no REALITY: sing-box does neither as it is
+/// published in a package.
+const BROWSERS: &[Peer] = &[Peer::Mihomo, Peer::Xray];
 /// Those that know protocols from beyond the world of Xray.
 const OTHERS: &[Peer] = &[Peer::SingBox, Peer::Mihomo];
 
@@ -37,10 +38,10 @@ const ROWS: &[Row] = &[
     row("vless-ws", &[VLESS, TLS, TRANSPORT, "kind = \"websocket\"\npath = \"/q7f0c2\""], ALL).heavy(),
     row("vless-upgrade", &[VLESS, TLS, TRANSPORT, "kind = \"httpupgrade\"\npath = \"/q7f0c2\""], ALL).heavy(),
     row("vless-grpc", &[VLESS, TLS, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], ALL).heavy(),
-    row("vless-xhttp", &[VLESS, TLS, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], XHTTP).heavy(),
-    row("reality-vision", &[VLESS, TLS, REALITY], ALL).heavy(),
-    row("reality-grpc", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], ALL),
-    row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], XHTTP),
+    row("vless-xhttp", &[VLESS, TLS, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], BROWSERS).heavy(),
+    row("reality-vision", &[VLESS, TLS, REALITY], BROWSERS).heavy(),
+    row("reality-grpc", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], BROWSERS),
+    row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], BROWSERS),
     row("anytls", &["kind = \"anytls\"", TLS], OTHERS).heavy(),
     row("hysteria2", &[HYSTERIA2, TLS], HYSTERIAS).heavy(),
     row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], HYSTERIAS),

@@ -87,6 +87,14 @@ impl World {
         format!("/sub/{token}?doors=1")
     }
 
+    /// Removes a user with its subscription.
+    pub(crate) fn remove_user(&self, name: &str) {
+        for kind in ["subscriptions", "users"] {
+            let removed = self.api("DELETE", &format!("/api/v1/{kind}/{name}"), &Value::Null);
+            assert!((200..300).contains(&removed.status), "{}", removed.body);
+        }
+    }
+
     /// What a subscription gives the clients of a form.
     pub(crate) fn read(&self, subscription: &str, target: &str) -> String {
         let answer = ask(self.api, "GET", &format!("{subscription}&target={target}"), "", "");
