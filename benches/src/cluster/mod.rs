@@ -85,6 +85,7 @@ impl Arena {
         config.max_connections = 8192;
         let world = World::start(config).await?;
         let mut cluster = Cluster::open("cluster", &crate::hezar()?)?.context("PostgreSQL is not installed")?;
+        cluster.control = Some(crate::site::start("localhost")?.clear);
         cluster.probe = format!("interval = \"{}s\"\ntimeout = \"5s\"\n", size.interval);
         cluster.list(&(world.links() + &dead_links(size.dead)))?;
         Ok((cluster, world))

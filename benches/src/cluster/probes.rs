@@ -42,14 +42,18 @@ impl ProbesRun {
         Ok(())
     }
 
-    /// Counts the connections to the nodes, all of which are probes.
+    /// Measures how far apart the connections to each node are, all of which are probes. Their number in a time would depend on when that begins.
     async fn count(&self, arena: &Arena, what: &str) {
-        let (before, began) = (accepted(arena), Instant::now());
-        tokio::time::sleep(Duration::from_secs(self.size.interval) * self.intervals).await;
-        let (after, intervals) = (accepted(arena), began.elapsed().as_secs_f64() / self.size.interval as f64);
-        let each: Vec<f64> =
-            after.iter().zip(before).map(|(after, before)| (after - before) as f64 / intervals).collect();
-        let all = each.iter().sum::<f64>() / each.len() as f64;
+        let end = Instant::now() + Duration::from_secs(self.size.interval) * self.intervals;
+        let mut seen: Vec<Seen> = accepted(arena).into_iter().map(Seen::new).collect();
+        while Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+            seen.iter_mut().zip(accepted(arena)).for_each(|(seen, count)| seen.note(count));
+        }
+        let interval = self.size.interval as f64;
+        let each: Vec<f64> = seen.iter().filter_map(Seen::mean_pause).map(|pause| interval / pause).collect();
+        let pauses: f64 = seen.iter().map(|seen| seen.span().as_secs_f64()).sum();
+        let all = seen.iter().map(|seen| seen.later).sum::<u64>() as f64 * interval / pauses;
         let (least, most) =
             each.iter().fold((f64::MAX, 0.0_f64), |(least, most), one| (least.min(*one), most.max(*one)));
         let probers = arena.probers.len();
@@ -57,6 +61,45 @@ impl ProbesRun {
             &format!("{probers} probers{what}"),
             format_args!("{all:.3} probes per node and interval (least {least:.2}, most {most:.2})"),
         );
+    }
+}
+
+/// How often it is looked for new probes.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The probes of one node that were seen.
+struct Seen {
+    count: u64,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    /// Those after the first one.
+    later: u64,
+}
+
+impl Seen {
+    const fn new(count: u64) -> Self {
+        Self { count, first: None, last: None, later: 0 }
+    }
+
+    fn note(&mut self, count: u64) {
+        let new = count - self.count;
+        if new == 0 {
+            return;
+        }
+        let now = Instant::now();
+        self.later += if self.first.is_none() { new - 1 } else { new };
+        self.first = self.first.or(Some(now));
+        (self.count, self.last) = (count, Some(now));
+    }
+
+    /// The time from the first probe to the last one.
+    fn span(&self) -> Duration {
+        self.first.zip(self.last).map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
+    /// The mean time between two probes, in seconds; `None` when fewer than two were seen.
+    fn mean_pause(&self) -> Option<f64> {
+        (self.later > 0).then(|| self.span().as_secs_f64() / self.later as f64)
     }
 }
 

@@ -22,8 +22,7 @@ const TOKEN: &str = "the-token-of-the-cluster";
 /// The source that fetchers read.
 const SOURCE: &str = "list";
 /// Probes over the demonstration's hosts, often.
-const PROBE: &str =
-    "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\n";
+const PROBE: &str = "[probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\n";
 /// How long anything may take before a waiting caller gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,6 +35,8 @@ pub struct Cluster {
     pub store: String,
     /// Lines for `[probe]` of every member.
     pub probe: String,
+    /// What probers ask directly when many nodes fail at once. Without it they take that for a failure of their own network.
+    pub control: Option<SocketAddr>,
     /// Lines for `[proxy]` of every member.
     pub proxy: String,
     /// More of the configuration of every member.
@@ -63,6 +64,7 @@ impl Cluster {
             server,
             store,
             probe: "interval = \"2s\"\ntimeout = \"5s\"\n".to_owned(),
+            control: None,
             proxy: String::new(),
             extra: String::new(),
             program: program.to_path_buf(),
@@ -98,14 +100,16 @@ impl Cluster {
         let folder = self.folder.join(folder);
         fs::create_dir(&folder)?;
         let (proxy, api) = (free_address()?, free_address()?);
+        let control: Vec<String> = self.control.iter().map(|address| format!("\"http://{address}/\"")).collect();
         let roles: Vec<String> = roles.split(',').map(|role| format!("{role:?}")).collect();
         let config = format!(
             "[store]\nurl = {:?}\n[cluster]\nname = {name:?}\nroles = [{}]\n[api]\nlisten = \"{api}\"\ntoken = \"{TOKEN}\"\n\
-             [proxy]\nlisten = \"{proxy}\"\n{}{PROBE}{}{}\n\
+             [proxy]\nlisten = \"{proxy}\"\n{}{PROBE}control = [{}]\n{}{}\n\
              [[source]]\nname = \"{SOURCE}\"\nfile = {:?}\nallow_private = true\ninterval = \"1s\"\nmax_bytes = \"512MiB\"\n",
             self.store,
             roles.join(", "),
             self.proxy,
+            control.join(", "),
             self.probe,
             self.extra,
             self.folder.join("list.txt").display().to_string(),
