@@ -76,12 +76,18 @@ async fn file(folder: &Path, request: Request<()>) -> Response<WebBody> {
     let method = request.method().clone();
     match ServeDir::new(folder).try_call(request).await {
         Ok(answer) => answer.map(BodyExt::boxed_unsync),
+        Err(error) if is_absence(&error) => plain(StatusCode::NOT_FOUND, &method),
         Err(error) => {
             // Everybody may ask for any path: that is no news for the log.
             tracing::debug!(%error, "a file of the site for strangers cannot be read");
             plain(StatusCode::INTERNAL_SERVER_ERROR, &method)
         }
     }
+}
+
+/// Whether a file is not there, or not for everybody.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
 }
 
 /// The folder's own page for what is not there, or a plain one.

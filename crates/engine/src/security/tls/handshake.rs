@@ -143,7 +143,7 @@ where
             }
             Ok(NextAction::Over) => break,
             Err(error) => {
-                send_alert(connection, &mut incoming, stream).await;
+                send_alert(connection, &mut incoming, outgoing, stream).await;
                 return Err(refused(error));
             }
         }
@@ -191,22 +191,24 @@ async fn send<S: AsyncWrite + Unpin>(outgoing: &mut Vec<u8>, stream: &mut S) -> 
     Ok(())
 }
 
-/// Tells the peer why, if the stream takes it at once.
+/// Tells the peer why, behind what is still to be sent, if the stream takes it at once.
 async fn send_alert<C: HandshakeSide, S: AsyncWrite + Unpin>(
     connection: &mut C,
     incoming: &mut Incoming,
+    mut outgoing: Vec<u8>,
     stream: &mut S,
 ) {
-    let mut alert = Vec::new();
-    // Asked once: it waits in front of everything, and behind it rustls would refuse the same bytes again.
-    let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(incoming.shown()).state else {
-        return;
-    };
-    if encode(data, &mut alert).is_err() {
+    // It is the last one of what waits in front of what was received. When all of that is out, rustls refuses the same bytes again.
+    while let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(incoming.shown()).state {
+        if encode(data, &mut outgoing).is_err() {
+            return;
+        }
+    }
+    if outgoing.is_empty() {
         return;
     }
     poll_fn(|cx| {
-        if Pin::new(&mut *stream).poll_write(cx, &alert).is_ready() {
+        if Pin::new(&mut *stream).poll_write(cx, &outgoing).is_ready() {
             let _ = Pin::new(&mut *stream).poll_flush(cx);
         }
         Poll::Ready(())

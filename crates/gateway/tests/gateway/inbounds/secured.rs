@@ -150,7 +150,7 @@ async fn strangers_get_the_pages_of_a_folder() {
         let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
         let page = hear(&world, &tls, GET).await;
         assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("<p>welcome</p>"), "{inbound:?}: {page}");
-        for garbage in [&b"\x01\x02\x03\x04\x05"[..], b"d63dc919e201d7bc4c825630d2cf25fd\r\n", &[0xee; 400]] {
+        for garbage in [&b"\x01\x02\x03\x04\x05"[..], b"d63dc919e201d7bc4c825630d2cf25fd\r\n\r\n", &[0xee; 400]] {
             let answer = hear(&world, &tls, garbage).await;
             assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{inbound:?} {garbage:?}: {answer}");
         }

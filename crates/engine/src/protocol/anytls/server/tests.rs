@@ -460,8 +460,12 @@ async fn streams_end_with_their_connection() {
     client.ask(1).await;
     client.send(Command::Push, 1, b"last words").await;
     let mut request = asked(&mut session).await;
-    drop(client);
-    assert!(session.next().await.is_none());
+    let leaving = async {
+        assert_eq!(client.hear().await.map(|frame| frame.0), Some(Command::ServerSettings));
+        drop(client);
+    };
+    let ((), end) = tokio::join!(leaving, session.next());
+    assert!(end.is_none());
     let mut got = [0; 10];
     request.stream.read_exact(&mut got).await.unwrap();
     assert_eq!(&got, b"last words");

@@ -200,8 +200,9 @@ async fn an_acme_server_is_answered_and_left() {
 async fn answer_to(world: &World, said: &[u8]) -> (Vec<u8>, io::Error) {
     let (ours, mut theirs) = duplex(64 * 1024);
     let client = async {
-        theirs.write_all(said).await.unwrap();
-        theirs.shutdown().await.unwrap();
+        // The server may be gone before it has heard everything.
+        let _ = theirs.write_all(said).await;
+        let _ = theirs.shutdown().await;
         let mut answer = Vec::new();
         theirs.read_to_end(&mut answer).await.unwrap();
         answer
