@@ -12,7 +12,7 @@ use hezar_interop::{
     harness::{Answer, Running, ask, eventually, listening_addresses, programs},
 };
 use hezar_lab::{Kind, World as Lab, WorldConfig};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -158,6 +158,8 @@ fn config(proxy: SocketAddr, api: SocketAddr, rows: &[(Row, SocketAddr)]) -> Str
 pub(crate) fn make_certificates(folder: &Path) {
     let mut authority = CertificateParams::new(vec!["Inbounds Root".to_owned()]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate for a self-signed one whose names are equal.
+    authority.distinguished_name.push(DnType::CommonName, "Inbounds Root");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![HOST.to_owned()]).unwrap();

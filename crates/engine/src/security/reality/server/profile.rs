@@ -122,8 +122,12 @@ impl Profiles {
                     Ok(lengths) => {
                         self.learned.lock().after.insert((name.clone(), first), lengths.into());
                     }
-                    Err(why) if unusable.iter().any(|found: &UnusableSite| found.name == *name) => drop(why),
-                    Err(why) => unusable.push(UnusableSite { name: name.clone(), why }),
+                    // Clients send the hello of a browser.
+                    Err(why) if first == FirstProtocol::Http2 => {
+                        unusable.push(UnusableSite { name: name.clone(), why });
+                    }
+                    // A site that speaks one protocol alone refuses the others.
+                    Err(_) => {}
                 }
             }
         }
