@@ -57,6 +57,13 @@ pub(super) struct Client {
     _place: Arc<()>,
 }
 
+impl Client {
+    /// The present round-trip time of its connection.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.connection.rtt()
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         let (http3, connection) = (self.http3.lock().take(), self.connection.clone());

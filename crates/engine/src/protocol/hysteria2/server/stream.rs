@@ -5,10 +5,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use quinn::{RecvStream, SendStream, VarInt};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    runtime::Handle,
+    time::sleep,
+};
 
 use super::session::Client;
 use crate::{
@@ -22,28 +27,38 @@ use crate::{
 /// H3_REQUEST_CANCELLED (RFC 9114 §8.1).
 const CANCELLED: u32 = 0x10c;
 
+/// The shortest and the longest time that what was written before a reset gets to arrive.
+const BEFORE_RESET: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
 /// Both directions of a QUIC stream. When it is dropped before its end was sent, it is reset: the client must not take what it has for
 /// everything.
 pub(super) struct ClientStream {
-    send: SendStream,
+    /// `None` while it is dropped.
+    send: Option<SendStream>,
     receive: RecvStream,
     has_ended: bool,
     /// Keeps the connection open.
-    _client: Arc<Client>,
+    client: Arc<Client>,
 }
 
 impl ClientStream {
     pub(super) fn new((send, receive): (SendStream, RecvStream), client: Arc<Client>) -> Self {
-        Self { send, receive, has_ended: false, _client: client }
+        Self { send: Some(send), receive, has_ended: false, client }
     }
 }
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        if !self.has_ended {
+        let Some(mut send) = self.send.take().filter(|_| !self.has_ended) else { return };
+        let client = Arc::clone(&self.client);
+        let Ok(runtime) = Handle::try_current() else { return };
+        // A reset overtakes what was written before it, and then it would be lost.
+        runtime.spawn(async move {
+            let (least, most) = BEFORE_RESET;
+            sleep((client.round_trip() * 4).clamp(least, most)).await;
             // One that is over already cannot be reset, and needs not.
-            let _ = self.send.reset(VarInt::from_u32(CANCELLED));
-        }
+            let _ = send.reset(VarInt::from_u32(CANCELLED));
+        });
     }
 }
 
@@ -57,7 +72,8 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().send).poll_write(cx, data).map_err(|error| cause_of_write(&error).into())
+        let Some(send) = &mut self.get_mut().send else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        Pin::new(send).poll_write(cx, data).map_err(|error| cause_of_write(&error).into())
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -68,7 +84,7 @@ impl AsyncWrite for ClientStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.has_ended = true;
         // A second end, or an end after the client has stopped reading, changes nothing.
-        let _ = self.send.finish();
+        let _ = self.send.as_mut().map(SendStream::finish);
         Poll::Ready(Ok(()))
     }
 }
