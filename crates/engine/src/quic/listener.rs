@@ -7,7 +7,7 @@ use quinn::{
     AsyncUdpSocket, Endpoint, EndpointConfig, IdleTimeout, Incoming, Runtime, ServerConfig, TransportConfig, VarInt,
     crypto::rustls::QuicServerConfig,
 };
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::{
     Disguise, Promise, disguise::DisguisedSocket, driver::DriverRuntime, endpoints, listening_socket::ListeningSocket,
@@ -36,8 +36,9 @@ const UNI_STREAMS: u32 = 8;
 const MOST_INCOMING: usize = 256;
 /// The bytes that may wait for each of them and for all, beside their first packets.
 const INCOMING_BYTES: (u64, u64) = (16 << 10, 1 << 20);
-/// How long the clients' connections get to say that they end.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// How often clients are told once more that their connections end, and the time between.
+const FAREWELLS: u32 = 2;
+const FAREWELL: Duration = Duration::from_millis(100);
 /// H3_NO_ERROR (RFC 9114 §8.1).
 const NO_ERROR: u32 = 0x100;
 
@@ -110,11 +111,18 @@ impl QuicListener {
         self.endpoint.set_server_config(None);
     }
 
-    /// Ends all connections, and lets go of the socket, so that another listener can read from it.
+    /// Ends all connections, and lets go of the socket, so that another listener can read from it. From the first moment on this one does
+    /// not.
     pub(crate) async fn close(&self) {
+        self.stop_accepting();
+        self.socket.stop_hearing();
         self.endpoint.close(VarInt::from_u32(NO_ERROR), b"");
-        // Whoever has not heard it by then finds out by silence.
-        let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
+        if self.endpoint.open_connections() > 0 {
+            for _ in 0..FAREWELLS {
+                sleep(FAREWELL).await;
+                self.socket.say_again();
+            }
+        }
         self.socket.release();
     }
 }

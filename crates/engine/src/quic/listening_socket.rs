@@ -1,21 +1,30 @@
 //! The socket of a QUIC listener: it can be let go while connections still use it, and it keeps silent where an answer would tell
 //! what listens there.
+//!
+//! When the listener closes, another one may read from the same socket of the system at once. So this one hears nothing from then on, and
+//! because it cannot answer clients that have not heard of the end, it tells them several times.
 
 use std::{
     io::{self, IoSliceMut},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use quinn::{
     AsyncUdpSocket, UdpPoller,
-    udp::{RecvMeta, Transmit},
+    udp::{EcnCodepoint, RecvMeta, Transmit},
 };
 
 use super::carried::AlwaysWritable;
+
+/// The most packets that are sent more than once.
+const MOST_FAREWELLS: usize = 32_768;
 
 /// The socket.
 #[derive(Debug)]
@@ -24,6 +33,28 @@ pub(super) struct ListeningSocket {
     inner: RwLock<Option<Arc<dyn AsyncUdpSocket>>>,
     address: SocketAddr,
     is_disguised: bool,
+    /// Whether the listener closes: nothing is heard any more.
+    closes: AtomicBool,
+    /// What has been sent since then, which is that connections end.
+    farewells: Mutex<Vec<Farewell>>,
+}
+
+/// A packet that says that a connection ends.
+#[derive(Debug)]
+struct Farewell {
+    destination: SocketAddr,
+    ecn: Option<EcnCodepoint>,
+    contents: Box<[u8]>,
+    segment_size: Option<usize>,
+    src_ip: Option<IpAddr>,
+}
+
+impl Farewell {
+    fn transmit(&self) -> Transmit<'_> {
+        let Self { destination, ecn, contents, segment_size, src_ip } = self;
+        let (destination, ecn, segment_size, src_ip) = (*destination, *ecn, *segment_size, *src_ip);
+        Transmit { destination, ecn, contents, segment_size, src_ip }
+    }
 }
 
 impl ListeningSocket {
@@ -33,13 +64,36 @@ impl ListeningSocket {
     /// The system does not say its address.
     pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>, is_disguised: bool) -> io::Result<Self> {
         let address = inner.local_addr()?;
-        Ok(Self { inner: RwLock::new(Some(inner)), address, is_disguised })
+        let (closes, farewells) = Default::default();
+        Ok(Self { inner: RwLock::new(Some(inner)), address, is_disguised, closes, farewells })
+    }
+
+    /// Receives nothing any more, and remembers what is sent.
+    pub(super) fn stop_hearing(&self) {
+        self.closes.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends once more what was sent since it hears nothing.
+    pub(super) fn say_again(&self) {
+        let Some(inner) = self.inner() else { return };
+        for farewell in self.farewells.lock().iter() {
+            // One for which there is no room is lost, as packets are.
+            let _ = inner.try_send(&farewell.transmit());
+        }
     }
 
     /// Sends and receives nothing any more.
     pub(super) fn release(&self) {
         let inner = self.inner.write().take();
         drop(inner);
+    }
+
+    fn remember(&self, transmit: &Transmit<'_>) {
+        let mut farewells = self.farewells.lock();
+        if farewells.len() < MOST_FAREWELLS {
+            let Transmit { destination, ecn, segment_size, src_ip, .. } = *transmit;
+            farewells.push(Farewell { destination, ecn, contents: transmit.contents.into(), segment_size, src_ip });
+        }
     }
 
     fn inner(&self) -> Option<Arc<dyn AsyncUdpSocket>> {
@@ -64,6 +118,9 @@ impl AsyncUdpSocket for ListeningSocket {
         if self.is_disguised && is_version_negotiation(transmit.contents) {
             return Ok(());
         }
+        if self.closes.load(Ordering::Relaxed) {
+            self.remember(transmit);
+        }
         self.inner().map_or(Ok(()), |inner| inner.try_send(transmit))
     }
 
@@ -73,6 +130,9 @@ impl AsyncUdpSocket for ListeningSocket {
         bufs: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        if self.closes.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         self.inner().map_or(Poll::Pending, |inner| inner.poll_recv(cx, bufs, metas))
     }
 
