@@ -30,7 +30,7 @@ pub(super) struct StreamState {
     pub(super) is_open: bool,
     /// Whether the client knows how its request went.
     answered: bool,
-    /// Whether the client has ended it.
+    /// Whether it has been ended, by the client or by us.
     pub(super) ended: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -100,7 +100,7 @@ impl State {
         }
     }
 
-    /// Notes that the client has ended a stream. One whose request was never whole is forgotten.
+    /// Notes that a stream has been ended. One whose request was never whole is forgotten.
     pub(super) fn end(&mut self, id: u32) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.ended = true;
@@ -134,7 +134,7 @@ impl State {
     /// Reads what was received for a stream.
     ///
     /// # Errors
-    /// [`io::ErrorKind::ConnectionReset`] when the connection is gone and the client had not ended the stream.
+    /// [`io::ErrorKind::ConnectionReset`] when the connection is gone and the stream had not been ended.
     pub(super) fn poll_read(&mut self, id: u32, cx: &Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let is_over = self.is_over;
         let Some(stream) = self.streams.get_mut(&id) else { return Poll::Ready(Ok(())) };
@@ -166,7 +166,7 @@ impl State {
     /// Queues payload of a stream, as much as there is room for.
     ///
     /// # Errors
-    /// [`io::ErrorKind::BrokenPipe`] when the client has ended the stream or is gone.
+    /// [`io::ErrorKind::BrokenPipe`] when the stream has been ended, or its client is gone.
     pub(super) fn poll_write(&mut self, id: u32, cx: &Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
         let is_over = self.is_over;
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.ended && !is_over) else {

@@ -33,13 +33,14 @@ impl AnyTlsServedStream {
         Self { shared, id, finished: false }
     }
 
-    /// Ends it, both ways: the protocol has no other end.
+    /// Ends it, both ways: the protocol has no other end, and clients do not answer it.
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.finished, true) {
             let mut state = self.shared.0.lock();
             if !state.is_over {
                 state.send(Command::Fin, self.id, &[]);
             }
+            state.end(self.id);
         }
     }
 }

@@ -454,6 +454,25 @@ async fn a_connection_without_streams_is_closed() {
     assert!(lasted >= Duration::from_secs(3299) && lasted < Duration::from_secs(3310), "{lasted:?}");
 }
 
+/// Clients do not answer the end of a stream: nothing more comes of them.
+#[tokio::test]
+async fn a_stream_that_we_end_has_no_more_to_read() {
+    let (mut client, mut session) = Client::usual().await;
+    client.ask(1).await;
+    client.send(Command::Push, 1, b"early").await;
+    client.ask(2).await;
+    let StreamRequest { mut stream, .. } = asked(&mut session).await;
+    // Behind the second request, what came for the first stream is there.
+    let _second = asked(&mut session).await;
+    keep_moving(session);
+    stream.write_all(b"all").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(60), stream.read_to_end(&mut rest)).await.expect("it has ended").unwrap();
+    assert_eq!(rest, b"early");
+    assert!(stream.write(b"more").await.is_err());
+}
+
 #[tokio::test]
 async fn streams_end_with_their_connection() {
     let (mut client, mut session) = Client::usual().await;
