@@ -10,8 +10,11 @@ use hezar_core::{Obfs2, Secret, Target};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use parking_lot::Mutex;
-use quinn::{ClientConfig, Connection, Endpoint, VarInt, crypto::rustls::QuicClientConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use quinn::{ClientConfig, Connecting, Connection, Endpoint, VarInt, crypto::rustls::QuicClientConfig};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UdpSocket,
+};
 
 use super::*;
 use crate::{
@@ -22,7 +25,7 @@ use crate::{
     },
     quic::{Disguise, QuicPool, QuicServer, SharedClients, peer},
     served::{CredentialId, InboundKey, InboundRequest, KeyringKind, RequestRefusal, SessionItem, WebBody},
-    testing::Authority,
+    testing::{Authority, until},
 };
 
 const PASSWORD: &str = "a password of a user";
@@ -99,12 +102,17 @@ impl World {
 
     /// A connection of HTTP/3 that is no client's.
     async fn stranger(&self) -> (Endpoint, Connection) {
+        let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        let connection = self.begin(&endpoint, self.address).await.unwrap();
+        (endpoint, connection)
+    }
+
+    /// A connection to an address that may be the server's.
+    fn begin(&self, endpoint: &Endpoint, address: SocketAddr) -> Connecting {
         let server = Target::parse("quic.example:443").unwrap();
         let (tls, name) = self.clients().tls.for_quic(&peer::tls(), server.host(), &["h3"]).unwrap();
         let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-        let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        let connection = endpoint.connect_with(config, self.address, &name).unwrap().await.unwrap();
-        (endpoint, connection)
+        endpoint.connect_with(config, address, &name).unwrap()
     }
 }
 
@@ -277,6 +285,36 @@ async fn a_stranger_cannot_fill_the_memory() {
         matches!(&closed, quinn::ConnectionError::ApplicationClosed(close) if close.error_code == VarInt::from_u32(0x107)),
         "{closed}"
     );
+}
+
+/// Carries packets to a server and none back.
+async fn one_way(to: SocketAddr) -> SocketAddr {
+    let (front, back) = (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let address = front.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut packet = [0; 2000];
+        while let Ok(length) = front.recv(&mut packet).await {
+            back.send_to(&packet[..length], to).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn clients_come_in_while_handshakes_of_others_hang() {
+    let world = World::plain();
+    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead_end = one_way(world.address).await;
+    let hanging: Vec<Connecting> = (0..RETRY_FROM + 20).map(|_| world.begin(&endpoint, dead_end)).collect();
+    let under_way = || MOST_HANDSHAKES - world.server.handshakes.available_permits();
+    until(|| under_way() >= RETRY_FROM).await;
+    let client = world.client(PASSWORD);
+    let mut stream = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
+    stream.write_all(b"ping").await.unwrap();
+    stream.read_exact(&mut [0; 4]).await.unwrap();
+    // Whoever has not shown that its address is its own costs nothing from then on.
+    assert_eq!(under_way(), RETRY_FROM);
+    drop(hanging);
 }
 
 #[tokio::test]
