@@ -24,14 +24,14 @@ pub(super) fn inbound(
 ) -> Option<InboundConfig> {
     let kind = listener.kind;
     let mut table = |key, kinds: &[ListenerKind]| {
-        let given = section.section_where_given(key);
-        if given.is_some() && !kinds.contains(&kind) {
-            let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-            let names = names.join(", ");
-            section
-                .problem(key, format_args!("only listeners of the kind {names} have it; this one is {}", kind.name()));
+        let given = section.section_where_given(key)?;
+        if kinds.contains(&kind) {
+            return Some(given);
         }
-        given
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        let names = names.join(", ");
+        section.problem(key, format_args!("only listeners of the kind {names} have it; this one is {}", kind.name()));
+        None
     };
     let shadowsocks = table("shadowsocks", &[ListenerKind::Shadowsocks]);
     let hysteria2 = table("hysteria2", &[ListenerKind::Hysteria2]);

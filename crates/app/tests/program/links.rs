@@ -57,7 +57,7 @@ fn links_are_the_same_with_and_without_an_instance() {
     let drawn = home.run(&["user", "link", "ali", "--listener", "plain", "--qr"]);
     assert!(drawn.good().contains('▀') && links(drawn.good()).len() > 15, "{drawn:?}");
     let clash = home.run(&["user", "link", "ali", "--target", "clash"]);
-    assert!(clash.good().starts_with("proxies:") && clash.good().contains("type: trojan"), "{clash:?}");
+    assert!(clash.good().starts_with("proxies:") && clash.good().contains("\"type\":\"trojan\""), "{clash:?}");
     let json: Value = serde_json::from_str(home.run(&["user", "link", "ali", "--json"]).good()).unwrap();
     assert_eq!((json["links"].as_array().unwrap().len(), &json["document"]), (2, &Value::Null));
     home.run(&["user", "link", "nobody"]).refused(1, &["there is no user \"nobody\""]);

@@ -184,7 +184,7 @@ fn users_have_keys_and_links() {
             "password = \"p\"\nlinks = [{ name = \"a\", options = \"session-x\", session = \"link\" }]",
             "name a session already",
         ),
-        ("password = \"p\"\nlinks = [{ name = \"a\", options = \"planet-mars\" }]", "planet"),
+        ("password = \"p\"\nlinks = [{ name = \"a\", options = \"planet-mars\" }]", "unknown option"),
     ] {
         let found = with(keys);
         assert!(found.len() == 1 && found[0].contains(told), "{keys}: {found:?}");
