@@ -57,7 +57,7 @@ for _ in $(seq 600); do curl -s --cacert acme-root.pem "https://$DOMAIN/" >page 
 grep -q Welcome page
 
 export SSL_CERT_FILE=$STAGE/acme-root.pem DISABLE_LOOPBACK_DETECTOR=1
-for listener in reality hysteria2 websocket trojan anytls shadowsocks; do
+for listener in reality hysteria2 websocket xhttp trojan anytls shadowsocks; do
     {
         printf 'mixed-port: %s\nhosts: { %s: 127.0.0.1 }\n' "$PHONE" "$DOMAIN"
         "$HEZAR" --config hezar.toml user link phone --listener "$listener" --link '' --target clash 2>/dev/null
@@ -112,7 +112,7 @@ fn one_command_sets_up_a_machine_for_phones() {
     let output = command.output().unwrap();
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{said}\n{errors}", output.status);
-    assert_eq!(said.lines().filter(|line| line.ends_with(" serves")).count(), 6, "{said}");
+    assert_eq!(said.lines().filter(|line| line.ends_with(" serves")).count(), 7, "{said}");
 }
 
 /// Writes what the script finds there.
