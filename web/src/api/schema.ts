@@ -1384,6 +1384,28 @@ export interface paths {
         patch: operations["change_user"];
         trace?: never;
     };
+    "/api/v1/users/{name}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The links by which a user comes in by encrypted listeners. They are secrets: only admin tokens may read them.
+         * @description A user without a key has none.
+         *
+         *     Needs a token of the scope `admin`.
+         */
+        get: operations["list_links_of_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{name}/usage": {
         parameters: {
             query?: never;
@@ -3480,6 +3502,24 @@ export interface components {
             up: number;
             /** @description The user. */
             user: string;
+        };
+        /** @description One way of a user into one listener. Whoever has the URI can use the proxy as that user. */
+        UserLinkDto: {
+            /** @description The name of the link; empty for the one that every user with a key has. */
+            link: string;
+            /** @description The name of the listener. */
+            listener: string;
+            /** @description What clients call it: with what is left of the quota and when the user expires. */
+            name: string;
+            /** @description The share link. */
+            uri: string;
+        };
+        /** @description The links of a user. */
+        UserLinksDto: {
+            /** @description The configuration for a client; `null` unless a target was asked for. */
+            document?: string | null;
+            /** @description All of them, in the order of the listeners. */
+            links: components["schemas"]["UserLinkDto"][];
         };
         /** @description What a user has moved so far. */
         UserUsageDto: {
@@ -6813,6 +6853,50 @@ export interface operations {
             409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
+            421: components["responses"]["Problem421"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_links_of_user: {
+        parameters: {
+            query?: {
+                /** @description Only links of this listener. */
+                listener?: string;
+                /** @description Only links of this name; empty for the one without a name. */
+                link?: string;
+                /** @description Also a configuration for a client, in a form of subscriptions such as `clash`, `sing-box` or `xray`. */
+                target?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the user */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserLinksDto"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description No user has this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDto"];
+                };
+            };
             421: components["responses"]["Problem421"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];

@@ -105,6 +105,7 @@ export const en = {
   listeners: {
     name: "Name",
     address: "Address",
+    kind: "Protocol",
     strategy: "Strategy",
     asProxy: "as proxy.strategy says",
     countries: "Countries",
@@ -137,6 +138,12 @@ export const en = {
     note: "Note",
     add: "Add a user",
     empty: "There is no user: whoever reaches the proxy's address may use it.",
+    links: "Links for phones",
+    noKey: "This user has no key, and so no links for encrypted listeners.",
+    noListener: "There is no encrypted listener that this user may use.",
+    makeKey: "Make a key",
+    renewKey: "Make another key",
+    renewKeyText: "Every link that was given out stops working.",
   },
   tokens: {
     name: "Name",
@@ -288,6 +295,7 @@ export const en = {
     titleHint: "Its name, unless said.",
     user: "User",
     userHint: "The client shows this user's quota and expiry.",
+    inbounds: "In the place of nodes: the user's links of encrypted listeners",
     top: "Nodes",
     interval: "Read again every",
     enabled: "The address exists",

@@ -21,6 +21,7 @@ function columns(): readonly Column<StoredObject>[] {
       text: (row) => row.address ?? text(row, "listen"),
       cell: (row) => <Address text={row.address ?? text(row, "listen")} />,
     },
+    textColumn("kind", c.kind, 2),
     textColumn("strategy", c.strategy, 2),
     textColumn("countries", c.countries, 2),
     textColumn("tags", c.tags, 3),
@@ -43,6 +44,11 @@ function fields(object: StoredObject | undefined, strategies: readonly string[])
   ];
 }
 
+// Encrypted listeners have links instead, which are each user's own.
+function isMixed(listener: StoredObject): boolean {
+  return ["", "mixed"].includes(text(listener, "kind"));
+}
+
 export function ListenersScreen() {
   const c = t().listeners;
   const settings = useResource("settings", (signal) => value(api.GET("/api/v1/settings", { signal })));
@@ -61,7 +67,7 @@ export function ListenersScreen() {
           <div class="row">
             <Address text={object.address} />
             <CopyButton text={object.address} />
-            <QrButton text={`http://${object.address}`} label={object.name} />
+            {isMixed(object) && <QrButton text={`http://${object.address}`} label={object.name} />}
           </div>
         )
       }

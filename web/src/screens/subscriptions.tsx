@@ -39,6 +39,7 @@ function fields(object: StoredObject | undefined): readonly Field[] {
     ...(object === undefined ? [{ name: "name", label: c.name, kind: "text", required: true } as const] : []),
     { name: "title", label: c.title, kind: "text", prose: true, hint: c.titleHint },
     { name: "user", label: c.user, kind: "text", hint: c.userHint },
+    { name: "inbounds", label: c.inbounds, kind: "check" },
     ...poolFields(),
     { name: "interval", label: c.interval, kind: "text", placeholder: "12h" },
     { name: "enabled", label: c.enabled, kind: "check" },

@@ -8,6 +8,7 @@ import { useResource } from "../lib/resource";
 import type { Field } from "../ui/form";
 import type { Column } from "../ui/table";
 import { enabledColumn, nameColumn, ObjectsScreen, originColumn, problemColumn, text, textColumn, ToggleButton } from "./objects";
+import { UserLinks } from "./user-links";
 
 function columns(): readonly Column<StoredObject>[] {
   const c = t().users;
@@ -78,7 +79,12 @@ export function UsersScreen() {
       columns={columns()}
       fields={fields}
       actionsWidth="8.2rem"
-      details={(object) => <Usage name={object.name} />}
+      details={(object) => (
+        <>
+          <Usage name={object.name} />
+          <UserLinks user={object} />
+        </>
+      )}
       actions={(row, changed) => <ToggleButton kind="user" object={row} changed={changed} />}
     />
   );
