@@ -37,3 +37,31 @@ async fn finding(listener: &ListenerConfig, reality: &InboundReality, engine: &d
         Err(error) => Finding::fail(CHECK, format!("listener {name}: {error}"), ADVICE),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::findings;
+    use crate::{
+        config::{Config, Layers},
+        doctor::Verdict,
+    };
+
+    #[tokio::test]
+    async fn a_site_that_cannot_be_reached_is_named() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = |site: &str| {
+            let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+            format!(
+                "[[listener]]\nname = \"door\"\nkind = \"vless\"\nlisten = \"127.0.0.1:0\"\n[listener.reality]\n\
+                 private_key = \"{key}\"\nsite = \"{site}\"\nserver_names = [\"site.example\"]\n"
+            )
+        };
+        let read = |text: &str| Config::read(text, None, &Layers::default()).unwrap();
+        let found = findings(&read(&listener(&closed.to_string()))).await;
+        assert_eq!((found.len(), found[0].verdict), (1, Verdict::Fail));
+        assert!(found[0].text.contains("site.example") && found[0].text.contains("cannot be reached"), "{found:?}");
+        assert!(findings(&read("")).await.is_empty());
+    }
+}

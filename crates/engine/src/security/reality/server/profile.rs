@@ -144,7 +144,11 @@ impl Profiles {
             let tapped = ReadThrough { reader: Tap(Arc::clone(&heard)), inner };
             hello.connect(tapped).await.map_err(|cause| text("the site refuses a handshake", cause))
         };
-        let met = timeout(HANDSHAKE, handshake).await.map_err(|_| "the site does not answer")??;
+        let met = timeout(HANDSHAKE, handshake).await.map_err(|_| "the site does not answer")?;
+        let met = met.map_err(|why| match site::read(&heard.lock()) {
+            SiteAnswer::Other(why) => why.into(),
+            SiteAnswer::Whole(_) | SiteAnswer::More => why,
+        })?;
         self.rehearse(message, &heard.lock())?;
         listen(met.stream).await;
         let heard = heard.lock();
