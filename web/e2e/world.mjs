@@ -30,7 +30,10 @@ export async function populate(instance) {
   if (nodes.length > 0) await instance.ask("POST", "/api/v1/bans", { ids: [nodes[0].id] });
   await instance.ask("POST", "/api/v1/sources", { name: "friends", links: ["trojan://secret@127.0.0.9:9?security=none#friend"], allow_private: true });
   await instance.ask("POST", "/api/v1/listeners", { name: "germany", listen: "127.0.0.1:0", countries: ["DE"] });
-  await instance.ask("POST", "/api/v1/users", { name: "dana", password: "a long password", note: "only for the listener", listeners: ["germany"] });
+  const shadowsocks = { key: "AAECAwQFBgcICQoLDA0ODw==" };
+  await instance.ask("POST", "/api/v1/listeners", { name: "outside", kind: "shadowsocks", listen: "127.0.0.1:0", host: "vps.example.org", shadowsocks });
+  const links = [{ name: "germany", options: "country-de" }];
+  await instance.ask("POST", "/api/v1/users", { name: "dana", password: "a long password", note: "only for the listener", listeners: ["germany", "outside"], links });
   await instance.ask("POST", "/api/v1/tokens", { name: "reader", scope: "read" });
   await instance.ask("POST", "/api/v1/subscriptions", { name: "phone", token: "the-token-of-the-phone", user: "dana", allow_private: true });
   await instance.ask("POST", "/api/v1/bans/sites", { site: "example.org", exit: "203.0.113.9", reason: "asks for a captcha" });
