@@ -126,13 +126,11 @@ type Agreed = (Range<usize>, &'static Tls13CipherSuite, &'static dyn SupportedKx
 /// Reads a record with a ServerHello: where its key share stands in the record, and what it agrees on.
 fn read_server_hello(record: &[u8]) -> Result<Agreed, &'static str> {
     let malformed = "the site's ServerHello is malformed";
-    let message = record.get(HEADER..).unwrap_or_default();
-    let Some(&[SERVER_HELLO, a, b, c]) = message.first_chunk() else {
+    let text = record.get(HEADER..).unwrap_or_default();
+    let Some(&[SERVER_HELLO, a, b, c]) = text.first_chunk() else {
         return Err("the site's answer is no ServerHello");
     };
-    if message.len() != 4 + u32::from_be_bytes([0, a, b, c]) as usize {
-        return Err("the site's ServerHello does not stand in one record alone");
-    }
+    let message = text.get(..4 + u32::from_be_bytes([0, a, b, c]) as usize).ok_or(malformed)?;
     if is_retry(message) {
         return Err("the site asks for another key share (HelloRetryRequest)");
     }
@@ -147,6 +145,9 @@ fn read_server_hello(record: &[u8]) -> Result<Agreed, &'static str> {
     }
     if body(&extensions, PRE_SHARED_KEY).is_some() {
         return Err("the site resumes a session");
+    }
+    if message.len() < text.len() {
+        return Err("the site's ServerHello does not stand in one record alone");
     }
     let share = MessageReader(body(&extensions, KEY_SHARES).ok_or(malformed)?).numbered().ok_or(malformed)?;
     let place = HEADER + place_of_share(message).ok_or(malformed)?;
