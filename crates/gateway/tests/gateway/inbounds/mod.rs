@@ -151,6 +151,7 @@ async fn stream_to(phone: &Arc<dyn Dialer>, target: &str) -> BoxStream {
 
 async fn ping(stream: &mut BoxStream, data: &[u8]) {
     stream.write_all(data).await.unwrap();
+    stream.flush().await.unwrap();
     let mut back = vec![0; data.len()];
     timeout(SOON, stream.read_exact(&mut back)).await.expect("in time").unwrap();
     assert_eq!(back, data);

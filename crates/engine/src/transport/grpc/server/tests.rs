@@ -58,12 +58,17 @@ impl World {
     }
 }
 
+async fn say(stream: &mut BoxStream, data: &[u8]) {
+    stream.write_all(data).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn our_client_is_served_in_both_modes() {
     for (mode, seed, most) in [(GrpcMode::Gun, 1, 3), (GrpcMode::Multi, 2, 64 * 1024)] {
         let world = World::new(mode, seed, most);
         let mut stream = world.open().await;
-        stream.write_all(b"!question").await.unwrap();
+        say(&mut stream, b"!question").await;
         let mut back = [0; 8];
         stream.read_exact(&mut back).await.unwrap();
         assert_eq!(&back, b"question");
@@ -102,7 +107,7 @@ async fn much_both_ways_on_many_streams_of_one_connection() {
 async fn a_session_inside_a_call_is_served() {
     let world = World::new(GrpcMode::Gun, 1, 4096);
     let mut stream = world.open().await;
-    stream.write_all(b"#question").await.unwrap();
+    say(&mut stream, b"#question").await;
     let mut back = [0; 8];
     stream.read_exact(&mut back).await.unwrap();
     assert_eq!((&back, world.gateway.requests.load(SeqCst)), (b"question", 1));
@@ -112,7 +117,7 @@ async fn a_session_inside_a_call_is_served() {
 async fn a_wrong_credential_gets_the_sites_answer() {
     let world = World::new(GrpcMode::Gun, 1, 4096);
     let mut stream = world.open().await;
-    stream.write_all(b"?question").await.unwrap();
+    say(&mut stream, b"?question").await;
     let error = stream.read_u8().await.unwrap_err();
     assert!(matches!(Cause::from(error), Cause::TransportStatus(404)));
     let Gateway { requests, strangers, web, .. } = &*world.gateway;
@@ -123,7 +128,7 @@ async fn a_wrong_credential_gets_the_sites_answer() {
 async fn a_client_that_leaves_ends_its_stream() {
     let world = World::new(GrpcMode::Gun, 1, 4096);
     let mut stream = world.open().await;
-    stream.write_all(b"!q").await.unwrap();
+    say(&mut stream, b"!q").await;
     stream.read_u8().await.unwrap();
     drop(stream);
     until(|| world.gateway.alive.load(SeqCst) == 0).await;

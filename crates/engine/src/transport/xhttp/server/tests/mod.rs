@@ -70,6 +70,11 @@ impl World {
     }
 }
 
+async fn say(stream: &mut BoxStream, data: &[u8]) {
+    stream.write_all(data).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn our_client_is_served_in_every_mode() {
     for (mode, version) in EVERY {
@@ -134,12 +139,12 @@ async fn the_end_of_a_streamed_upload_is_told() {
 async fn a_quiet_streamed_upload_is_padded() {
     let world = World::new(XhttpMode::StreamUp, Version::Http2, "", 3, 64 * 1024);
     let mut stream = world.open().await;
-    stream.write_all(b"!q").await.unwrap();
+    say(&mut stream, b"!q").await;
     assert_eq!(stream.read_u8().await.unwrap(), b'q');
     // Half an hour of padding is no byte of the stream, and ends nothing.
     let nothing = timeout(Duration::from_secs(1800), stream.read_u8()).await;
     assert!(nothing.is_err());
-    stream.write_all(b"q").await.unwrap();
+    say(&mut stream, b"q").await;
     assert_eq!(stream.read_u8().await.unwrap(), b'q');
 }
 
@@ -148,7 +153,7 @@ async fn a_wrong_credential_ends_the_download() {
     for (mode, version) in EVERY {
         let world = World::new(mode, version, "", 1, 4096);
         let mut stream = world.open().await;
-        stream.write_all(b"?question").await.unwrap();
+        say(&mut stream, b"?question").await;
         let mut all = Vec::new();
         let ended = timeout(Duration::from_secs(60), stream.read_to_end(&mut all)).await.unwrap();
         assert!(ended.is_err() && all.is_empty(), "{mode:?} {version:?}");
