@@ -8,13 +8,15 @@ use hezar_engine::{
     AddressPolicy, Attempt, BoxStream, BuildError, Dialer, Engine, TlsServer,
     server::{RealityServer, RealitySettings, SiteConnector, UnusableSite},
 };
-use tokio::io::duplex;
+use tokio::{io::duplex, time::Instant};
 
 use super::build::alpn_of_site;
 use crate::{GatewayConfig, InboundConfig, InboundReality, RealitySite, fallback::Fallback};
 
 /// How long it may take to reach a real site.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long the listener's own site waits for a request.
+const SITE_PATIENCE: Duration = Duration::from_secs(60);
 /// The bytes between a connection and the listener's own site, in each direction.
 const BETWEEN: usize = 64 * 1024;
 
@@ -114,7 +116,7 @@ impl SiteConnector for OwnSite {
         tokio::spawn(async move {
             // A handshake that fails has been answered by an alert, and a challenge by its certificate.
             if let Ok(Some(stream)) = tls.accept_stream(Box::new(theirs)).await {
-                fallback.serve(stream, idle).await;
+                fallback.serve(stream, Instant::now() + SITE_PATIENCE, idle).await;
             }
         });
         Ok(Box::new(ours))

@@ -1,4 +1,5 @@
-//! A stream that is lent to a web server: it fails when nothing has moved for too long, and comes back when it is dropped.
+//! A stream that is lent to a web server: it fails when nothing has moved for too long, and comes back when it is dropped, unless it
+//! has failed so.
 
 use std::{
     io,
@@ -11,7 +12,7 @@ use hezar_engine::BoxStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep_until},
 };
 
 /// The lent stream.
@@ -19,16 +20,37 @@ pub(super) struct LentStream {
     stream: Option<BoxStream>,
     back: Option<oneshot::Sender<BoxStream>>,
     idle: Duration,
+    /// When it fails unless something has been answered by then.
+    answer_by: Option<Instant>,
     last_move: Instant,
     alarm: Pin<Box<Sleep>>,
+    timed_out: bool,
 }
 
 impl LentStream {
-    /// Lends `stream`; it comes back through the receiver.
-    pub(super) fn new(stream: BoxStream, idle: Duration) -> (Self, oneshot::Receiver<BoxStream>) {
+    /// Lends `stream`, on which something must be answered by a time, and something must move within each `idle`. It comes back
+    /// through the receiver.
+    pub(super) fn new(stream: BoxStream, answer_by: Instant, idle: Duration) -> (Self, oneshot::Receiver<BoxStream>) {
         let (back, receiver) = oneshot::channel();
-        let (last_move, alarm) = (Instant::now(), Box::pin(sleep(idle)));
-        (Self { stream: Some(stream), back: Some(back), idle, last_move, alarm }, receiver)
+        let last_move = Instant::now();
+        let mut lent = Self {
+            stream: Some(stream),
+            back: Some(back),
+            idle,
+            answer_by: Some(answer_by),
+            last_move,
+            alarm: Box::pin(sleep_until(last_move)),
+            timed_out: false,
+        };
+        let first = lent.fails_at();
+        lent.alarm.as_mut().reset(first);
+        (lent, receiver)
+    }
+
+    /// When it fails if nothing moves until then.
+    fn fails_at(&self) -> Instant {
+        let idle_at = self.last_move + self.idle;
+        self.answer_by.map_or(idle_at, |answer_by| idle_at.min(answer_by))
     }
 
     /// Calls `poll` with the stream, notes whether something has moved, and fails when nothing has for too long.
@@ -45,17 +67,19 @@ impl LentStream {
         // The alarm is moved only when it rings.
         loop {
             ready!(self.alarm.as_mut().poll(cx));
-            if self.last_move.elapsed() >= self.idle {
+            let fails_at = self.fails_at();
+            if fails_at <= Instant::now() {
+                self.timed_out = true;
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            self.alarm.as_mut().reset(self.last_move + self.idle);
+            self.alarm.as_mut().reset(fails_at);
         }
     }
 }
 
 impl Drop for LentStream {
     fn drop(&mut self) {
-        if let (Some(stream), Some(back)) = (self.stream.take(), self.back.take()) {
+        if let (Some(stream), Some(back), false) = (self.stream.take(), self.back.take(), self.timed_out) {
             // Who has lent it may be gone; then the stream is dropped here.
             let _ = back.send(stream);
         }
@@ -70,7 +94,9 @@ impl AsyncRead for LentStream {
 
 impl AsyncWrite for LentStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().watch(cx, |stream, cx| stream.poll_write(cx, data))
+        let this = self.get_mut();
+        this.answer_by = None;
+        this.watch(cx, |stream, cx| stream.poll_write(cx, data))
     }
 
     fn poll_write_vectored(
@@ -78,7 +104,9 @@ impl AsyncWrite for LentStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().watch(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
+        let this = self.get_mut();
+        this.answer_by = None;
+        this.watch(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -17,7 +17,7 @@ use hezar_engine::{
     server::{WebAnswer, WebBody},
 };
 use http::{Request, Response, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use self::site::Site;
 use crate::InboundFallback;
@@ -45,12 +45,13 @@ impl Fallback {
         }
     }
 
-    /// Serves a stranger to its end, or until nothing has moved for `idle`. When too many are served already, the connection is closed.
-    pub(crate) async fn serve(&self, stream: BoxStream, idle: Duration) {
+    /// Serves a stranger to its end. Our own site gives one up that has asked for nothing until `patience` ends; between a stranger and
+    /// a web server nothing may move for `idle`. When too many are served already, the connection is closed.
+    pub(crate) async fn serve(&self, stream: BoxStream, patience: Instant, idle: Duration) {
         let Ok(_place) = self.open.try_acquire() else { return };
-        let Some(address) = &self.address else { return site::serve(Arc::clone(&self.site), stream).await };
+        let Some(address) = &self.address else { return site::serve(Arc::clone(&self.site), stream, patience).await };
         if let Err(unserved) = relay::join(&*self.direct, address, stream, idle).await {
-            site::serve(Arc::new(Site::failing(StatusCode::BAD_GATEWAY)), unserved).await;
+            site::serve(Arc::new(Site::failing(StatusCode::BAD_GATEWAY)), unserved, patience).await;
         }
     }
 }

@@ -21,7 +21,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::{io::AsyncWriteExt as _, time::timeout};
+use tokio::{
+    io::AsyncWriteExt as _,
+    time::{Instant, timeout},
+};
 use tower_http::services::ServeDir;
 
 use super::lent_stream::LentStream;
@@ -119,17 +122,20 @@ pub(super) fn plain(status: StatusCode, method: &Method) -> Response<WebBody> {
     response
 }
 
-/// Serves the site over a connection until the client leaves it.
-pub(super) async fn serve(site: Arc<Site>, stream: BoxStream) {
+/// Serves the site over a connection until the client leaves it. A client that has got no answer until `patience` ends is left without
+/// a word, as one would be whose bytes might still have become those of a user.
+pub(super) async fn serve(site: Arc<Site>, stream: BoxStream, patience: Instant) {
     let mut server = auto::Builder::new(TokioExecutor::new());
+    // For the first head, `patience` ends before it.
+    let head_timeout = patience.duration_since(Instant::now()).max(HEAD_TIMEOUT) + Duration::from_secs(1);
     // A client that has ended its side still gets its answer.
-    server.http1().half_close(true).timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    server.http1().half_close(true).timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(MAX_HEAD);
     server.http2().max_concurrent_streams(MOST_REQUESTS).max_header_list_size(MAX_HEAD_LIST).timer(TokioTimer::new());
     let service = service_fn(move |request: Request<Incoming>| {
         let site = Arc::clone(&site);
         async move { Ok::<_, Infallible>(site.answer(request.map(drop)).await) }
     });
-    let (lent, back) = LentStream::new(stream, IDLE);
+    let (lent, back) = LentStream::new(stream, patience, IDLE);
     let served = server.serve_connection(TokioIo::new(lent), service).await;
     if let Err(error) = served {
         tracing::trace!(%error, "a connection to the site for strangers has failed");

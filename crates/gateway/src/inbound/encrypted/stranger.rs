@@ -13,7 +13,8 @@ use crate::{context::Context, encrypted_inbound::EncryptedInbound};
 /// Read at a time.
 const PIECE: usize = 4096;
 
-/// Lets a stranger have what the site of the inbound answers. Where there is none, nothing is said at all until `patience` ends.
+/// Lets a stranger have what the site of the inbound answers, if it asks for something before `patience` ends. Where there is no site,
+/// nothing is said at all until then.
 pub(in crate::inbound) async fn serve(
     context: &Arc<Context>,
     inbound: &EncryptedInbound,
@@ -22,7 +23,7 @@ pub(in crate::inbound) async fn serve(
 ) {
     let Some(fallback) = inbound.fallback() else { return hear_out(context, stranger, patience).await };
     tokio::select! {
-        () = fallback.serve(stranger.stream, context.config().idle_timeout) => {}
+        () = fallback.serve(stranger.stream, patience, context.config().idle_timeout) => {}
         () = context.drain.cancelled() => {}
     }
 }
