@@ -1,6 +1,6 @@
 //! `kind` of a `[[listener]]` with the tables that belong to it: which encrypted inbound it serves, checked as a whole.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use hezar_core::{Host, Target, XhttpMode};
 use hezar_gateway::{
@@ -215,9 +215,9 @@ fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
     }
 }
 
-/// Where links say that a listener is; `None` where nothing names its address.
-pub(crate) fn link_server(listener: &ListenerConfig) -> Option<Target> {
-    let (ip, port) = (listener.listen.ip(), listener.listen.port());
+/// Where links say that a listener is which listens at this address; `None` where nothing names it.
+pub(crate) fn link_server(listener: &ListenerConfig, listen: SocketAddr) -> Option<Target> {
+    let (ip, port) = (listen.ip(), listen.port());
     let (host, own_port) = match &listener.host {
         Some(text) => host_and_port(text)?,
         None => match listener.tls.acme.first() {
@@ -286,6 +286,6 @@ fn warning(config: &Config, listener: &ListenerConfig) -> Option<String> {
         ));
     }
     // A port that the system chooses is known later.
-    (link_server(listener).is_none() && listener.listen.port() != 0)
+    (link_server(listener, listener.listen).is_none() && listener.listen.port() != 0)
         .then(|| format!("no link can name the listener {name:?}: say host = \"vps.example.org\" there"))
 }

@@ -53,11 +53,10 @@ pub(crate) fn invitations(
     for listener in config.listeners.iter().filter(|listener| listener.inbound.is_some()) {
         let user = config.users_of(listener).iter().find(|user| *user.name == *name);
         let Some(user) = user.filter(|user| may_use(user, listener)) else { continue };
-        let mut listener = listener.clone();
-        listener.listen = bound(&listener.name).unwrap_or(listener.listen);
+        let listen = bound(&listener.name).unwrap_or(listener.listen);
         let named = user.links.iter().filter(|link| link.enabled).map(|link| &*link.name);
         let of_link = |link: &str| {
-            let spec = node_of::node_of(&listener, user, link)?;
+            let spec = node_of::node_of(listener, listen, user, link)?;
             let label = remark.label(&listener.name, link);
             Some(Invitation { listener: listener.name.clone(), link: link.into(), spec, label })
         };

@@ -1,5 +1,7 @@
 //! The node that a client dials to come in by a listener: the client's side of the listener's settings.
 
+use std::net::SocketAddr;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{
     AnyTls, Carrier, Fingerprint, Grpc, Host, HttpUpgrade, Hysteria2, NodeSpec, Obfs2, Outbound, PacketEncoding,
@@ -16,10 +18,11 @@ use crate::config::{ListenerConfig, link_server};
 /// The shape of ClientHello that links ask for: that of most browsers.
 const FINGERPRINT: Fingerprint = Fingerprint::Chrome;
 
-/// The node behind a link of a user; `None` where the user has no key, or where nothing names the listener's address.
-pub(super) fn node_of(listener: &ListenerConfig, user: &User, link: &str) -> Option<NodeSpec> {
+/// The node behind a link of a user at a listener with this address; `None` where the user has no key, or where nothing names the
+/// address.
+pub(super) fn node_of(listener: &ListenerConfig, listen: SocketAddr, user: &User, link: &str) -> Option<NodeSpec> {
     let inbound = listener.inbound.as_ref()?;
-    let server = link_server(listener)?;
+    let server = link_server(listener, listen)?;
     let key = user.credential(&inbound.protocol, link)?;
     let tls = || Tls { server_name: server_name(listener, &server), ..Tls::default() };
     let browser_tls = || Tls { fingerprint: Some(FINGERPRINT), ..tls() };
@@ -30,7 +33,7 @@ pub(super) fn node_of(listener: &ListenerConfig, user: &User, link: &str) -> Opt
             let carrier = Carrier::Tcp { header: None, security: Security::Tls(browser_tls()) };
             Outbound::stream(StreamProtocol::Trojan(trojan), carrier).ok()?
         }
-        InboundProtocol::Vless => vless(inbound, &key, browser_tls())?,
+        InboundProtocol::Vless => vless(inbound, &key, browser_tls(), !listener.insecure_plain)?,
         InboundProtocol::Hysteria2(settings) => hysteria2(settings, &key, tls())?,
         InboundProtocol::AnyTls => Outbound::AnyTls(Box::new(AnyTls { password: password(&key)?, tls: browser_tls() })),
     };
@@ -76,14 +79,16 @@ fn hysteria2(settings: &InboundHysteria2, key: &InboundKey, tls: Tls) -> Option<
     })))
 }
 
-fn vless(inbound: &InboundConfig, key: &InboundKey, tls: Tls) -> Option<Outbound> {
+/// `ends_tls` says whether the listener itself is the end of the client's TLS: another program in front of it cannot leave its own TLS,
+/// as Vision asks.
+fn vless(inbound: &InboundConfig, key: &InboundKey, tls: Tls, ends_tls: bool) -> Option<Outbound> {
     let security = match &inbound.reality {
         Some(settings) => Security::Reality(reality(settings)?),
         None => Security::Tls(tls),
     };
     let transport = &inbound.transport;
     let (path, host) = (transport.path.clone().unwrap_or_default(), transport.host.clone());
-    let flow = (transport.kind == InboundTransportKind::Tcp).then_some(Vision::Plain);
+    let flow = (ends_tls && transport.kind == InboundTransportKind::Tcp).then_some(Vision::Plain);
     let carrier = match (transport.kind, security) {
         (InboundTransportKind::Tcp, security) => Carrier::Tcp { header: None, security },
         (InboundTransportKind::Grpc, security) => {

@@ -62,6 +62,13 @@ insecure_plain = true
 transport = { kind = "httpupgrade", path = "/up" }
 
 [[listener]]
+name = "behind-stream-proxy"
+kind = "vless"
+listen = "127.0.0.1:2057"
+host = "vps.example.org:9443"
+insecure_plain = true
+
+[[listener]]
 name = "grpc"
 kind = "vless"
 listen = "0.0.0.0:2055"
@@ -131,8 +138,8 @@ fn of_ali(config: &Config) -> Vec<Invitation> {
 fn what_is_written_reads_back_as_the_same_node() {
     let config = read(EVERY_KIND);
     let all = of_ali(&config);
-    // Three links that are enabled for each of the 14 encrypted listeners.
-    assert_eq!(all.len(), 3 * 14);
+    // Three links that are enabled for each of the 15 encrypted listeners.
+    assert_eq!(all.len(), 3 * 15);
     for invitation in &all {
         let uri = invitation.uri();
         let (spec, label) = hezar_formats::parse_link(&uri).unwrap_or_else(|code| panic!("{code:?}: {uri}"));

@@ -143,7 +143,10 @@ fn names_of_reality_are_those_of_the_site_unless_others_are_given() {
     let config_of_foreign = read(&foreign).unwrap();
     let inbound = config_of_foreign.listeners[0].inbound.as_ref().unwrap();
     assert_eq!(inbound.reality.as_ref().unwrap().server_names, ["www.example.com"]);
-    assert_eq!(crate::config::link_server(&config.listeners[0]).unwrap().to_string(), "vps.example.org:8443");
+    assert_eq!(
+        crate::config::link_server(&config.listeners[0], config.listeners[0].listen).unwrap().to_string(),
+        "vps.example.org:8443"
+    );
 }
 
 #[test]
