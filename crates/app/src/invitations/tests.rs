@@ -187,6 +187,7 @@ fn links_say_what_clients_need() {
             assert!(uri.contains(part), "{listener}: {part} in {uri}");
         }
     }
+    assert!(!uri("behind-stream-proxy").contains("flow="), "another program has the TLS that Vision would leave");
     let security =
         |listener: &str| all.iter().find(|found| &*found.listener == listener).unwrap().spec.outbound.security();
     assert_eq!((security("foreign"), security("ws")), (SecurityKind::Reality, SecurityKind::Tls));
