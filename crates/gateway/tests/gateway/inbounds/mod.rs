@@ -56,13 +56,13 @@ fn trojan() -> InboundConfig {
 }
 
 /// One of each way in which requests reach the gateway: a connection for each, a session of many, and packets.
-fn inbounds() -> Vec<InboundConfig> {
+fn inbounds() -> impl Iterator<Item = InboundConfig> {
     let shadowsocks = |method| {
         let key = Some(STANDARD.encode(SERVER_KEY).into());
         inbound(InboundProtocol::Shadowsocks(InboundShadowsocks { method, key }), InboundTransportKind::Tcp)
     };
     let vless = |kind| inbound(InboundProtocol::Vless, kind);
-    vec![
+    let all = [
         trojan(),
         vless(InboundTransportKind::Tcp),
         vless(InboundTransportKind::WebSocket),
@@ -71,7 +71,9 @@ fn inbounds() -> Vec<InboundConfig> {
         vless(InboundTransportKind::Xhttp),
         shadowsocks(ShadowsocksMethod::Aes128Gcm2022),
         shadowsocks(ShadowsocksMethod::Chacha20Poly1305),
-    ]
+    ];
+    // A test that fails has told at which of them.
+    all.into_iter().inspect(|inbound| println!("{} over {:?}", name(inbound), inbound.transport.kind))
 }
 
 /// A listener with this inbound.

@@ -39,7 +39,7 @@ async fn a_client_is_served_as_at_the_mixed_port() {
 
 #[tokio::test]
 async fn datagrams_go_over_a_node_that_carries_them() {
-    for inbound in inbounds().into_iter().filter(carries_datagrams) {
+    for inbound in inbounds().filter(carries_datagrams) {
         let world = world(with(&inbound, [ali()]), &[Does::Web, Does::Echo]).await;
         let association = phone(&world, &inbound, &key(), "").associate(&attempt()).await.unwrap();
         for payload in [&b"one"[..], &[7; 1200]] {
@@ -145,6 +145,8 @@ async fn a_site_answers_strangers_of_trojan_and_the_log_counts_them() {
 async fn a_listener_becomes_encrypted_and_mixed_again() {
     let inbound = trojan();
     let world = world(with(&inbound, [ali()]), &[Does::Web]).await;
+    drop(stream_to(&phone(&world, &inbound, &key(), ""), "origin.test:80").await);
+    eventually("it listens", || world.gateway.listeners().len() == 1).await;
     world.gateway.configure(GatewayConfig { inbound: None, ..with(&inbound, [ali()]) }).unwrap();
     let answer = String::from_utf8(say(&world, b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n").await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 4") && answer.contains("hezar"), "{answer}");
