@@ -2,6 +2,7 @@
 
 mod machine;
 mod up;
+mod vps;
 
 use std::{
     env, fs,
@@ -115,6 +116,7 @@ fn the_service_lives_under_systemd() {
     the_command_installs_and_removes_a_service(&machine, &hezar);
     the_command_installs_a_users_service(&machine);
     up::ends_with_a_service(&machine);
+    vps::is_set_up_for_phones(&machine);
 }
 
 fn starts_as_a_user_without_rights(machine: &Machine) {

@@ -14,7 +14,7 @@ const SETTINGS: [&str; 4] = [
 /// The configuration of that demonstration: its nodes can be read as a subscription.
 pub(super) const DEMONSTRATION: &str =
     "[[subscription]]\nname = \"world\"\ntoken = \"0123456789abcdef\"\nallow_private = true\n";
-const SUBSCRIPTION: &str = "http://127.0.0.1:19090/sub/0123456789abcdef";
+pub(super) const SUBSCRIPTION: &str = "http://127.0.0.1:19090/sub/0123456789abcdef";
 
 /// Root gets the machine's service; `/usr/local/bin/hezar` is there, and no service is.
 pub(super) fn ends_with_a_service(machine: &Machine) {
