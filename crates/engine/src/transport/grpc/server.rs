@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Messages, path, wire::Decoder};
 use crate::{
     BoxStream, Stream,
-    served::{Head, Opening, StrangerReason, read_head},
+    served::{Head, Opening, SessionItem, StrangerReason, read_head},
     transport::{
         http_server::{
             AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened,
@@ -96,14 +96,9 @@ impl ExchangeHandler for Service {
                     let responder = Arc::new(Mutex::new(Some(responder)));
                     let call = Call::new(BodyReader::new(body, Messages(Decoder::new())), Arc::clone(&responder));
                     match open(&opener, Box::new(call)).await {
-                        Opened::Request(item) => Handled::Item(item),
-                        Opened::Session(session) => Handled::Session(session, None),
-                        // The answer is the one to any other path.
-                        Opened::Stranger(why) => {
-                            let responder = responder.lock().take();
-                            Handled::Stranger(why, responder.map(|responder| web(request, Bytes::new(), responder)))
-                        }
-                        Opened::Nothing => Handled::Done,
+                        Opened::Stranger(why) => Handled::Stranger(why, for_site(request, &responder)),
+                        Opened::Nothing => for_site(request, &responder).into(),
+                        served => served.into(),
                     }
                 })
             }
@@ -113,6 +108,12 @@ impl ExchangeHandler for Service {
             }
         }
     }
+}
+
+/// A call that is no client's, as a request to any other path. `None` when it was answered, or nobody waits for an answer.
+fn for_site(request: Request<()>, responder: &Mutex<Option<Responder>>) -> Option<SessionItem> {
+    let mut responder = responder.lock().take()?;
+    (!responder.is_unwanted()).then(|| web(request, Bytes::new(), responder))
 }
 
 /// A call as a stream of bytes. The head of its answer leaves with the first bytes of it.

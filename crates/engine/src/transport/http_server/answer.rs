@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use async_trait::async_trait;
@@ -86,6 +86,14 @@ impl Responder {
                 respond.send_response(head, true).map_err(cause_of)?;
                 Ok(())
             }
+        }
+    }
+
+    /// Whether the client has taken its request back.
+    pub(crate) fn is_unwanted(&mut self) -> bool {
+        match &mut self.way {
+            Way::Http1(answer) => answer.is_closed(),
+            Way::Http2(respond, _) => respond.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready(),
         }
     }
 

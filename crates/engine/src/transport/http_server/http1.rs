@@ -28,13 +28,14 @@ pub(crate) struct Http1Server {
     _wire: AbortOnDropHandle<()>,
 }
 
-/// Serves a connection.
-pub(crate) fn serve(io: BoxStream) -> Http1Server {
+/// Serves a connection, whose client may end its direction first if `half_close` says so.
+pub(crate) fn serve(io: BoxStream, half_close: bool) -> Http1Server {
     // One request after another.
     let (sender, exchanges) = mpsc::channel(1);
     let service = service_fn(move |request| give(sender.clone(), request));
     let wire = Builder::new()
         .timer(TokioTimer::new())
+        .half_close(half_close)
         .header_read_timeout(NEXT_HEAD)
         .max_buf_size(BUFFER)
         .max_header_size(MOST_HEAD)

@@ -131,9 +131,9 @@ pub(crate) enum HttpServer {
 }
 
 impl HttpServer {
-    /// Serves a connection of HTTP/1.1.
-    pub(crate) fn http1(io: BoxStream) -> Self {
-        Self::Http1(http1::serve(io))
+    /// Serves a connection of HTTP/1.1. With `half_close`, a client that ends its direction still gets its answer; without, it has left.
+    pub(crate) fn http1(io: BoxStream, half_close: bool) -> Self {
+        Self::Http1(http1::serve(io, half_close))
     }
 
     /// Serves a connection of HTTP/2, whose next bytes are the client's preface.

@@ -159,7 +159,7 @@ impl UpgradeServer {
         let (acceptance, mut stream) = match first.await? {
             Ok((First::Client(acceptance), stream)) => (acceptance, stream),
             Ok((First::Visitor, stream)) => {
-                let session = HttpSession::new(HttpServer::http1(stream), &self.0, opener);
+                let session = HttpSession::new(HttpServer::http1(stream, true), &self.0, opener);
                 return Ok(Opening::Session(Box::new(session)));
             }
             Err(stranger) => return Ok(Opening::Stranger(stranger)),

@@ -205,6 +205,16 @@ async fn other_requests_are_the_sites() {
         assert_eq!(whole(answer).await.0, SITE.as_bytes());
     }
     assert_eq!((gateway.requests.load(SeqCst), gateway.web.load(SeqCst)), (0, 4));
+    // Calls without a client's words in them.
+    for (sent, ends) in
+        [(Bytes::new(), true), (Bytes::from_static(b"<html>"), true), (Bytes::from_static(b"<html>"), false)]
+    {
+        let (answer, mut upload) =
+            sender.send_request(request(Method::POST, "/svc/Tun", "application/grpc"), false).unwrap();
+        upload.send_data(sent, ends).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 404);
+    }
+    assert_eq!((gateway.requests.load(SeqCst), gateway.web.load(SeqCst)), (0, 7));
     // A body that no form has.
     let (answer, mut upload) = sender.send_request(request(Method::POST, "/form", "text/plain"), false).unwrap();
     upload.reserve_capacity(70_000);

@@ -100,7 +100,7 @@ impl XhttpServer {
             Err(stranger) => return Ok(Opening::Stranger(stranger)),
         };
         let server = match version {
-            Version::Http1 => HttpServer::http1(stream),
+            Version::Http1 => HttpServer::http1(stream, false),
             Version::Http2 => HttpServer::http2(stream, self.limits.clone()),
         };
         Ok(Opening::Session(Box::new(HttpSession::new(server, &self.handler, opener))))
