@@ -148,8 +148,9 @@ impl InboundArena {
             let listen = free_address()?;
             (self.start_peer(served_by, kind, &subscribed.shown, listen, home.path())?, listen.port())
         };
-        let clash = subscribed.clash.replace(&format!("port: {}", subscribed.port), &format!("port: {port}"));
-        ensure!(clash.contains(&format!("port: {port}")), "the subscription does not name its port: {clash}");
+        let named = |port: u16| format!("\"port\":{port},");
+        ensure!(subscribed.clash.contains(&named(subscribed.port)), "the subscription does not name its port");
+        let clash = subscribed.clash.replace(&named(subscribed.port), &named(port));
         let socks = free_address()?;
         let client = self.start_client(&clash, socks, home.path())?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
