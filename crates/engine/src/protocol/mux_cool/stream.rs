@@ -16,8 +16,9 @@ use crate::{
     served::{RequestRefusal, ServedStream},
 };
 
-/// The most payload of one frame, in bytes: sessions take turns.
-const MOST_PAYLOAD: usize = 16 * 1024;
+/// The most payload of one frame, in bytes, so that sessions take turns. Clients of Xray have room for no more of a stream's frame: a longer
+/// one that comes in one piece, as gRPC gives it, ends the program.
+const MOST_PAYLOAD: usize = 8 * 1024;
 
 /// The stream.
 pub(super) struct MuxStream {

@@ -112,6 +112,9 @@ async fn streams_and_datagrams_beside_each_other() {
         assert_eq!(&came, b"hello, world");
         stream.stream.write_all(b"answer").await.unwrap();
         assert_eq!(world.frame().await, (1, Status::Keep, b"answer".to_vec(), None));
+        // Clients of Xray have room for 8 KiB.
+        assert_eq!(stream.stream.write(&[7; 20_000]).await.unwrap(), 8192);
+        assert_eq!(world.frame().await, (1, Status::Keep, vec![7; 8192], None));
 
         let datagrams = world.datagrams().await.datagram;
         assert_eq!(heard(&*datagrams).await.unwrap(), (b"one".to_vec(), at("1.2.3.4:53")));
