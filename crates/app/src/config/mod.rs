@@ -12,6 +12,7 @@ mod inbound;
 mod lines;
 mod listener;
 mod log;
+mod nearest;
 mod objects;
 mod problem;
 mod reader;
