@@ -13,11 +13,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{Cause, io::copy::pour};
 
+/// The most payload taken by one write, in bytes.
+const PIECE: usize = 16 * 1024;
+
 /// How payload is framed in the bytes of a body.
 pub(crate) trait Framing: Send + Sync + Unpin + 'static {
-    /// The most payload that is framed at once, in bytes.
-    const PIECE: usize = 16 * 1024;
-
     /// Looks at the answer's head, once its status is known to be 200.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl BodyWriter {
         if self.stream.is_none() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let piece = payload.get(..payload.len().min(F::PIECE)).unwrap_or_default();
+        let piece = payload.get(..payload.len().min(PIECE)).unwrap_or_default();
         if piece.is_empty() {
             return Poll::Ready(Ok(0));
         }

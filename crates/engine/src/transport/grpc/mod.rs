@@ -96,9 +96,6 @@ fn segment(text: &str) -> String {
 struct Messages(Decoder);
 
 impl Framing for Messages {
-    /// Xray reads a message into one of its buffers, which have 8 KiB; with mux.cool inside, it crashes on longer ones.
-    const PIECE: usize = 8 * 1024;
-
     fn head(&mut self, headers: &HeaderMap) -> Result<(), Cause> {
         status::check(headers)
     }

@@ -25,7 +25,8 @@ use crate::{
     transport::http2_body::{BodyWriter, Framing, Raw, cause_of},
 };
 
-/// How many pieces of an HTTP/1.1 answer wait for the connection.
+/// The most bytes of one piece of an HTTP/1.1 answer, and how many pieces wait for the connection.
+const PIECE: usize = 16 * 1024;
 const WAITING: usize = 2;
 
 /// The way to the answer of one request. Dropping it resets the request.
@@ -148,7 +149,7 @@ impl AnswerBody {
     pub(crate) fn poll_framed<F: Framing>(&mut self, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Http1 { pieces, .. } => {
-                let piece = payload.get(..payload.len().min(F::PIECE)).unwrap_or_default();
+                let piece = payload.get(..payload.len().min(PIECE)).unwrap_or_default();
                 if piece.is_empty() {
                     return Poll::Ready(Ok(0));
                 }
