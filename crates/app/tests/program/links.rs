@@ -148,6 +148,7 @@ fn a_machine_for_phones_is_set_up_without_a_question() {
     let again = set_up(&["--force"]);
     assert_eq!(of(again.good()), of(first.good()), "links that were given out stay good");
     assert_eq!(home.read("site/index.html"), "mine");
+    assert!(home.read("hezar.toml.old").contains("https://sub.example/list"), "what stood there is kept");
     assert!(home.read("hezar.toml").contains("github"), "without a source, public lists");
     home.run(&["init", "--vps", "localhost"]).refused(2, &["vps.example.org"]);
     home.run(&["init", "https://sub.example/list"]).refused(2, &["--vps"]);

@@ -175,10 +175,15 @@ fn taken(kind: ListenerKind, listen: SocketAddr) -> Vec<&'static str> {
     [(tcp, "tcp"), (udp, "udp")].into_iter().filter(|(taken, _)| *taken).map(|(_, protocol)| protocol).collect()
 }
 
-/// Writes the configuration, and the site beside it unless there is one.
+/// Writes the configuration, and the site beside it unless there is one. What stood in the file is kept beside it, too.
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let site = folder.join("site");
+    if file.exists() {
+        let before = file.with_extension("toml.old");
+        fs::copy(file, &before).with_context(|| format!("cannot write {}", before.display()))?;
+        output::note(format!("kept what stood in {} as {}", file.display(), before.display()));
+    }
     fs::create_dir_all(&site).with_context(|| format!("cannot make {}", site.display()))?;
     replace_file(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     let page = site.join("index.html");
