@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use crate::{
     Watched, api::Api, command, configure, contest::accepts, free_address, get, process_memory, sidecar::children_of,
@@ -60,7 +61,8 @@ impl Contestant {
         Ok(Self { api: Some(api.clone()), ..Self::configured(home, api.address)? })
     }
 
-    /// This program over a list of nodes, behind a VLESS listener with TLS and an Xray client that reads what the subscription says.
+    /// This program over a list of nodes, behind a VLESS listener with TLS and an Xray client that reads what the subscription says. It
+    /// is called where blocking is allowed, in a runtime.
     ///
     /// # Errors
     /// When one of them does not serve.
@@ -82,15 +84,14 @@ impl Contestant {
         configure(&home, list, &rest)?;
         let running = Self::open(&home, api)?;
         accepts(listen)?;
-        let (_, answer) = get(api, &format!("/sub/{SUBSCRIPTION}?target=xray"), Duration::from_secs(5))?;
-        let document = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let document: Value = serde_json::from_str(document).context("the subscription for Xray")?;
+        let api = Api { address: api, token: TOKEN.to_owned() };
+        let document = Handle::current().block_on(api.get(&format!("/sub/{SUBSCRIPTION}?target=xray")))?;
+        let document: Value = serde_json::from_str(&document).context("the subscription for Xray")?;
         let outbounds = document["outbounds"].as_array().context("no outbounds in the subscription")?;
         let node = outbounds.iter().find(|outbound| outbound["protocol"] == "vless").context("no VLESS")?;
         let (proxy, client) = xray_client(xray, &home, node, Some(&certificate))?;
-        let api = Some(Api { address: api, token: TOKEN.to_owned() });
         let name = "hezar, behind Xray and VLESS".to_owned();
-        Self { name, proxy, api, _client: Some(client), ..running }.ready()
+        Self { name, proxy, api: Some(api), _client: Some(client), ..running }.ready()
     }
 
     /// mihomo's load-balance group over the same nodes, behind an Xray client.
