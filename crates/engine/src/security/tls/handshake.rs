@@ -66,6 +66,9 @@ pub(super) trait HandshakeSide {
 
     /// Shows whole records to rustls.
     fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+
+    /// Whether rustls gives out something to send before it looks at records.
+    fn has_to_send(&self) -> bool;
 }
 
 impl HandshakeSide for UnbufferedClientConnection {
@@ -74,6 +77,10 @@ impl HandshakeSide for UnbufferedClientConnection {
     fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(records)
     }
+
+    fn has_to_send(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl HandshakeSide for UnbufferedServerConnection {
@@ -81,6 +88,10 @@ impl HandshakeSide for UnbufferedServerConnection {
 
     fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(records)
+    }
+
+    fn has_to_send(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -198,8 +209,10 @@ async fn send_alert<C: HandshakeSide, S: AsyncWrite + Unpin>(
     mut outgoing: Vec<u8>,
     stream: &mut S,
 ) {
-    // It is the last one of what waits in front of what was received. When all of that is out, rustls refuses the same bytes again.
-    while let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(incoming.shown()).state {
+    // It is the last one of what waits. Behind it rustls must not be asked, since it would refuse the same bytes a second time.
+    while connection.has_to_send()
+        && let Ok(ConnectionState::EncodeTlsData(data)) = connection.process(incoming.shown()).state
+    {
         if encode(data, &mut outgoing).is_err() {
             return;
         }
