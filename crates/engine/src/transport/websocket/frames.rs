@@ -341,7 +341,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             }
             return Pin::new(&mut self.inner).poll_shutdown(cx);
         }
-        self.quiet.get_or_insert_with(|| Box::pin(sleep(quiet_time(self.side))));
+        let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep(quiet_time(self.side))));
+        // Who reads has perhaps been told to wait before there was this time: it is woken to read again when it is over.
+        let _ = quiet.as_mut().poll(cx);
         Poll::Ready(Ok(()))
     }
 }

@@ -11,14 +11,14 @@ use bytes::{Buf, BufMut, BytesMut};
 use hezar_core::{EarlyData, Fault, Host, Stage, Tls, WebSocket};
 use proptest::prelude::*;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
     time::{Instant, timeout},
 };
 
 use super::{
     MOST_EARLY, WebSocketClient,
     frames::QUIET,
-    opening::{Opening, expected},
+    opening::{Opened, Opening, expected},
     stream::{Deferred, WebSocketStream},
     wire::{self, FrameError, Header, Opcode, Side},
 };
@@ -516,4 +516,30 @@ async fn a_reader_that_waits_for_early_data_is_woken_by_the_writer() {
     writer.write_all(b"early").await.unwrap();
     let got = timeout(Duration::from_secs(5), reading).await.expect("the reader sleeps for ever");
     assert_eq!(&got.unwrap(), b"hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_hears_of_the_end_although_the_server_had_read_before_it() {
+    let (ours, mut client) = duplex(1024);
+    let mut stream = WebSocketStream::answering(Opened { stream: ours, rest: BytesMut::new() });
+    let serving = async {
+        let mut is_shut = false;
+        // As a relay does in one task: it reads, then shuts down, and is polled again only when something wakes it.
+        std::future::poll_fn(|cx| {
+            let mut buffer = [0; 16];
+            let read = Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut buffer));
+            if !std::mem::replace(&mut is_shut, true) {
+                assert!(Pin::new(&mut stream).poll_shutdown(cx).is_ready());
+            }
+            read
+        })
+        .await
+    };
+    let mut close = [0; 4];
+    let hearing = async { timeout(Duration::from_secs(5), client.read_exact(&mut close)).await };
+    tokio::select! {
+        heard = hearing => assert!(heard.expect("the client hears of no end").is_ok()),
+        _ = serving => panic!("the client has not ended"),
+    }
+    assert_eq!(close, [0x88, 2, 0x03, 0xe8]);
 }

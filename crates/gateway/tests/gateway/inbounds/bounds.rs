@@ -170,7 +170,8 @@ async fn links_have_options_of_their_own() {
 async fn running_streams_finish_when_the_listener_drains() {
     for inbound in inbounds() {
         let world = world(with(&inbound, [ali()]), &[Does::Echo]).await;
-        let mut stream = stream_to(&phone(&world, &inbound, &key(), ""), "example.com:443").await;
+        let phone = phone(&world, &inbound, &key(), "");
+        let mut stream = stream_to(&phone, "example.com:443").await;
         ping(&mut stream, b"before").await;
         let mut silent = connect(&world).await;
         world.drain.cancel();

@@ -5,7 +5,7 @@ mod reality;
 mod secured;
 mod serving;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hezar_core::{
@@ -86,13 +86,24 @@ fn name(inbound: &InboundConfig) -> &'static str {
     inbound.protocol.kind().name()
 }
 
-/// A phone with one of the links of a key.
-fn phone(world: &World, inbound: &InboundConfig, key: &UserKey, link: &str) -> Arc<dyn Dialer> {
-    dialer(world, inbound, credential(&inbound.protocol, key, link).expose())
+/// A client, with the engine that owns the connections which its streams share.
+struct Phone {
+    dialer: Arc<dyn Dialer>,
+    _engine: NativeEngine,
 }
 
-/// What a phone with this credential dials.
-fn dialer(world: &World, inbound: &InboundConfig, credential: &[u8]) -> Arc<dyn Dialer> {
+impl Deref for Phone {
+    type Target = dyn Dialer;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.dialer
+    }
+}
+
+/// A phone with one of the links of a key.
+fn phone(world: &World, inbound: &InboundConfig, key: &UserKey, link: &str) -> Phone {
+    let credential = credential(&inbound.protocol, key, link);
+    let credential = credential.expose();
     let text = || std::str::from_utf8(credential).unwrap().to_owned();
     let outbound = match &inbound.protocol {
         InboundProtocol::Trojan => {
@@ -116,7 +127,8 @@ fn dialer(world: &World, inbound: &InboundConfig, credential: &[u8]) -> Arc<dyn 
     };
     let server = Target::parse(&world.address.to_string()).unwrap();
     let engine = NativeEngine::new(&NativeEngineConfig::default());
-    engine.dialer(&NodeSpec::new(server, outbound), AddressPolicy::Any).unwrap()
+    let dialer = engine.dialer(&NodeSpec::new(server, outbound), AddressPolicy::Any).unwrap();
+    Phone { dialer, _engine: engine }
 }
 
 fn carrier(kind: InboundTransportKind) -> Carrier {
@@ -147,7 +159,7 @@ fn attempt() -> Attempt {
     Attempt::within(SOON)
 }
 
-async fn stream_to(phone: &Arc<dyn Dialer>, target: &str) -> BoxStream {
+async fn stream_to(phone: &impl Deref<Target = dyn Dialer>, target: &str) -> BoxStream {
     phone.connect(&Target::parse(target).unwrap(), &attempt()).await.unwrap()
 }
 
@@ -174,7 +186,12 @@ async fn expect_end(mut stream: BoxStream) {
 }
 
 /// The client is refused: it gets no byte, and the log has this code.
-async fn expect_refused(world: &World, phone: &Arc<dyn Dialer>, target: &str, (inbound, code): (&str, &str)) {
+async fn expect_refused(
+    world: &World,
+    phone: &impl Deref<Target = dyn Dialer>,
+    target: &str,
+    (inbound, code): (&str, &str),
+) {
     if let Ok(mut stream) = phone.connect(&Target::parse(target).unwrap(), &attempt()).await {
         let _ = stream.write_all(b"hello").await;
         let mut answer = Vec::new();

@@ -41,7 +41,8 @@ async fn a_client_is_served_as_at_the_mixed_port() {
 async fn datagrams_go_over_a_node_that_carries_them() {
     for inbound in inbounds().filter(carries_datagrams) {
         let world = world(with(&inbound, [ali()]), &[Does::Web, Does::Echo]).await;
-        let association = phone(&world, &inbound, &key(), "").associate(&attempt()).await.unwrap();
+        let phone = phone(&world, &inbound, &key(), "");
+        let association = phone.associate(&attempt()).await.unwrap();
         for payload in [&b"one"[..], &[7; 1200]] {
             echo_datagram(&association, payload).await;
         }
@@ -84,7 +85,8 @@ async fn a_server_that_speaks_first_is_heard() {
     for inbound in inbounds() {
         // Nothing comes of the client, and the node's bytes reach it all the same.
         let world = world(with(&inbound, [ali()]), &[Does::Drips]).await;
-        let mut stream = stream_to(&phone(&world, &inbound, &key(), ""), "mail.example:25").await;
+        let phone = phone(&world, &inbound, &key(), "");
+        let mut stream = stream_to(&phone, "mail.example:25").await;
         stream.flush().await.unwrap();
         let mut first = [0; 12];
         timeout(SOON, stream.read_exact(&mut first)).await.expect("in time").unwrap();
@@ -120,7 +122,8 @@ async fn strangers_reach_no_node() {
         assert!(world.connections.is_empty() && world.connects() == [0], "{inbound:?}");
         // A port scan says nothing at all.
         drop(connect(&world).await);
-        ping(&mut stream_to(&phone(&world, &inbound, &key(), ""), "example.com:443").await, b"still").await;
+        let known = phone(&world, &inbound, &key(), "");
+        ping(&mut stream_to(&known, "example.com:443").await, b"still").await;
     }
 }
 
