@@ -13,7 +13,6 @@ use crate::{rows::Row, world::World};
 
 /// A running client. It ends when it is dropped.
 pub(crate) struct Client {
-    peer: Peer,
     running: Running,
     ways: BTreeMap<&'static str, ProxyClient>,
 }
@@ -75,12 +74,7 @@ impl Client {
         let mut running = Running::start_with(&program, arguments, &folder, &variables);
         ways.iter().for_each(|way| running.accepts(way.local));
         let ways = ways.into_iter().map(|way| (way.row.name, ProxyClient { gateway: way.local })).collect();
-        Self { peer, running, ways }
-    }
-
-    /// Whether the end of one direction passes through it; Hysteria's library cannot end one alone.
-    pub(crate) fn passes_ends(&self) -> bool {
-        self.peer != Peer::Hysteria
+        Self { running, ways }
     }
 
     /// The way through one listener.

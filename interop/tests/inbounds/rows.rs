@@ -45,8 +45,8 @@ const ROWS: &[Row] = &[
     row("reality-grpc", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], BROWSERS),
     row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], BROWSERS),
     row("anytls", &["kind = \"anytls\"", TLS], OTHERS).heavy().ends_whole(),
-    row("hysteria2", &[HYSTERIA2, TLS], HYSTERIAS).heavy(),
-    row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], HYSTERIAS),
+    row("hysteria2", &[HYSTERIA2, TLS], HYSTERIAS).heavy().ends_whole(),
+    row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], HYSTERIAS).ends_whole(),
 ];
 
 const SHADOWSOCKS: &str = "kind = \"shadowsocks\"\n[listener.shadowsocks]";
@@ -70,7 +70,7 @@ impl Row {
         Self { front: Some(front), ..row(name, settings, ALL) }
     }
 
-    /// The protocol knows no end of one direction.
+    /// Its clients end both directions of a stream at once.
     const fn ends_whole(self) -> Self {
         Self { half_closes: false, ..self }
     }

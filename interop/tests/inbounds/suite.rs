@@ -67,7 +67,7 @@ async fn show(world: &World, client: &Client, wrong: &Client) -> Report {
 }
 
 async fn row_checks(world: &World, client: &Client, row: Row) -> Vec<String> {
-    checks(world, client, row, client.passes_ends() && row.half_closes).await
+    checks(world, client, row, row.half_closes).await
 }
 
 /// What went wrong at one listener; `passes_ends` says whether the end of one direction passes through the client.
