@@ -215,7 +215,7 @@ async fn a_web_server_that_is_down_is_a_bad_gateway() {
 async fn a_relay_in_which_nothing_moves_is_closed() {
     let (near, far) = duplex(1 << 20);
     let (ours, theirs) = duplex(1 << 20);
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     behind(vec![near]).serve(Box::new(ours), soon(), IDLE).await;
     assert_eq!(started.elapsed().as_secs(), IDLE.as_secs());
     drop((far, theirs));
