@@ -81,6 +81,8 @@ pub(super) struct Frames<S> {
     output: BytesMut,
     /// The waker of a pending write. It is woken when a read has sent the output.
     writer: Option<Waker>,
+    /// The waker of a pending read. It is woken when our shutdown sets a time to it.
+    reader: Option<Waker>,
     /// Set by our shutdown: runs out when the other side has been silent.
     quiet: Option<Pin<Box<Sleep>>>,
     close_sent: bool,
@@ -99,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             in_message: false,
             output: BytesMut::new(),
             writer: None,
+            reader: None,
             quiet: None,
             close_sent: false,
             close_seen: false,
@@ -251,7 +254,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
 
     /// After our shutdown: sends the Close frame when the other side has been silent, and ends when it is silent again.
     fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(quiet) = &mut self.quiet else { return Poll::Pending };
+        let Some(quiet) = &mut self.quiet else {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
         ready!(quiet.as_mut().poll(cx));
         quiet.as_mut().reset(Instant::now() + quiet_time(self.side));
         if self.close_sent {
@@ -341,9 +347,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
             }
             return Pin::new(&mut self.inner).poll_shutdown(cx);
         }
-        let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep(quiet_time(self.side))));
-        // Who reads has perhaps been told to wait before there was this time: it is woken to read again when it is over.
-        let _ = quiet.as_mut().poll(cx);
+        if self.quiet.is_none() {
+            self.quiet = Some(Box::pin(sleep(quiet_time(self.side))));
+            // A reader that waits has been told nothing of this time. It may be another task.
+            self.reader.take().into_iter().for_each(Waker::wake);
+        }
         Poll::Ready(Ok(()))
     }
 }

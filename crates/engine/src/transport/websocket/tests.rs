@@ -543,3 +543,17 @@ async fn a_client_hears_of_the_end_although_the_server_had_read_before_it() {
     }
     assert_eq!(close, [0x88, 2, 0x03, 0xe8]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_in_another_task_hears_of_the_end_as_well() {
+    let (ours, mut peer) = duplex(1024);
+    let stream = WebSocketStream::answering(Opened { stream: ours, rest: BytesMut::new() });
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let reading = tokio::spawn(async move { reader.read(&mut [0; 16]).await.unwrap() });
+    tokio::task::yield_now().await;
+    writer.shutdown().await.unwrap();
+    let mut close = [0; 4];
+    timeout(Duration::from_secs(5), peer.read_exact(&mut close)).await.expect("the client hears of no end").unwrap();
+    assert_eq!(close, [0x88, 2, 0x03, 0xe8]);
+    assert_eq!(reading.await.unwrap(), 0, "silent twice");
+}
