@@ -135,9 +135,13 @@ async fn large(world: &World, way: ProxyClient) -> anyhow::Result<()> {
 async fn half_close(way: ProxyClient) -> anyhow::Result<()> {
     let mut stream = way.socks(ECHO_HOST, 7).await?;
     let sent = pattern(ECHO);
-    stream.write_all(&sent).await?;
+    // Little comes first: Xray's Trojan client gives a stream up whose first bytes do not fit in its buffer.
+    let (first, rest) = sent.split_at(1000);
+    stream.write_all(first).await?;
+    let mut back = vec![0; first.len()];
+    stream.read_exact(&mut back).await.context("nothing came back")?;
+    stream.write_all(rest).await?;
     stream.shutdown().await?;
-    let mut back = Vec::new();
     stream.read_to_end(&mut back).await.context("no clean end")?;
     ensure!(back == sent, "{} of {ECHO} bytes came back", back.len());
     Ok(())
