@@ -108,6 +108,7 @@ fn clients_over_udp_come_back_to_the_new_process() {
         drop((open, association));
     });
     first.ended();
-    second.terminate();
+    // The association would keep it for the grace period.
+    second.kill();
     stage.end();
 }
