@@ -1,44 +1,22 @@
 //! The gateway: listeners that can be opened, closed and configured while others serve.
 
-use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc};
 
-use hezar_engine::{BuildError, Clock, Dialer, Engine};
+use hezar_engine::{Clock, Dialer, Engine};
 use hezar_pool::Pool;
 use parking_lot::Mutex;
-use thiserror::Error;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AccessLog, ConfigError, Connections, GatewayConfig, GroupSelections, ListenerSockets, Metrics, OpenElsewhere,
-    RequestTracer, Sessions, SharedSessions, Usage,
+    AccessLog, Connections, GatewayConfig, GroupSelections, ListenerSockets, Metrics, OpenElsewhere, RequestTracer,
+    ServeError, Sessions, SharedSessions, Usage,
     accepting::Accepting,
     context::{Context, Services},
     failover::Explanation,
     listener,
     listener_sockets::ServedSockets,
 };
-
-/// Why a listener does not serve, or does not take its settings.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// A setting is impossible.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The listening socket is not usable.
-    #[error("the listening socket failed: {0}")]
-    Socket(#[from] io::Error),
-    /// The encrypted inbound cannot be served as the settings describe it.
-    #[error("the encrypted inbound cannot be served: {0}")]
-    Inbound(#[from] BuildError),
-    /// Another listener has this name.
-    #[error("a listener named {0} is open already")]
-    NameTaken(Box<str>),
-    /// No listener has this name.
-    #[error("no listener named {0} is open")]
-    UnknownListener(Box<str>),
-}
 
 /// The listeners that are open, by name.
 type OpenListeners = Arc<Mutex<BTreeMap<Box<str>, Arc<Context>>>>;

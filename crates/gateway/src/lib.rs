@@ -27,6 +27,7 @@ mod privacy;
 mod quic_server;
 mod relay;
 mod replay;
+mod serve_error;
 mod session_ports;
 mod site;
 mod spans;
@@ -45,7 +46,7 @@ pub use connections::{ConnectionInfo, Connections, NodeTraffic};
 pub use encrypted_inbound::check_reality_site;
 pub use error::{AttemptError, OptionError, QuotaPeriod, Refusal};
 pub use feedback::{BodyPattern, FeedbackRule, MOST_FEEDBACK_RULES, StatusSet};
-pub use gateway::{Gateway, ServeError};
+pub use gateway::Gateway;
 pub use groups::{GroupSelections, SelectionError};
 pub use hezar_engine::server::{InboundKey, UnusableSite};
 pub use inbound_settings::{
@@ -55,6 +56,7 @@ pub use inbound_settings::{
 };
 pub use listener_sockets::ListenerSockets;
 pub use privacy::LogPrivacy;
+pub use serve_error::ServeError;
 pub use session_ports::PortRange;
 pub use site::{site_key, site_name};
 pub use spans::{AttemptSpan, RequestSpan, RequestTracer};
