@@ -4,7 +4,10 @@ use std::{collections::HashSet, io};
 
 use hezar_accept::HeaderError;
 use hezar_core::{Fault, Stage};
-use hezar_engine::Cause;
+use hezar_engine::{
+    Cause,
+    server::{RequestRefusal, StrangerReason},
+};
 
 use super::{AttemptError, OptionError, QuotaPeriod, Refusal};
 
@@ -54,6 +57,10 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::UntrustedProxy,
         Refusal::UnsupportedCommand("BIND"),
         Refusal::BadSocks("unknown address type"),
+        Refusal::Stranger(StrangerReason::Credential),
+        Refusal::Replayed,
+        Refusal::ClientClock,
+        Refusal::BadInbound(io::Error::other("no cipher in common").into()),
         Refusal::ConnectionLimit,
         Refusal::UserLimit,
         Refusal::ClientLimit,
@@ -125,4 +132,25 @@ fn texts_name_the_cause_where_it_is_known() {
     assert!(Refusal::QuotaExceeded(QuotaPeriod::Total).to_string().contains("whole time"));
     let text = Refusal::AllFailed { attempts: 3, last: AttemptError::new(Stage::Connect, &Cause::Refused, true) };
     assert!(text.to_string().starts_with("all 3 upstream proxies"), "{text}");
+}
+
+#[test]
+fn each_kind_of_stranger_has_its_code() {
+    let code = |why: StrangerReason| Refusal::from(why).code();
+    assert_eq!(code(StrangerReason::Credential), "stranger");
+    assert_eq!(code(StrangerReason::Protocol), "stranger");
+    assert_eq!(code(StrangerReason::TooShort), "stranger");
+    assert_eq!(code(StrangerReason::Replayed), "replayed");
+    assert_eq!(code(StrangerReason::Clock), "client-clock");
+    assert_eq!(code(StrangerReason::Command("mux.cool")), "unsupported-command");
+}
+
+#[test]
+fn what_a_client_of_an_encrypted_inbound_is_told() {
+    assert_eq!(Refusal::UserDisabled.request_refusal(), RequestRefusal::Forbidden);
+    assert_eq!(Refusal::PortDenied(25).request_refusal(), RequestRefusal::Forbidden);
+    assert_eq!(Refusal::UserLimit.request_refusal(), RequestRefusal::Busy);
+    assert_eq!(Refusal::NoMatch.request_refusal(), RequestRefusal::Failed);
+    let fail = AttemptError::new(Stage::Handshake, &Cause::TargetUnreachable("host unreachable"), true);
+    assert_eq!(Refusal::Target(fail).request_refusal(), RequestRefusal::Unreachable);
 }
