@@ -11,6 +11,17 @@ use serde_json::{Value, json};
 
 use crate::{rows::Row, world::World};
 
+/// What becomes of the end of one direction at a client; each is what the program shows at a server of its own, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// It passes, and the other direction goes on.
+    Passes,
+    /// Both directions end.
+    ClosesBoth,
+    /// It is never told; the other direction goes on.
+    Swallows,
+}
+
 /// A running client. It ends when it is dropped.
 pub(crate) struct Client {
     running: Running,

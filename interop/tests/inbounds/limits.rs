@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
 
 /// By then a user's streams have ended and new ones are refused.
 const IN_FORCE: Duration = Duration::from_secs(10);
+/// What is answered is answered by then.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Takes the user's access away in each way and gives it back, and notes the listeners that went on serving.
 pub(crate) fn show(world: &World, client: &Client, report: &mut BTreeMap<&'static str, Vec<String>>) {
@@ -64,19 +66,34 @@ async fn open(world: &World, client: &Client) -> Vec<(Row, TcpStream)> {
     streams
 }
 
-/// The listeners whose stream has not ended in time, or that serve a new one.
+/// The listeners whose stream goes on, or that serve a new one.
 async fn still_served(client: &Client, streams: Vec<(Row, TcpStream)>) -> Vec<&'static str> {
     let end = Instant::now() + IN_FORCE;
     let mut served = Vec::new();
     for (row, mut stream) in streams {
-        let left = end.saturating_duration_since(Instant::now());
-        let ended = timeout(left, stream.read(&mut [0; 16])).await;
-        let again = timeout(Duration::from_secs(2), small(client.through(row))).await;
-        if !matches!(ended, Ok(Ok(0) | Err(_))) || matches!(again, Ok(Ok(()))) {
+        let again = async { matches!(timeout(ANSWER, small(client.through(row))).await, Ok(Ok(()))) };
+        if !has_ended(&mut stream, end).await || again.await {
             served.push(row.name);
         }
     }
     served
+}
+
+/// Whether nothing comes back any more. Not every client tells the end of a stream.
+async fn has_ended(stream: &mut TcpStream, end: Instant) -> bool {
+    loop {
+        let echoed = async {
+            stream.write_all(b"ping").await?;
+            stream.read_exact(&mut [0; 4]).await
+        };
+        if !matches!(timeout(ANSWER, echoed).await, Ok(Ok(_))) {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 async fn eventually_served(client: &Client, row: Row) -> anyhow::Result<()> {
@@ -86,7 +103,7 @@ async fn eventually_served(client: &Client, row: Row) -> anyhow::Result<()> {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) if Instant::now() > end => return Err(error),
             Err(_) if Instant::now() > end => anyhow::bail!("it hangs"),
-            _ => tokio::time::sleep(Duration::from_millis(200)).await,
+            _ => sleep(Duration::from_millis(200)).await,
         }
     }
 }

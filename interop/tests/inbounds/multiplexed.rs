@@ -3,7 +3,12 @@
 use hezar_interop::Peer;
 use serde_json::{Value, json};
 
-use crate::{clients::Client, rows::Row, suite, world::World};
+use crate::{
+    clients::{AtEnd, Client},
+    rows::Row,
+    suite,
+    world::World,
+};
 
 #[test]
 fn xray_with_mux() {
@@ -16,7 +21,7 @@ fn xray_with_mux() {
     let rows: Vec<Row> = world.rows.iter().map(|(row, _)| *row).collect();
     for row in rows {
         // A session of mux.cool ends as a whole.
-        let failures = world.runtime.block_on(suite::checks(&world, &client, row, false));
+        let failures = world.runtime.block_on(suite::checks(&world, &client, row, AtEnd::ClosesBoth));
         println!("inbounds: xray with mux at {}: {failures:?}", row.name);
         assert!(failures.is_empty(), "{failures:?}\n{}\n{}", world.log(), client.log());
     }

@@ -14,8 +14,6 @@ pub(crate) struct Row {
     clients: &'static [Peer],
     /// Whether much is sent through it, too: once for each protocol and transport.
     pub(crate) is_heavy: bool,
-    /// Whether one direction of a stream can end alone.
-    pub(crate) half_closes: bool,
     /// The port that links name, where another program stands in front.
     pub(crate) front: Option<u16>,
 }
@@ -44,9 +42,9 @@ const ROWS: &[Row] = &[
     row("reality-vision", &[VLESS, TLS, REALITY], BROWSERS).heavy(),
     row("reality-grpc", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], BROWSERS),
     row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], BROWSERS),
-    row("anytls", &["kind = \"anytls\"", TLS], OTHERS).heavy().ends_whole(),
-    row("hysteria2", &[HYSTERIA2, TLS], HYSTERIAS).heavy().ends_whole(),
-    row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], HYSTERIAS).ends_whole(),
+    row("anytls", &["kind = \"anytls\"", TLS], OTHERS).heavy(),
+    row("hysteria2", &[HYSTERIA2, TLS], HYSTERIAS).heavy(),
+    row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], HYSTERIAS),
 ];
 
 const SHADOWSOCKS: &str = "kind = \"shadowsocks\"\n[listener.shadowsocks]";
@@ -61,18 +59,13 @@ const TLS: &str = "[listener.tls]\ncert = \"server.pem\"\nkey = \"server.key\"";
 const REALITY: &str = "[listener.reality]\nprivate_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"";
 
 const fn row(name: &'static str, settings: &'static [&'static str], clients: &'static [Peer]) -> Row {
-    Row { name, settings, clients, is_heavy: false, half_closes: true, front: None }
+    Row { name, settings, clients, is_heavy: false, front: None }
 }
 
 impl Row {
     /// A listener beside the table, behind a program at this port.
     pub(crate) const fn behind(front: u16, name: &'static str, settings: &'static [&'static str]) -> Self {
         Self { front: Some(front), ..row(name, settings, ALL) }
-    }
-
-    /// Its clients end both directions of a stream at once.
-    const fn ends_whole(self) -> Self {
-        Self { half_closes: false, ..self }
     }
 
     const fn heavy(self) -> Self {
