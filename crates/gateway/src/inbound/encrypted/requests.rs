@@ -2,7 +2,7 @@
 
 use std::{future::pending, net::SocketAddr, sync::Arc};
 
-use hezar_core::Target;
+use hezar_core::{Host, Target};
 use hezar_engine::{
     BoxDatagram,
     server::{BoxServed, CredentialId, DatagramRequest, InboundRequest, StreamRequest},
@@ -22,6 +22,9 @@ use crate::{
     telemetry::AccessLogEntry,
     tunnel::tunnel,
 };
+
+/// The target that sing-box's clients name when they begin a connection of many streams (`multiplex`), whatever the protocol.
+const MULTIPLEX: &str = "sp.mux.sing-box.arpa";
 
 /// The long part of a request, with everything that it needs.
 pub(in crate::inbound) enum ServedRequest {
@@ -112,10 +115,21 @@ fn admit(
     let recognized = recognize(context, inbound, credential, client).and_then(|identity| {
         log_entry.set_user(&identity.user);
         let identity = context.access.admit(identity, client)?;
-        target.map_or(Ok(()), |target| context.access.check_target(&identity, target))?;
+        if let Some(target) = target {
+            check_is_a_place(target)?;
+            context.access.check_target(&identity, target)?;
+        }
         Ok(identity)
     });
     recognized.inspect_err(|refusal| log_entry.refused(refusal, 0))
+}
+
+/// Whether a target is a place, and not a word between client and server: no node should be asked for it.
+fn check_is_a_place(target: &Target) -> Result<(), Refusal> {
+    match target.host() {
+        Host::Name(name) if name.as_str() == MULTIPLEX => Err(Refusal::UnsupportedCommand("multiplex of sing-box")),
+        _ => Ok(()),
+    }
 }
 
 /// Who has shown a credential.

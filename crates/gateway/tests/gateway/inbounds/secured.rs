@@ -129,6 +129,9 @@ async fn users_are_refused_behind_tls() {
     for inbound in protocols() {
         let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
         let phone = phone(&world, &inbound, &key());
+        // sing-box's way to many streams is no place that a node could reach.
+        expect_refused(&world, &phone, "sp.mux.sing-box.arpa:444", (name(&inbound), "unsupported-command")).await;
+        assert_eq!(world.connects(), [0]);
         let mut stream = stream_to(&phone, "example.com:443").await;
         ping(&mut stream, b"before").await;
         world.gateway.configure(secured(&inbound, &tls, [User { enabled: false, ..ali() }])).unwrap();
