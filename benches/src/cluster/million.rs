@@ -43,6 +43,9 @@ pub struct MillionRun {
     /// How many gateways follow.
     #[arg(long, default_value_t = 1)]
     gateways: usize,
+    /// The cache of the database in MiB, with as large a write-ahead log as an operator gives a database of this size; 0 = as installed.
+    #[arg(long, default_value_t = 1024)]
+    shared_buffers: u32,
 }
 
 impl MillionRun {
@@ -51,7 +54,8 @@ impl MillionRun {
     /// # Errors
     /// Something does not start, or a change is never seen.
     pub async fn run(self) -> anyhow::Result<()> {
-        let cluster = Cluster::open("cluster", &crate::hezar()?)?.context("PostgreSQL is not installed")?;
+        let mut cluster = Cluster::open("cluster", &crate::hezar()?)?.context("PostgreSQL is not installed")?;
+        self.tune(&mut cluster)?;
         let store = open(&cluster).await?;
         let began = Instant::now();
         self.fill(&*store).await?;
@@ -74,6 +78,18 @@ impl MillionRun {
             gateways.push(gateway);
         }
         self.verdicts(&cluster, &gateways).await
+    }
+
+    /// Gives the database the memory and the log that the run asks for.
+    fn tune(&self, cluster: &mut Cluster) -> anyhow::Result<()> {
+        if self.shared_buffers == 0 {
+            return Ok(());
+        }
+        let buffers = format!("shared_buffers = '{}MB'", self.shared_buffers);
+        for setting in [buffers.as_str(), "max_wal_size = '8GB'", "wal_level = 'replica'"] {
+            cluster.sql(&format!("ALTER SYSTEM SET {setting}"))?;
+        }
+        Ok(cluster.server.start()?)
     }
 
     /// Puts all nodes into the store, as a fetcher and probers would.
