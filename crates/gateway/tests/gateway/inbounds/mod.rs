@@ -150,6 +150,11 @@ fn carrier(kind: InboundTransportKind) -> Carrier {
     }
 }
 
+/// Whether a client can end its direction alone: what XHTTP uploads in packets has no end.
+fn passes_ends(inbound: &InboundConfig) -> bool {
+    inbound.transport.kind != InboundTransportKind::Xhttp
+}
+
 /// Whether datagrams go over its connections.
 fn carries_datagrams(inbound: &InboundConfig) -> bool {
     !matches!(inbound.protocol, InboundProtocol::Shadowsocks(_))
