@@ -165,9 +165,16 @@ impl RealityServer {
     /// The client's connection failed, or the site cannot be reached.
     pub(crate) async fn accept(&self, client: BoxStream) -> io::Result<RealityAccepted> {
         self.begin_learning();
+        if self.profiles.leads_back() {
+            return Ok(RealityAccepted::Over);
+        }
         let Some((mut meeting, hello)) = Meeting::begin(client, &*self.site).await? else {
             return Ok(RealityAccepted::Over);
         };
+        let random = hello.as_ref().ok().and_then(ClientHello::random);
+        if random.is_some_and(|random| self.profiles.has_come_back(random)) {
+            return Ok(RealityAccepted::Over);
+        }
         let known = hello.and_then(|hello| self.judge(&hello, unix_time()).map(|key| (hello, key)));
         let (hello, key) = match known {
             Ok(known) => known,

@@ -3,10 +3,13 @@
 //! A site that cannot be imitated is found out here, before a client is.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -32,7 +35,7 @@ use crate::{
     TlsClients,
     io::read_through::{ReadThrough, Reader},
     security::{
-        client_hello::{self, Hello, Shape, template_of},
+        client_hello::{self, Hello, RANDOM, Shape, template_of},
         reality::auth::AuthKey,
     },
 };
@@ -72,12 +75,17 @@ pub(super) struct Profiles {
     names: Vec<Box<str>>,
     certificates: Arc<CertificateKey>,
     learned: Mutex<Learned>,
+    /// The randoms of our own hellos under way.
+    visits: Mutex<HashSet<[u8; 32]>>,
+    /// Whether one of them has come back to us: the site is this very listener.
+    leads_back: AtomicBool,
 }
 
 impl Profiles {
     /// Nothing is known yet.
     pub(super) fn new(site: Arc<dyn SiteConnector>, names: Vec<Box<str>>, certificates: Arc<CertificateKey>) -> Self {
-        Self { site, names, certificates, learned: Mutex::default() }
+        let (learned, visits, leads_back) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Self { site, names, certificates, learned, visits, leads_back }
     }
 
     /// The lengths of what comes behind the answer; empty while that is not known.
@@ -88,6 +96,20 @@ impl Profiles {
     /// How many records of ChangeCipherSpec a client may send during a handshake.
     pub(super) fn tolerated_changes(&self, name: &str) -> usize {
         self.learned.lock().tolerated.get(name).copied().unwrap_or(USUALLY_TOLERATED)
+    }
+
+    /// Notes a hello that has come to us. True for one of our own.
+    pub(super) fn has_come_back(&self, random: &[u8; 32]) -> bool {
+        let is_own = self.visits.lock().contains(random);
+        if is_own {
+            self.leads_back.store(true, Ordering::Relaxed);
+        }
+        is_own
+    }
+
+    /// Whether the site is known to be this very listener: whoever were led to it would come back without end.
+    pub(super) fn leads_back(&self) -> bool {
+        self.leads_back.load(Ordering::Relaxed)
     }
 
     /// Visits the site now and then, as long as somebody needs to know.
@@ -112,6 +134,7 @@ impl Profiles {
 
     /// Visits the site under each of its names, and returns the names under which it cannot be imitated.
     pub(super) async fn learn(&self) -> Vec<UnusableSite> {
+        self.leads_back.store(false, Ordering::Relaxed);
         let mut unusable = Vec::new();
         for name in self.names.iter().take(MOST_NAMES) {
             let visits = PROTOCOLS.map(|first| async move { (first, self.visit(name, first).await) });
@@ -124,6 +147,7 @@ impl Profiles {
                     }
                     // Clients send the hello of a browser.
                     Err(why) if first == FirstProtocol::Http2 => {
+                        let why = if self.leads_back() { "the site is this very listener".into() } else { why };
                         unusable.push(UnusableSite { name: name.clone(), why });
                     }
                     // A site that speaks one protocol alone refuses the others.
@@ -131,12 +155,21 @@ impl Profiles {
                 }
             }
         }
+        self.visits.lock().clear();
         unusable
+    }
+
+    /// A hello of our own, which is known again should it come back.
+    fn hello(&self, name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
+        let hello = browser_hello(name, first)?;
+        let random = hello.message().get(RANDOM).and_then(|random| random.try_into().ok());
+        self.visits.lock().extend(random);
+        Ok(hello)
     }
 
     /// One visit: the lengths of the records behind the answer, or why the site cannot be imitated.
     async fn visit(&self, name: &str, first: FirstProtocol) -> Result<Vec<usize>, Box<str>> {
-        let hello = hello(name, first)?;
+        let hello = self.hello(name, first)?;
         let message = hello.message().to_vec();
         let heard = Arc::default();
         let handshake = async {
@@ -164,7 +197,7 @@ impl Profiles {
 
     /// Whether the site ends a handshake in which so many records of ChangeCipherSpec come.
     async fn minds_changes(&self, name: &str, count: usize) -> bool {
-        let Ok(hello) = hello(name, FirstProtocol::Http2) else { return false };
+        let Ok(hello) = self.hello(name, FirstProtocol::Http2) else { return false };
         let visit = async {
             let (mut site, mut heard) = (self.site.connect().await?, Vec::new());
             let [.., high, low] = hello.message().len().to_be_bytes();
@@ -197,7 +230,7 @@ fn text(what: &str, why: impl std::fmt::Display) -> Box<str> {
 }
 
 /// A browser's hello for a name.
-fn hello(name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
+fn browser_hello(name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
     let failed = |error: rustls::Error| text("no hello can be made", error);
     let alpn: &[&str] = match first {
         FirstProtocol::None => &[],

@@ -1,15 +1,23 @@
 //! Sites that answer in other ways.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::{
-    super::{RealityAccepted, SiteConnector, client_hello::FirstProtocol},
+    super::{RealityAccepted, RealityServer, SiteConnector, client_hello::FirstProtocol},
     world::{NAME, Script, TestSite, World, answer, attempt, client, hear_hello, hello_of, record, records, scripted},
 };
-use crate::{io::read_through::ReadThrough, security::reality::server::profile::Tap, testing::Authority};
+use crate::{BoxStream, io::read_through::ReadThrough, security::reality::server::profile::Tap, testing::Authority};
 
 fn script(lengths: &[usize]) -> Script {
     Script { suite: 0x1302, group: 0x001d, lengths: lengths.to_vec() }
@@ -230,4 +238,47 @@ async fn a_site_that_cannot_be_used_is_named() {
         async move { drop(site.accept(io).await) }
     }));
     assert_eq!(&*world.server.check_site().await[0].why, "the site does not speak TLS 1.3");
+}
+
+/// A listener whose site is itself, by another address of the machine.
+struct Back(OnceLock<Weak<RealityServer>>, AtomicUsize);
+
+#[async_trait]
+impl SiteConnector for Back {
+    async fn connect(&self) -> io::Result<BoxStream> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        let server = self.0.get().and_then(Weak::upgrade).ok_or(io::ErrorKind::NotConnected)?;
+        let (ours, theirs) = duplex(1 << 16);
+        tokio::spawn(async move {
+            if let Ok(RealityAccepted::Stranger(relay)) = server.accept(Box::new(theirs)).await {
+                relay.run.await;
+            }
+        });
+        Ok(Box::new(ours))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_leads_back_is_found_out() {
+    let back = Arc::new(Back(OnceLock::new(), AtomicUsize::new(0)));
+    let world = World::new(Shared(Arc::clone(&back)));
+    back.0.set(Arc::downgrade(&world.server)).unwrap();
+    for site in world.server.check_site().await {
+        assert_eq!(&*site.why, "the site is this very listener");
+    }
+    let connections = back.1.load(Ordering::Relaxed);
+    assert!(connections < 100, "{connections}");
+    let (mut ours, accepted) = world.connect();
+    ours.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert!(matches!(accepted.await, Ok(RealityAccepted::Over)));
+    assert_eq!(back.1.load(Ordering::Relaxed), connections);
+}
+
+struct Shared(Arc<Back>);
+
+#[async_trait]
+impl SiteConnector for Shared {
+    async fn connect(&self) -> io::Result<BoxStream> {
+        self.0.connect().await
+    }
 }
