@@ -2,10 +2,10 @@
 //!
 //! **The end of one direction.** WebSocket has no such thing: a Close frame ends both directions, and programs built on gorilla
 //! (v2ray, Xray) drop what they still had to send when they receive one. So a shutdown sends nothing at first, and the other side
-//! continues to send. When it has been silent for [`QUIET`], the Close frame is sent, so that a target that waits for our
+//! continues to send. When it has been silent for [`QUIET`](super::QUIET), the Close frame is sent, so that a target that waits for our
 //! end gets it. Servers that send after that (as sing-box does) are read until they close or are silent once more.
 //!
-//! A server does the same with a shorter silence, [`SERVER_QUIET`]: a target that has ended rarely wants more, and the client
+//! A server does the same with a shorter silence, [`SERVER_QUIET`](super::SERVER_QUIET): a target that has ended rarely wants more, and the client
 //! waits for the end. It takes a client's Close frame for the end of the client's direction alone, and answers it with its own
 //! when the target has ended, too.
 
@@ -13,7 +13,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
@@ -25,15 +24,10 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     opening::Opened,
+    quiet_time,
     wire::{self, Header, MOST_CONTROL, Opcode, Side, unmask},
 };
 use crate::Cause;
-
-/// How long a server may be silent after our end before the Close frame is sent.
-pub(super) const QUIET: Duration = Duration::from_secs(5);
-
-/// The same for a client.
-pub(super) const SERVER_QUIET: Duration = Duration::from_millis(500);
 
 /// The longest payload in one frame we send, in bytes; bounds what one write buffers.
 const MOST_PAYLOAD: usize = 64 * 1024;
@@ -46,14 +40,6 @@ const MOST_WAITING: usize = MOST_PAYLOAD + 4096;
 
 /// The status of an ordinary end (RFC 6455 §7.4.1).
 const ORDINARY: [u8; 2] = 1000_u16.to_be_bytes();
-
-/// How long the other side may be silent after our end.
-const fn quiet_time(side: Side) -> Duration {
-    match side {
-        Side::Client => QUIET,
-        Side::Server => SERVER_QUIET,
-    }
-}
 
 /// What comes next from the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

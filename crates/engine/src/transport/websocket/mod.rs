@@ -18,6 +18,7 @@ use hezar_core::{EarlyData, Host, Stage, Tls, WebSocket};
 use self::{
     opening::Opening,
     stream::{Deferred, WebSocketStream},
+    wire::Side,
 };
 use crate::{Attempt, BoxStream, DialError};
 
@@ -27,6 +28,20 @@ const MOST_EARLY: usize = 4096;
 
 /// How long the opening request waits for first bytes after a read has begun, since a target may speak first.
 const EARLY_WAIT: Duration = Duration::from_millis(100);
+
+/// How long a server may be silent after our end before the Close frame is sent.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// The same for a client.
+const SERVER_QUIET: Duration = Duration::from_millis(500);
+
+/// How long the other side may be silent after our end.
+const fn quiet_time(side: Side) -> Duration {
+    match side {
+        Side::Client => QUIET,
+        Side::Server => SERVER_QUIET,
+    }
+}
 
 /// The prepared WebSocket settings of one node.
 #[derive(Debug)]

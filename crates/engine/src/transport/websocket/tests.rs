@@ -16,8 +16,7 @@ use tokio::{
 };
 
 use super::{
-    MOST_EARLY, WebSocketClient,
-    frames::QUIET,
+    MOST_EARLY, QUIET, WebSocketClient,
     opening::{Opened, Opening, expected},
     stream::{Deferred, WebSocketStream},
     wire::{self, FrameError, Header, Opcode, Side},

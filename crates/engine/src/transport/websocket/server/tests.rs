@@ -17,10 +17,7 @@ use crate::{
     transport::{
         ServerPath, UpgradeServer,
         upgrade::tests::{judge, judge_bytes},
-        websocket::{
-            WebSocketClient,
-            frames::{QUIET, SERVER_QUIET},
-        },
+        websocket::{QUIET, SERVER_QUIET, WebSocketClient},
     },
 };
 
