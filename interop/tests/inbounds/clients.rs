@@ -24,6 +24,7 @@ pub(crate) enum AtEnd {
 
 /// A running client. It ends when it is dropped.
 pub(crate) struct Client {
+    peer: Peer,
     running: Running,
     ways: BTreeMap<&'static str, ProxyClient>,
 }
@@ -85,7 +86,16 @@ impl Client {
         let mut running = Running::start_with(&program, arguments, &folder, &variables);
         ways.iter().for_each(|way| running.accepts(way.local));
         let ways = ways.into_iter().map(|way| (way.row.name, ProxyClient { gateway: way.local })).collect();
-        Self { running, ways }
+        Self { peer, running, ways }
+    }
+
+    /// What it does with the end of one direction.
+    pub(crate) fn at_end(&self, row: Row) -> AtEnd {
+        match (self.peer, row.name) {
+            (_, "anytls" | "hysteria2" | "hysteria2-obfs") => AtEnd::ClosesBoth,
+            (Peer::Xray, "ss-2022-128" | "ss-2022-256") => AtEnd::Swallows,
+            _ => AtEnd::Passes,
+        }
     }
 
     /// The way through one listener.
