@@ -162,6 +162,11 @@ pub trait InboundSession: Send {
 
     /// Asks the client to send new requests over another connection, where the protocol has a word for that. Those that run go on.
     fn go_away(&mut self) {}
+
+    /// Whether requests that came over other connections may need this one.
+    fn is_needed(&self) -> bool {
+        false
+    }
 }
 
 /// An open session, whatever its protocol.

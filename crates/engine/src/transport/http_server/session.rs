@@ -84,6 +84,11 @@ async fn next_of(mut session: BoxSession) -> Handled {
 pub(crate) trait ExchangeHandler: Send + Sync + 'static {
     /// Begins to handle one.
     fn handle(&self, exchange: HttpExchange, opener: &Opener) -> Handling;
+
+    /// Whether there are streams now whose parts come over any of the listener's connections.
+    fn has_spread_streams(&self) -> bool {
+        false
+    }
 }
 
 /// A connection whose exchanges a transport handles, all at the same time.
@@ -137,6 +142,13 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
     }
 
     fn go_away(&mut self) {
-        self.server.go_away();
+        // The parts of a stream that took other connections would come to somebody who does not know it.
+        if !self.is_needed() {
+            self.server.go_away();
+        }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.handler.has_spread_streams()
     }
 }

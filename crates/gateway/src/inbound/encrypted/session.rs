@@ -36,7 +36,7 @@ pub(in crate::inbound) async fn serve(
                 session.go_away();
                 continue;
             }
-            _ = places.acquire_many(MOST_REQUESTS), if closed => return,
+            _ = places.acquire_many(MOST_REQUESTS), if closed && !session.is_needed() => return,
         };
         match item {
             None => return,

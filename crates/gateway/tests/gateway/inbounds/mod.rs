@@ -199,6 +199,7 @@ async fn expect_refused(
 ) {
     if let Ok(mut stream) = phone.connect(&Target::parse(target).unwrap(), &attempt()).await {
         let _ = stream.write_all(b"hello").await;
+        let _ = stream.flush().await;
         let mut answer = Vec::new();
         let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is ended");
         assert!(answer.is_empty(), "{inbound} {code}: {answer:?}");

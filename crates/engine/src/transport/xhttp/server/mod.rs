@@ -167,6 +167,10 @@ impl ExchangeHandler for Handler {
             }),
         }
     }
+
+    fn has_spread_streams(&self) -> bool {
+        !self.sessions.is_empty()
+    }
 }
 
 /// Begins the download, and reads what the client asks for.

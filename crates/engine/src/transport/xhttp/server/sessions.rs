@@ -96,6 +96,11 @@ impl Sessions {
         Some(SessionGuard { sessions: Arc::clone(self), id: id.into(), queue })
     }
 
+    /// Whether there is any session.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.lock().sessions.is_empty()
+    }
+
     /// How many sessions there are, and how many bytes their uploads hold back.
     #[cfg(test)]
     pub(super) fn load(&self) -> (usize, usize) {

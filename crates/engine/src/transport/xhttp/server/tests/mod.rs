@@ -3,7 +3,10 @@
 mod parts;
 
 use std::{
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -36,6 +39,8 @@ struct World {
     client: XhttpClient,
     server: Arc<XhttpServer>,
     gateway: Arc<Gateway>,
+    /// How many connections the client has opened.
+    connections: Arc<AtomicUsize>,
 }
 
 impl World {
@@ -45,8 +50,11 @@ impl World {
         let client = built_on(Arc::new(dialer), &settings(mode, extra), &security).unwrap();
         let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
         let (accepting, serving) = (Arc::clone(&server), Arc::clone(&gateway));
+        let connections = Arc::<AtomicUsize>::default();
+        let opened = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Some(peer) = peers.recv().await {
+                opened.fetch_add(1, SeqCst);
                 let stream: BoxStream = Box::new(Chopped::new(peer, seed + 1, most));
                 let (accepting, serving) = (Arc::clone(&accepting), Arc::clone(&serving));
                 tokio::spawn(async move {
@@ -57,7 +65,7 @@ impl World {
                 });
             }
         });
-        Self { client, server, gateway }
+        Self { client, server, gateway, connections }
     }
 
     async fn open(&self) -> BoxStream {
@@ -132,6 +140,23 @@ async fn the_end_of_a_streamed_upload_is_told() {
         assert_eq!(all, b"last words");
         drop(stream);
         world.settled().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_closes_leaves_its_sessions_their_connections() {
+    for (mode, version) in EVERY {
+        let world = World::new(mode, version, "", 1, 64 * 1024);
+        let mut stream = world.open().await;
+        say(&mut stream, b"!a").await;
+        assert_eq!(stream.read_u8().await.unwrap(), b'a');
+        let opened = world.connections.load(SeqCst);
+        world.gateway.closing.notify_waiters();
+        for _ in 0..3 {
+            say(&mut stream, b"b").await;
+            assert_eq!(stream.read_u8().await.unwrap(), b'b');
+        }
+        assert_eq!(world.connections.load(SeqCst), opened, "{mode:?} {version:?}");
     }
 }
 
