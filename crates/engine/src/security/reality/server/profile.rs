@@ -162,7 +162,7 @@ impl Profiles {
     /// A hello of our own, which is known again should it come back.
     fn hello(&self, name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
         let hello = browser_hello(name, first)?;
-        let random = hello.message().get(RANDOM).and_then(|random| random.try_into().ok());
+        let random: Option<[u8; 32]> = hello.message().get(RANDOM).and_then(|random| random.try_into().ok());
         self.visits.lock().extend(random);
         Ok(hello)
     }
