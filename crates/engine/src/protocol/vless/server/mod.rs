@@ -7,10 +7,14 @@ use std::{
     future::poll_fn,
     io,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::io::AsyncReadExt as _;
+use tokio::{
+    io::AsyncReadExt as _,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     datagram::Codec,
@@ -38,6 +42,9 @@ use crate::{
 
 /// The longest request: the id, 255 bytes of addons, the command and a name of 255 bytes.
 const MAX_HEAD: usize = 1024;
+
+/// How long a request may take that does not come in one record. Clients send it in one, and a web server answers at once to what is none.
+const HALF_HEAD: Duration = Duration::from_millis(500);
 
 /// Why a request with Vision is not served.
 const NOT_LEAVABLE: StrangerReason = StrangerReason::Command("Vision without TLS 1.3 beneath it");
@@ -86,44 +93,52 @@ async fn read_other(stream: BoxStream, keyring: &Keyring) -> io::Result<Read> {
 /// Reads record by record. What follows the request stays in the layer, so that Vision knows where its last record ends.
 async fn read_leavable(mut tls: Box<TlsStream>, keyring: &Keyring) -> io::Result<Read> {
     let mut head = Vec::new();
-    Ok(match poll_fn(|cx| poll_request(&mut tls, &mut head, keyring, cx)).await? {
-        Ok(request) if request.vision => {
-            let stream = VisionStream::answering(tls, request.id, wire::RESPONSE.to_vec());
-            Ok((request, Box::new(stream)))
+    let mut until = None;
+    let why = loop {
+        let piece = poll_fn(|cx| poll_piece(&mut tls, &mut head, keyring, cx));
+        let judged = match until {
+            None => piece.await?,
+            Some(until) => match timeout_at(until, piece).await {
+                Ok(judged) => judged?,
+                Err(_) => break StrangerReason::TooShort,
+            },
+        };
+        match judged {
+            Head::Whole { request, .. } => return Ok(Ok(stream_of(request, tls))),
+            Head::Stranger(why) => break why,
+            Head::Incomplete => until = until.or_else(|| Some(Instant::now() + HALF_HEAD)),
         }
-        Ok(request) => Ok((request, answering(tls))),
-        Err(why) => Err(Stranger { stream: Box::new(Prefixed::new(head.into(), tls)), why }),
-    })
+    };
+    Ok(Err(Stranger { stream: Box::new(Prefixed::new(head.into(), tls)), why }))
 }
 
-fn poll_request(
+fn stream_of(request: VlessRequest, tls: Box<TlsStream>) -> (VlessRequest, BoxServed) {
+    if !request.vision {
+        return (request, answering(tls));
+    }
+    let stream = VisionStream::answering(tls, request.id, wire::RESPONSE.to_vec());
+    (request, Box::new(stream))
+}
+
+/// Reads one record, and judges what has come so far. Everything but what follows a request is taken out of the layer.
+fn poll_piece(
     tls: &mut TlsStream,
     head: &mut Vec<u8>,
     keyring: &Keyring,
     cx: &mut Context<'_>,
-) -> Poll<io::Result<Result<VlessRequest, StrangerReason>>> {
+) -> Poll<io::Result<Head<VlessRequest>>> {
     let leavable = tls.codec().is_tls13();
-    loop {
-        let before = head.len();
-        head.extend_from_slice(ready!(tls.poll_chunk(cx))?);
-        let more = head.len() - before;
-        let why = match judge(head, keyring, leavable) {
-            Head::Whole { request, length } => {
-                tls.consume(length.saturating_sub(before));
-                return Poll::Ready(Ok(Ok(request)));
-            }
-            Head::Incomplete if head.is_empty() => return Poll::Ready(Err(said_nothing())),
-            Head::Incomplete if more == 0 => StrangerReason::TooShort,
-            Head::Incomplete if head.len() < MAX_HEAD => {
-                tls.consume(more);
-                continue;
-            }
-            Head::Incomplete => StrangerReason::Protocol,
-            Head::Stranger(why) => why,
-        };
-        tls.consume(more);
-        return Poll::Ready(Ok(Err(why)));
-    }
+    let before = head.len();
+    head.extend_from_slice(ready!(tls.poll_chunk(cx))?);
+    let more = head.len() - before;
+    let judged = match judge(head, keyring, leavable) {
+        Head::Incomplete if head.is_empty() => return Poll::Ready(Err(said_nothing())),
+        Head::Incomplete if more == 0 => Head::Stranger(StrangerReason::TooShort),
+        Head::Incomplete if head.len() >= MAX_HEAD => Head::Stranger(StrangerReason::Protocol),
+        judged => judged,
+    };
+    tls.consume(if let Head::Whole { length, .. } = judged { length.saturating_sub(before) } else { more });
+    Poll::Ready(Ok(judged))
 }
 
 /// Judges the front of a connection, whose layer may be `leavable`.

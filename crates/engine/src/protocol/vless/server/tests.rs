@@ -28,7 +28,8 @@ use crate::{
 
 const ID: Uuid = uuid!("b831381d-6324-4d53-ad4f-8cda48b30811");
 
-fn keyring() -> Keyring {
+/// Two users, of which the second one is that of all tests.
+pub(in super::super) fn keyring() -> Keyring {
     let keys = [(4, [1; 16]), (7, *ID.as_bytes())];
     Keyring::new(KeyringKind::Vless, keys.map(|(number, key)| (CredentialId(number), InboundKey::new(key))))
 }

@@ -9,7 +9,7 @@ use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
     task::JoinHandle,
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use uuid::{Uuid, uuid};
@@ -34,12 +34,15 @@ use crate::{
                 Encryption,
                 tests::{Looks, Server as Encrypted},
             },
-            server::{Layered, tests::serve as serve_carrier},
+            server::{
+                Layered, accept,
+                tests::{keyring, serve as serve_carrier},
+            },
             wire,
         },
     },
     security::{TlsServer, TlsStream, tls::server::TlsAccepted},
-    served::ServedStream,
+    served::{Opening, ServedStream},
     testing::{Authority, Chopped, chopped_pair, connector_pair},
     transport::TransportConnector,
 };
@@ -151,6 +154,47 @@ async fn keeps_the_laws_inside_encryption() {
     }
 }
 
+/// What a server makes of these records of a client, each of which leaves after a pause.
+async fn judged(world: &World, records: &[&[u8]], pause: Duration) -> Opening {
+    let (ours, peer) = duplex(64 * 1024);
+    let connector = TlsConnector::from(Arc::new(client_config(world)));
+    let connecting = connector.connect(ServerName::try_from("192.0.2.1").unwrap(), ours);
+    let (client, tls) = tokio::join!(connecting, secure(world.server.clone(), peer));
+    let (mut client, keyring) = (client.unwrap(), keyring());
+    let saying = async {
+        for record in records {
+            sleep(pause).await;
+            client.write_all(record).await.unwrap();
+            client.flush().await.unwrap();
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        opening = accept(Layered::Leavable(tls), &keyring) => opening.unwrap(),
+        () = saying => unreachable!(),
+    }
+}
+
+/// A web server answers at once to bytes that begin no request of its own, and waits for none to go on.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_go_on_is_a_strangers_soon() {
+    let world = World::new();
+    let request = wire::vision(&ID, &target());
+    let (first, rest) = request.split_at(20);
+    let opening = judged(&world, &[first, rest], Duration::from_millis(100)).await;
+    assert!(matches!(opening, Opening::Request(_)), "a request in two records");
+    for records in [&[&request[..1]][..], &[first], &[first, &rest[..5]]] {
+        let started = Instant::now();
+        let Opening::Stranger(mut stranger) = judged(&world, records, Duration::from_millis(1)).await else {
+            panic!("no stranger");
+        };
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        let mut all = vec![0; records.concat().len()];
+        stranger.stream.read_exact(&mut all).await.unwrap();
+        assert_eq!(all, records.concat());
+    }
+}
+
 /// A mebibyte each way, one after the other.
 async fn exchange(mut ours: impl AsyncRead + AsyncWrite + Unpin, mut theirs: impl AsyncRead + AsyncWrite + Unpin) {
     let pattern: Vec<u8> = (0..1_u32 << 18).flat_map(u32::to_le_bytes).collect();
@@ -171,6 +215,17 @@ async fn exchange(mut ours: impl AsyncRead + AsyncWrite + Unpin, mut theirs: imp
     tokio::join!(client, server);
 }
 
+/// A client of rustls that trusts the world's authority.
+fn client_config(world: &World) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(world.authority.root.clone()).unwrap();
+    rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
 /// TLS of these versions through the stream. Whether the stream has left its layer in the end.
 async fn leaves(
     world: &World,
@@ -179,13 +234,7 @@ async fn leaves(
 ) -> bool {
     let provider = rustls::crypto::aws_lc_rs::default_provider;
     let inner = world.authority.server_of(&["inner.example"], &[], provider(), &[versions]).0;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(world.authority.root.clone()).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = client_config(world);
     let site = tokio::spawn(async move { inner.accept(server.await.unwrap().1).await.unwrap() });
     let name = ServerName::try_from("inner.example").unwrap();
     let client = TlsConnector::from(Arc::new(config)).connect(name, &mut stream).await.unwrap();
