@@ -1,6 +1,6 @@
 //! Listeners over UDP pass to a new process: their clients come back to it at the same address.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, os::fd::OwnedFd, process::Command, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hezar_core::{Hysteria2, NodeSpec, Outbound, Secret, Shadowsocks, Target, Tls};
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::Stage;
-use crate::harness::PATIENCE;
+use crate::harness::{PATIENCE, eventually};
 
 const KEY: [u8; 32] = [9; 32];
 const SERVER_KEY: [u8; 16] = [1; 16];
@@ -110,5 +110,35 @@ fn clients_over_udp_come_back_to_the_new_process() {
     first.ended();
     // The association would keep it for the grace period.
     second.kill();
+    stage.end();
+}
+
+#[test]
+fn a_udp_socket_of_a_service_manager_serves_its_listener() {
+    let stage = Stage::new("", "");
+    let users = format!("users = [{{ name = \"phone\", key = \"{}\" }}]", BASE64_STANDARD.encode(KEY));
+    stage.configure(&users, &listeners(&stage));
+    let bound = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = bound.local_addr().unwrap();
+    // The shell becomes the program: its number is the one that the socket is meant for.
+    let text = "exec 3<&0 0</dev/null 1>/dev/null 2>program.log; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=hy2 \
+                exec \"$0\" run --listen 127.0.0.1:0 --api 127.0.0.1:0";
+    let mut command = Command::new("sh");
+    command.current_dir(stage.home.path()).env_clear().env("HOME", stage.home.path());
+    command.args(["-c", text, env!("CARGO_BIN_EXE_hezar")]).stdin(OwnedFd::from(bound));
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    eventually("nodes that carry traffic", || {
+        let said = stage.home.run(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&said.out).ok()?;
+        (status["listeners"][1]["address"] == address.to_string() && status["nodes"]["healthy"] == 6).then_some(())
+    });
+    stage.runtime.block_on(async {
+        let target = Target::parse("echo.hezar:7").unwrap();
+        let mut stream = hysteria2(address).connect(&target, &Attempt::within(PATIENCE)).await.unwrap();
+        ping(&mut stream).await.unwrap();
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
     stage.end();
 }
