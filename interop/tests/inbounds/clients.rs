@@ -91,9 +91,12 @@ impl Client {
 
     /// What it does with the end of one direction.
     pub(crate) fn at_end(&self, row: Row) -> AtEnd {
-        match (self.peer, row.name) {
-            (_, "anytls" | "hysteria2" | "hysteria2-obfs") => AtEnd::ClosesBoth,
-            (Peer::Xray, "ss-2022-128" | "ss-2022-256") => AtEnd::Swallows,
+        let is_of = |kinds: &[&str]| kinds.iter().any(|kind| row.name.contains(kind));
+        match self.peer {
+            Peer::SingBox if !is_of(&["trojan", "upgrade"]) => AtEnd::ClosesBoth,
+            Peer::Mihomo if is_of(&["grpc", "xhttp", "anytls", "hysteria2"]) => AtEnd::ClosesBoth,
+            Peer::Xray if is_of(&["ss-2022"]) => AtEnd::Swallows,
+            Peer::Hysteria => AtEnd::ClosesBoth,
             _ => AtEnd::Passes,
         }
     }

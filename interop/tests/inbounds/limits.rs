@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use hezar_lab::ECHO_HOST;
 use serde_json::{Value, json};
 use tokio::{
@@ -33,17 +34,22 @@ pub(crate) fn show(world: &World, client: &Client, report: &mut BTreeMap<&'stati
         ("over its quota", json!({ "quota": { "total": used } }), json!({ "quota": null })),
         ("expired", json!({ "expires": "2020-01-01" }), json!({ "expires": null })),
     ];
+    let mut note = |row: Row, what: String| report.entry(row.name).or_default().push(what);
     for (what, taken, given) in ways {
-        let streams: Vec<(Row, TcpStream)> = world.runtime.block_on(open(world, client));
+        let streams = world.runtime.block_on(open(world, client));
         set(world, &taken);
-        let served = world.runtime.block_on(still_served(client, streams));
-        for name in served {
-            report.entry(name).or_default().push(format!("a user that is {what} is served"));
+        let end = Instant::now() + IN_FORCE;
+        let served = streams.into_iter().map(|(row, stream)| is_served(client, row, stream, end));
+        for (row, is_served) in world.runtime.block_on(join_all(served)) {
+            if is_served {
+                note(row, format!("a user that is {what} is served"));
+            }
         }
         set(world, &given);
-        for (row, _) in &world.rows {
-            if let Err(error) = world.runtime.block_on(eventually_served(client, *row)) {
-                report.entry(row.name).or_default().push(format!("no longer {what}: {error:#}"));
+        let again = world.rows.iter().map(|(row, _)| eventually_served(client, *row));
+        for (row, result) in world.runtime.block_on(join_all(again)) {
+            if let Err(error) = result {
+                note(row, format!("no longer {what}: {error:#}"));
             }
         }
     }
@@ -66,17 +72,10 @@ async fn open(world: &World, client: &Client) -> Vec<(Row, TcpStream)> {
     streams
 }
 
-/// The listeners whose stream goes on, or that serve a new one.
-async fn still_served(client: &Client, streams: Vec<(Row, TcpStream)>) -> Vec<&'static str> {
-    let end = Instant::now() + IN_FORCE;
-    let mut served = Vec::new();
-    for (row, mut stream) in streams {
-        let again = async { matches!(timeout(ANSWER, small(client.through(row))).await, Ok(Ok(()))) };
-        if !has_ended(&mut stream, end).await || again.await {
-            served.push(row.name);
-        }
-    }
-    served
+/// Whether a listener goes on with a stream, or serves a new one.
+async fn is_served(client: &Client, row: Row, mut stream: TcpStream, end: Instant) -> (Row, bool) {
+    let again = async { matches!(timeout(ANSWER, small(client.through(row))).await, Ok(Ok(()))) };
+    (row, !has_ended(&mut stream, end).await || again.await)
 }
 
 /// Whether nothing comes back any more. Not every client tells the end of a stream.
@@ -96,14 +95,17 @@ async fn has_ended(stream: &mut TcpStream, end: Instant) -> bool {
     }
 }
 
-async fn eventually_served(client: &Client, row: Row) -> anyhow::Result<()> {
+async fn eventually_served(client: &Client, row: Row) -> (Row, anyhow::Result<()>) {
     let end = Instant::now() + IN_FORCE;
     loop {
-        match timeout(Duration::from_secs(5), small(client.through(row))).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) if Instant::now() > end => return Err(error),
-            Err(_) if Instant::now() > end => anyhow::bail!("it hangs"),
-            _ => sleep(Duration::from_millis(200)).await,
+        let result = match timeout(ANSWER, small(client.through(row))).await {
+            Ok(Ok(())) => return (row, Ok(())),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(anyhow::anyhow!("it hangs")),
+        };
+        if Instant::now() > end {
+            return (row, result);
         }
+        sleep(Duration::from_millis(200)).await;
     }
 }

@@ -56,17 +56,20 @@ pub(crate) fn play(peer: Peer) {
     assert!(report.values().all(Vec::is_empty), "{report:#?}\n{}", logs());
 }
 
-/// Every listener in turn, then all of them with the links of somebody who is gone.
+/// All listeners at once with little, each in turn with much, then all with the links of somebody who is gone.
 async fn show(world: &World, client: &Client, wrong: &Client) -> Report {
-    let mut report = Report::new();
-    for (row, _) in &world.rows {
-        report.insert(row.name, checks(world, client, *row, client.at_end(*row)).await);
+    let little = world.rows.iter().map(|(row, _)| async {
+        let failures = little(client.through(*row), client.at_end(*row)).await;
+        (row.name, failures)
+    });
+    let mut report: Report = join_all(little).await.into_iter().collect();
+    for (row, _) in world.rows.iter().filter(|(row, _)| row.is_heavy) {
+        let failures = much(world, client.through(*row)).await;
+        report.entry(row.name).or_default().extend(failures);
     }
     let refused = world.rows.iter().map(|(row, _)| async { (row.name, refused(wrong.through(*row)).await) });
     for (name, result) in join_all(refused).await {
-        if let Err(error) = result {
-            report.entry(name).or_default().push(format!("wrong credential: {error:#}"));
-        }
+        note(report.entry(name).or_default(), "wrong credential", result);
     }
     report
 }
@@ -74,20 +77,30 @@ async fn show(world: &World, client: &Client, wrong: &Client) -> Report {
 /// What went wrong at one listener; `at_end` is what becomes of the end of one direction.
 pub(crate) async fn checks(world: &World, client: &Client, row: Row, at_end: AtEnd) -> Vec<String> {
     let way = client.through(row);
-    let mut failures = Vec::new();
-    let mut note = |name: &str, result: anyhow::Result<()>| {
-        if let Err(error) = result {
-            failures.push(format!("{name}: {error:#}"));
-        }
-    };
-    note("small", in_time(small(way)).await);
-    note("half-close", in_time(half_close(way, at_end)).await);
-    note("datagrams", in_time(datagrams(way)).await);
-    if row.is_heavy {
-        note("8 MiB both ways", in_time(large(world, way)).await);
-        note("200 at once", in_time(crowd(way)).await);
-    }
+    let mut failures = little(way, at_end).await;
+    failures.extend(much(world, way).await);
     failures
+}
+
+async fn little(way: ProxyClient, at_end: AtEnd) -> Vec<String> {
+    let mut failures = Vec::new();
+    note(&mut failures, "small", in_time(small(way)).await);
+    note(&mut failures, "half-close", in_time(half_close(way, at_end)).await);
+    note(&mut failures, "datagrams", in_time(datagrams(way)).await);
+    failures
+}
+
+async fn much(world: &World, way: ProxyClient) -> Vec<String> {
+    let mut failures = Vec::new();
+    note(&mut failures, "8 MiB both ways", in_time(large(world, way)).await);
+    note(&mut failures, "200 at once", in_time(crowd(way)).await);
+    failures
+}
+
+fn note(failures: &mut Vec<String>, what: &str, result: anyhow::Result<()>) {
+    if let Err(error) = result {
+        failures.push(format!("{what}: {error:#}"));
+    }
 }
 
 async fn in_time(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
