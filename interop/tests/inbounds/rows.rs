@@ -38,10 +38,12 @@ const ROWS: &[Row] = &[
     row("vless-ws", &[VLESS, TLS, TRANSPORT, "kind = \"websocket\"\npath = \"/q7f0c2\""], ALL).heavy(),
     row("vless-upgrade", &[VLESS, TLS, TRANSPORT, "kind = \"httpupgrade\"\npath = \"/q7f0c2\""], ALL).heavy(),
     row("vless-grpc", &[VLESS, TLS, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], ALL).heavy(),
-    row("vless-xhttp", &[VLESS, TLS, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], BROWSERS).heavy(),
+    row("vless-xhttp", &[VLESS, TLS, TRANSPORT, XHTTP], BROWSERS).heavy(),
+    row("vless-xhttp-up", &[VLESS, TLS, TRANSPORT, XHTTP, "mode = \"stream-up\""], BROWSERS),
+    row("vless-xhttp-one", &[VLESS, TLS, TRANSPORT, XHTTP, "mode = \"stream-one\""], BROWSERS),
     row("reality-vision", &[VLESS, TLS, REALITY], BROWSERS).heavy(),
     row("reality-grpc", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"grpc\"\npath = \"q7f0c2\""], BROWSERS),
-    row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, "kind = \"xhttp\"\npath = \"/q7f0c2\""], BROWSERS),
+    row("reality-xhttp", &[VLESS, TLS, REALITY, TRANSPORT, XHTTP], BROWSERS),
     row("anytls", &["kind = \"anytls\"", TLS], OTHERS).heavy(),
     row("hysteria2", &[HYSTERIA2, TLS], HYSTERIAS).heavy(),
     row("hysteria2-obfs", &[HYSTERIA2, TLS, "[listener.hysteria2]\nobfs_password = \"salty\""], HYSTERIAS),
@@ -53,6 +55,8 @@ const KEY_32: &str = "key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"";
 const VLESS: &str = "kind = \"vless\"";
 const HYSTERIA2: &str = "kind = \"hysteria2\"";
 const TRANSPORT: &str = "[listener.transport]";
+/// Links leave the way of uploading to the client: packets over TLS, one request over REALITY.
+const XHTTP: &str = "kind = \"xhttp\"\npath = \"/q7f0c2\"";
 /// The certificate that the world has made.
 const TLS: &str = "[listener.tls]\ncert = \"server.pem\"\nkey = \"server.key\"";
 /// In front of the listener's own site.
