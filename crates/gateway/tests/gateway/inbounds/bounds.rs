@@ -168,7 +168,8 @@ async fn links_have_options_of_their_own() {
 
 #[tokio::test]
 async fn running_streams_finish_when_the_listener_drains() {
-    for inbound in inbounds() {
+    // Over HTTP/1.1, each piece of an XHTTP upload may need a connection of its own, and the port is closed.
+    for inbound in inbounds().filter(passes_ends) {
         let world = world(with(&inbound, [ali()]), &[Does::Echo]).await;
         let phone = phone(&world, &inbound, &key(), "");
         let mut stream = stream_to(&phone, "example.com:443").await;
@@ -178,12 +179,8 @@ async fn running_streams_finish_when_the_listener_drains() {
         assert!(matches!(timeout(SOON, silent.read(&mut [0; 10])).await.expect("it is let go"), Ok(0) | Err(_)));
         ping(&mut stream, b"after").await;
         assert!(!world.serving.is_finished());
-        if passes_ends(&inbound) {
-            stream.shutdown().await.unwrap();
-            expect_end(stream).await;
-        } else {
-            drop(stream);
-        }
+        stream.shutdown().await.unwrap();
+        expect_end(stream).await;
         timeout(SOON, world.serving).await.expect("the drain ends").unwrap();
     }
 }
