@@ -263,6 +263,35 @@ async fn pieces_in_disorder_and_twice_before_their_download() {
     assert_eq!(gateway.requests.load(SeqCst), 1);
 }
 
+/// Xray's client streams over HTTP/1.1, too: it writes on while the answer comes.
+#[tokio::test(start_paused = true)]
+async fn streamed_uploads_over_http1() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let chunked = |path: &str| head("POST", path, "Transfer-Encoding: chunked\r\n");
+    for session in ["", "S"] {
+        let mut up = connected(&server, &gateway);
+        up.write_all(chunked(&format!("/x/{session}")).as_bytes()).await.unwrap();
+        assert!(answer(&mut up).await.starts_with("http/1.1 200"));
+        let mut other = (!session.is_empty()).then(|| connected(&server, &gateway));
+        if let Some(down) = &mut other {
+            let padding = chunk(&mut up).await;
+            assert!((100..=1000).contains(&padding.len()) && padding.bytes().all(|byte| byte == b'X'));
+            down.write_all(head("GET", "/x/S", "").as_bytes()).await.unwrap();
+            assert!(answer(down).await.starts_with("http/1.1 200"));
+        }
+        for (sent, back) in [("3\r\n!ab\r\n", "ab"), ("1\r\nc\r\n", "c")] {
+            up.write_all(sent.as_bytes()).await.unwrap();
+            assert_eq!(chunk(other.as_mut().unwrap_or(&mut up)).await, back);
+        }
+        up.write_all(b"0\r\n\r\n").await.unwrap();
+        assert_eq!(chunk(other.as_mut().unwrap_or(&mut up)).await, "", "the download ends");
+        if other.is_some() {
+            assert_eq!(chunk(&mut up).await, "", "so does the answer to the upload");
+        }
+        until(|| gateway.alive.load(SeqCst) == 0 && server.handler.sessions.load() == (0, 0)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_upload_without_a_download_is_given_up() {
     let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
