@@ -257,7 +257,8 @@ impl Codec for Records {
             return if wire.len() < HEADER { Ok(Opened::Need(HEADER)) } else { Err(UNEXPECTED) };
         };
         let body = usize::from(u16::from_be_bytes([high, low]));
-        if self.is_tls13() && kind != DATA {
+        // What is of no type has no end that is worth waiting for.
+        if self.is_tls13() && kind != DATA || !matches!(kind, 20..=24) {
             return Err(UNEXPECTED);
         }
         if body > self.most_body() {

@@ -339,6 +339,14 @@ fn a_foreign_record_is_refused_by_its_header() {
             assert_eq!(end, End::Refused);
         }
     }
+    // Before TLS 1.3 every type that there is may be a record's.
+    for world in WORLDS.iter().filter(|world| !world.tls13) {
+        for (kind, refused) in [(17, true), (19, true), (25, true), (22, false), (24, false)] {
+            let harms = [Harm::Forge(usize::MAX, kind, vec![1; 40]), Harm::Cut(7)];
+            let (_, end) = compare(world, 4, &[Act::Say(vec![7; 10])], &harms, [30, 30]);
+            assert_eq!(end == End::Refused, refused, "{kind}");
+        }
+    }
 }
 
 proptest! {
