@@ -140,7 +140,7 @@ impl Drop for World {
 
 fn config(proxy: SocketAddr, api: SocketAddr, rows: &[(Row, SocketAddr)]) -> String {
     let mut config = format!(
-        "[proxy]\nlisten = \"{proxy}\"\nudp_patience = \"1s\"\n[api]\nlisten = \"{api}\"\ntoken = \"{TOKEN}\"\n\
+        "[proxy]\nlisten = \"{proxy}\"\n[api]\nlisten = \"{api}\"\ntoken = \"{TOKEN}\"\n\
          [probe]\nurl = \"http://demo.hezar/generate_204\"\ntrace_url = \"http://demo.hezar/cdn-cgi/trace\"\n\
          canary_url = \"\"\ncontrol = []\ntimeout = \"30s\"\n\
          [[source]]\nname = \"list\"\nfile = \"list.txt\"\nallow_private = true\n"
