@@ -53,16 +53,15 @@ impl LentStream {
         self.answer_by.map_or(idle_at, |answer_by| idle_at.min(answer_by))
     }
 
-    /// Calls `poll` with the stream, notes whether something has moved, and fails when nothing has for too long.
+    /// Calls `poll` with the stream, and fails when nothing has moved for too long.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
         poll: impl FnOnce(Pin<&mut BoxStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
-        if let Poll::Ready(moved) = poll(Pin::new(stream), cx) {
-            self.last_move = Instant::now();
-            return Poll::Ready(moved);
+        if let Poll::Ready(result) = poll(Pin::new(stream), cx) {
+            return Poll::Ready(result);
         }
         // The alarm is moved only when it rings.
         loop {
@@ -74,6 +73,17 @@ impl LentStream {
             }
             self.alarm.as_mut().reset(fails_at);
         }
+    }
+
+    /// The same for what moves bytes. A flush does not: web servers flush whenever they are woken.
+    fn moving<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut BoxStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let result = ready!(self.watch(cx, poll));
+        self.last_move = Instant::now();
+        Poll::Ready(result)
     }
 }
 
@@ -88,7 +98,7 @@ impl Drop for LentStream {
 
 impl AsyncRead for LentStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().watch(cx, |stream, cx| stream.poll_read(cx, buf))
+        self.get_mut().moving(cx, |stream, cx| stream.poll_read(cx, buf))
     }
 }
 
@@ -96,7 +106,7 @@ impl AsyncWrite for LentStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.answer_by = None;
-        this.watch(cx, |stream, cx| stream.poll_write(cx, data))
+        this.moving(cx, |stream, cx| stream.poll_write(cx, data))
     }
 
     fn poll_write_vectored(
@@ -106,7 +116,7 @@ impl AsyncWrite for LentStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.answer_by = None;
-        this.watch(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
+        this.moving(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
