@@ -269,6 +269,19 @@ proptest! {
     }
 
     #[test]
+    fn any_request(rest in any::<Vec<u8>>(), is_begun: bool) {
+        let bytes = if is_begun { [&b"\x44\x01"[..], &rest].concat() } else { rest };
+        if let Ok(Some((target, length))) = wire::take_request(&bytes) {
+            prop_assert!(length <= bytes.len());
+            for end in 0..length {
+                prop_assert!(matches!(wire::take_request(&bytes[..end]), Ok(None)));
+            }
+            let again = wire::request(&target, &mut random());
+            prop_assert_eq!(wire::take_request(&again).unwrap(), Some((target, again.len())));
+        }
+    }
+
+    #[test]
     fn any_answer(bytes in any::<Vec<u8>>()) {
         if let Ok(Some(length)) = wire::ConnectResponse.length(&bytes) {
             prop_assert!(length <= bytes.len());
