@@ -7,7 +7,7 @@
 //!          |     1     |    1     |   n    |
 //! ```
 
-use hezar_core::{Host, Target};
+use hezar_core::Target;
 use uuid::Uuid;
 
 use crate::{
@@ -31,8 +31,6 @@ const MUX: u8 = 3;
 const REVERSE: u8 = 4;
 /// The length of a user id.
 const ID_LENGTH: usize = 16;
-/// The target by which sing-box asks for smux, yamux or h2mux.
-const SING_MUX: &str = "sp.mux.sing-box.arpa";
 /// The first field of the addons: the name of the flow.
 const FLOW: u8 = 0x0a;
 /// The wire type of bytes behind their length (protobuf.dev/programming-guides/encoding).
@@ -175,9 +173,6 @@ fn take_command(vision: bool, bytes: &[u8]) -> Result<Option<CommandRead<'_>>, S
     let Some((target, length)) = take_v2ray(rest).map_err(|_| StrangerReason::Protocol)? else { return Ok(None) };
     let (address, rest) = rest.split_at(length);
     let command = match (command, target) {
-        (CONNECT, Some(target)) if matches!(target.host(), Host::Name(name) if name.as_str() == SING_MUX) => {
-            return Err(StrangerReason::Command("multiplex of sing-box"));
-        }
         (CONNECT, Some(target)) => VlessCommand::Connect(target),
         (DATAGRAMS, Some(target)) => VlessCommand::Datagrams(target),
         // The port of packetaddr's name may be 0, which no other target has.

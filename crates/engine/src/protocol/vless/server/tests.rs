@@ -145,7 +145,7 @@ async fn strangers_are_told_apart_at_once_and_lose_no_byte() {
     let known = |rest: &[u8]| [&[0], &ID.as_bytes()[..], rest].concat();
     let mut other = known(b"");
     other[16] ^= 1;
-    let cases: [(Vec<u8>, StrangerReason); 15] = [
+    let cases: [(Vec<u8>, StrangerReason); 14] = [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), StrangerReason::Protocol),
         (b"\x16\x03\x01".to_vec(), StrangerReason::Protocol),
         (vec![0, 0xb8, 0x31, 0x38, 0x1e], StrangerReason::Credential),
@@ -158,10 +158,6 @@ async fn strangers_are_told_apart_at_once_and_lose_no_byte() {
         (known(b"\x06\x0a\x04xtls\x01"), StrangerReason::Command("a flow of VLESS that is not Vision")),
         (known(b"\x02\x10\x00"), StrangerReason::Protocol),
         (known(b"\x03\x0a\x02x"), StrangerReason::Protocol),
-        (
-            [known(b"\0\x01\x01\xbc\x02\x14"), b"sp.mux.sing-box.arpa".to_vec()].concat(),
-            StrangerReason::Command("multiplex of sing-box"),
-        ),
         (request(wire::VISION, b"\x01\x01\xbb\x01\x01\x02\x03\x04"), NOT_LEAVABLE),
         (known(&[0]), StrangerReason::TooShort),
     ];
