@@ -17,8 +17,6 @@ const MOST_HEADERS: usize = MOST_HEAD / 3;
 /// The longest head of a request accepted, in bytes, and the most headers in it.
 pub(crate) const MOST_REQUEST_HEAD: usize = 16 * 1024;
 const MOST_REQUEST_HEADERS: usize = 64;
-/// How a request begins that asks for an upgrade.
-pub(crate) const GET: &[u8] = b"GET ";
 
 type Parsed = Result<httparse::Status<(Head, usize)>, httparse::Error>;
 

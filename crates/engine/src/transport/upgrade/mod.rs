@@ -26,6 +26,8 @@ use crate::{
     served::{Head, Opening, Stranger, StrangerReason, read_head},
 };
 
+/// How a client's or a visitor's first request begins.
+const METHODS: [&[u8]; 2] = [b"GET ", b"HEAD "];
 /// The end of a head.
 const END: &[u8] = b"\r\n\r\n";
 
@@ -183,8 +185,7 @@ fn closed_to_strangers(opening: Opening) -> Opening {
 impl Handler {
     /// What the front of a connection is, of which a head may be whole.
     fn first(&self, bytes: &[u8], is_whole: bool) -> Head<First> {
-        let known = bytes.len().min(http_head::GET.len());
-        if bytes.get(..known) != http_head::GET.get(..known) {
+        if !METHODS.iter().any(|method| method.starts_with(bytes) || bytes.starts_with(method)) {
             return Head::Stranger(StrangerReason::Protocol);
         }
         if !is_whole {

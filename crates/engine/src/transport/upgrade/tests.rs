@@ -131,13 +131,16 @@ async fn a_client_may_come_behind_visitors() {
 #[tokio::test]
 async fn what_is_plain_is_served_by_request_and_the_rest_as_it_is() {
     let server = http_upgrade::server::server(ServerPath::new("/up", None));
-    assert!(matches!(judge_bytes(&server, PLAIN.as_bytes(), 3).await.0, Judged::Visitor));
+    for plain in [PLAIN, &PLAIN.replace("GET", "HEAD")] {
+        assert!(matches!(judge_bytes(&server, plain.as_bytes(), 3).await.0, Judged::Visitor));
+    }
     for other in [
         PLAIN.replace("Host: a", "Connection: close"),
         PLAIN.replace("Host: a", "Upgrade: h2c"),
         PLAIN.replace("Host: a", "Content-Length: 5"),
         PLAIN.replace("HTTP/1.1", "HTTP/1.0"),
         PLAIN.replace("GET", "POST"),
+        PLAIN.replace("GET", "GETS"),
     ] {
         let mut stranger = judge_bytes(&server, other.as_bytes(), 3).await.0.stranger();
         let mut all = vec![0; other.len()];
