@@ -1,6 +1,7 @@
 //! The settings of the gateway, and what makes them impossible.
 
 use std::{
+    collections::HashSet,
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     time::Duration,
@@ -186,6 +187,7 @@ impl GatewayConfig {
         if !self.open_to.are_private() {
             found.push(ConfigError::OpenToPublic);
         }
+        let mut names = HashSet::new();
         for (index, user) in self.users.iter().enumerate() {
             if user.name.is_empty() || !(user.has_password() || user.has_key()) {
                 found.push(ConfigError::EmptyUser(index));
@@ -193,7 +195,7 @@ impl GatewayConfig {
             if user.name.chars().any(|c| c == ':' || c.is_control()) {
                 found.push(ConfigError::BadUserName(index));
             }
-            if self.users[..index].iter().any(|other| other.name == user.name) {
+            if !names.insert(&*user.name) {
                 found.push(ConfigError::DuplicateUser(index));
             }
         }

@@ -1,5 +1,7 @@
 //! Users of a listener, and their links.
 
+use std::collections::HashSet;
+
 use hezar_core::Secret;
 use hezar_gateway::{LinkSession, MOST_USER_LINKS, User, UserLink};
 
@@ -7,12 +9,10 @@ use super::{resolve::plain, section::Section};
 
 /// Reads the users of a listener. Of two with one name only one could ever log in.
 pub(super) fn users(section: &mut Section<'_>) -> Vec<User> {
-    let mut users: Vec<User> = Vec::new();
-    for user in section.sections("users").into_iter().filter_map(user) {
-        if users.iter().any(|other| other.name == user.name) {
-            section.problem("users", format_args!("two users are named {:?}", user.name));
-        }
-        users.push(user);
+    let users: Vec<User> = section.sections("users").into_iter().filter_map(user).collect();
+    let mut names = HashSet::new();
+    for user in users.iter().filter(|user| !names.insert(&*user.name)) {
+        section.problem("users", format_args!("two users are named {:?}", user.name));
     }
     users
 }
