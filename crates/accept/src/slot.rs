@@ -10,7 +10,10 @@ use rustls::{
 };
 use rustls_pki_types::CertificateDer;
 
-use crate::{Certificate, CertificateFacts, tls::ACME_ALPN};
+use crate::{Certificate, CertificateFacts};
+
+/// What a server that checks a TLS-ALPN-01 challenge offers (RFC 8737, section 3).
+pub(crate) const ACME_ALPN: &[u8] = b"acme-tls/1";
 
 /// The place of one certificate, which is exchanged while ports use it.
 #[derive(Debug, Default)]

@@ -11,13 +11,11 @@ use crate::{
     CertificateSlot,
     certificate::provider,
     own_client,
-    slot::{ChallengeResolver, InboundResolver},
+    slot::{ACME_ALPN, ChallengeResolver, InboundResolver},
 };
 
 /// The first byte of a TLS record that carries a handshake.
 pub const TLS_HANDSHAKE: u8 = 0x16;
-/// What a server that checks a TLS-ALPN-01 challenge offers (RFC 8737, section 3).
-pub(crate) const ACME_ALPN: &[u8] = b"acme-tls/1";
 
 /// The TLS of a port. Clones are the same.
 #[derive(Clone)]
