@@ -42,7 +42,7 @@ const FAREWELL: Duration = Duration::from_millis(100);
 /// H3_NO_ERROR (RFC 9114 §8.1).
 const NO_ERROR: u32 = 0x100;
 
-/// A socket that accepts QUIC connections. Nothing is accepted, and nothing answered, before somebody calls [`QuicListener::accept`].
+/// A socket that accepts QUIC connections. It is not read before somebody accepts.
 pub struct QuicListener {
     endpoint: Endpoint,
     crypto: Arc<QuicServerConfig>,
@@ -98,6 +98,7 @@ impl QuicListener {
 
     /// The next connection, before its handshake; `None` when the listener is closed. Cancel safe.
     pub(crate) async fn accept(&self) -> Option<Incoming> {
+        self.socket.hear();
         self.endpoint.accept().await
     }
 

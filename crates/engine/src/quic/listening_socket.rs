@@ -10,11 +10,12 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
 };
 
+use futures_util::task::AtomicWaker;
 use parking_lot::{Mutex, RwLock};
 use quinn::{
     AsyncUdpSocket, UdpPoller,
@@ -33,11 +34,20 @@ pub(super) struct ListeningSocket {
     inner: RwLock<Option<Arc<dyn AsyncUdpSocket>>>,
     address: SocketAddr,
     is_disguised: bool,
-    /// Whether the listener closes: nothing is heard any more.
-    closes: AtomicBool,
-    /// What has been sent since then, which is that connections end.
+    /// Whether it hears what comes: [`SILENT`], [`HEARING`] or [`CLOSING`].
+    phase: AtomicU8,
+    /// The reader that waits until something is heard.
+    reader: AtomicWaker,
+    /// What has been sent since the listener closes, which is that connections end.
     farewells: Mutex<Vec<Farewell>>,
 }
+
+/// Nobody accepts yet. Another process may still read from the system's socket.
+const SILENT: u8 = 0;
+/// What comes is read.
+const HEARING: u8 = 1;
+/// The listener closes: nothing is heard any more.
+const CLOSING: u8 = 2;
 
 /// A packet that says that a connection ends.
 #[derive(Debug)]
@@ -64,13 +74,21 @@ impl ListeningSocket {
     /// The system does not say its address.
     pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>, is_disguised: bool) -> io::Result<Self> {
         let address = inner.local_addr()?;
-        let (closes, farewells) = Default::default();
-        Ok(Self { inner: RwLock::new(Some(inner)), address, is_disguised, closes, farewells })
+        let (reader, farewells) = Default::default();
+        let phase = AtomicU8::new(SILENT);
+        Ok(Self { inner: RwLock::new(Some(inner)), address, is_disguised, phase, reader, farewells })
+    }
+
+    /// Receives from now on, unless the listener closes.
+    pub(super) fn hear(&self) {
+        if self.phase.compare_exchange(SILENT, HEARING, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.reader.wake();
+        }
     }
 
     /// Receives nothing any more, and remembers what is sent.
     pub(super) fn stop_hearing(&self) {
-        self.closes.store(true, Ordering::Relaxed);
+        self.phase.store(CLOSING, Ordering::Release);
     }
 
     /// Sends once more what was sent since it hears nothing.
@@ -118,7 +136,7 @@ impl AsyncUdpSocket for ListeningSocket {
         if self.is_disguised && is_version_negotiation(transmit.contents) {
             return Ok(());
         }
-        if self.closes.load(Ordering::Relaxed) {
+        if self.phase.load(Ordering::Acquire) == CLOSING {
             self.remember(transmit);
         }
         self.inner().map_or(Ok(()), |inner| inner.try_send(transmit))
@@ -130,8 +148,12 @@ impl AsyncUdpSocket for ListeningSocket {
         bufs: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        if self.closes.load(Ordering::Relaxed) {
-            return Poll::Pending;
+        if self.phase.load(Ordering::Acquire) != HEARING {
+            self.reader.register(cx.waker());
+            // It may have begun meanwhile.
+            if self.phase.load(Ordering::Acquire) != HEARING {
+                return Poll::Pending;
+            }
         }
         self.inner().map_or(Poll::Pending, |inner| inner.poll_recv(cx, bufs, metas))
     }

@@ -406,6 +406,24 @@ async fn a_closed_server_leaves_its_socket_to_another_one() {
 }
 
 #[tokio::test]
+async fn a_server_that_accepts_nobody_yet_leaves_the_packets_to_another_one() {
+    let world = World::plain();
+    let site = Arc::clone(&world.site) as Arc<dyn WebAnswer>;
+    let listener = listen(&world.authority, world.socket.try_clone().unwrap(), None);
+    let next = Hysteria2Server::new(listener, Hysteria2ServerSettings::default(), site);
+    for _ in 0..10 {
+        let mut stream = world.client(PASSWORD).connect(&contract::target(), &contract::attempt()).await.unwrap();
+        stream.write_all(b"ping").await.unwrap();
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+    }
+    world.server.close().await;
+    tokio::spawn(serve(Arc::new(next), Ending::Echo, Arc::default()));
+    let mut stream = world.client(PASSWORD).connect(&contract::target(), &contract::attempt()).await.unwrap();
+    stream.write_all(b"ping").await.unwrap();
+    stream.read_exact(&mut [0; 4]).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_runs_goes_on_when_nobody_is_accepted_any_more() {
     let world = World::plain();
     let client = world.client(PASSWORD);
