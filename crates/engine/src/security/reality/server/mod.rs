@@ -17,6 +17,7 @@ mod session_id;
 mod site;
 #[cfg(test)]
 pub(super) mod tests;
+mod watched_site;
 
 use std::{
     fmt, io,
@@ -36,7 +37,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 pub(super) use self::certificate::sample as sample_certificate;
 use self::{
     certificate::CertificateKey, client_hello::ClientHello, finish::Finishing, flight::Answer, meeting::Meeting,
-    profile::Profiles, replay::SeenHellos,
+    profile::Profiles, replay::SeenHellos, watched_site::WatchedSite,
 };
 use super::auth::AuthKey;
 use crate::{
@@ -123,10 +124,10 @@ impl RealityServer {
         if clock_difference == 0 {
             return Err(invalid("clocks may differ by no second"));
         }
-        let server_names: Vec<_> = settings.server_names.iter().map(|name| name.to_ascii_lowercase().into()).collect();
-        if server_names.is_empty() {
-            return Err(invalid("REALITY has no name of its site"));
-        }
+        let server_names: Vec<Box<str>> =
+            settings.server_names.iter().map(|name| name.to_ascii_lowercase().into()).collect();
+        let first_name = server_names.first().cloned().ok_or(invalid("REALITY has no name of its site"))?;
+        let site: Arc<dyn SiteConnector> = Arc::new(WatchedSite::new(site, first_name));
         let certificates = CertificateKey::generate().map_err(|_| invalid("no key can be made"))?;
         let certificates = Arc::new(certificates);
         let profiles = Profiles::new(Arc::clone(&site), server_names.clone(), Arc::clone(&certificates));
