@@ -1,17 +1,28 @@
 //! What becomes of a connection that is no client's.
 
-use std::{future::pending, sync::Arc};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
-use hezar_engine::server::{SiteRelay, Stranger};
+use hezar_engine::{
+    BoxStream,
+    server::{SiteRelay, Stranger},
+};
 use tokio::{
-    io::AsyncReadExt,
-    time::{Instant, timeout_at},
+    io::{AsyncRead, ReadBuf},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{context::Context, encrypted_inbound::EncryptedInbound};
 
 /// Read at a time.
 const PIECE: usize = 4096;
+/// How long nothing is read once too much has been read of strangers, all of them together.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Lets a stranger have what the site of the inbound answers, if it asks for something before `patience` ends. Where there is no site,
 /// nothing is said at all until then.
@@ -41,17 +52,26 @@ pub(in crate::inbound) async fn relay(context: &Arc<Context>, relay: SiteRelay) 
 async fn hear_out(context: &Arc<Context>, stranger: Stranger, patience: Instant) {
     let Stranger { mut stream, .. } = stranger;
     let listening = async {
-        let mut ignored = vec![0; PIECE];
-        while context.access.reject_budget.allows_read() {
-            if !matches!(stream.read(&mut ignored).await, Ok(1..)) {
+        loop {
+            // Hanging up on those who send much would tell them that nobody reads it.
+            while !context.access.reject_budget.allows_read() {
+                sleep(PAUSE).await;
+            }
+            if !poll_fn(|cx| poll_ignore(&mut stream, cx)).await {
                 return;
             }
         }
-        // Hanging up on those who send much would tell them that nobody reads it.
-        pending().await
     };
     tokio::select! {
         _ = timeout_at(patience, listening) => {}
         () = context.drain.cancelled() => {}
     }
+}
+
+/// Reads a piece and forgets it. False at the end. There is a buffer only while there is something to read, since strangers are many.
+fn poll_ignore(stream: &mut BoxStream, cx: &mut std::task::Context<'_>) -> Poll<bool> {
+    let mut piece = [0; PIECE];
+    let mut ignored = ReadBuf::new(&mut piece);
+    let read = ready!(Pin::new(stream).poll_read(cx, &mut ignored));
+    Poll::Ready(read.is_ok() && !ignored.filled().is_empty())
 }
