@@ -1,15 +1,21 @@
 //! Reads the head of a client's request, and keeps every byte for a site when it is no client's.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncReadExt;
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, timeout_at},
+};
 
 use super::{Stranger, StrangerReason, said_nothing};
 use crate::{BoxStream, Prefixed};
 
 /// Read at a time.
 const PIECE: usize = 4096;
+
+/// How long the rest of a head may take that clients send in one piece.
+pub(crate) const HALF_HEAD: Duration = Duration::from_millis(500);
 
 /// What the bytes that have come so far are.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,13 +34,44 @@ pub(crate) enum Head<T> {
 /// # Errors
 /// Those of reading, and [`io::ErrorKind::UnexpectedEof`] when the connection ended before its first byte.
 pub(crate) async fn read_head<T>(
+    stream: BoxStream,
+    most: usize,
+    judge: impl FnMut(&[u8]) -> Head<T>,
+) -> io::Result<Result<(T, BoxStream), Stranger>> {
+    read(stream, most, None, judge).await
+}
+
+/// As [`read_head`], for a head whose first bytes are those of no request to a web server, which would answer at once: one that is not
+/// whole within [`HALF_HEAD`] after its first byte is a stranger's.
+///
+/// # Errors
+/// As [`read_head`].
+pub(crate) async fn read_prompt_head<T>(
+    stream: BoxStream,
+    most: usize,
+    judge: impl FnMut(&[u8]) -> Head<T>,
+) -> io::Result<Result<(T, BoxStream), Stranger>> {
+    read(stream, most, Some(HALF_HEAD), judge).await
+}
+
+async fn read<T>(
     mut stream: BoxStream,
     most: usize,
+    half: Option<Duration>,
     mut judge: impl FnMut(&[u8]) -> Head<T>,
 ) -> io::Result<Result<(T, BoxStream), Stranger>> {
     let mut bytes = BytesMut::with_capacity(PIECE.min(most));
+    let mut until = None;
     loop {
-        let ended = stream.read_buf(&mut bytes).await? == 0;
+        let piece = stream.read_buf(&mut bytes);
+        let read = match until {
+            None => piece.await,
+            Some(until) => match timeout_at(until, piece).await {
+                Ok(read) => read,
+                Err(_) => return Ok(Err(Stranger { stream: behind(bytes, stream), why: StrangerReason::TooShort })),
+            },
+        };
+        let ended = read? == 0;
         if bytes.is_empty() {
             return Err(said_nothing());
         }
@@ -47,6 +84,7 @@ pub(crate) async fn read_head<T>(
             Head::Incomplete if ended => StrangerReason::TooShort,
             Head::Incomplete if bytes.len() >= most => StrangerReason::Protocol,
             Head::Incomplete => {
+                until = until.or_else(|| half.map(|half| Instant::now() + half));
                 bytes.reserve(PIECE.min(most - bytes.len()));
                 continue;
             }

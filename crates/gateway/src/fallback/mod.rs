@@ -37,6 +37,9 @@ pub(crate) struct Fallback {
 impl Fallback {
     /// The fallback of these settings, whose web server is reached through `direct`.
     pub(crate) fn new(settings: &InboundFallback, direct: Arc<dyn Dialer>) -> Self {
+        if let Some(folder) = settings.folder.as_deref().filter(|folder| !folder.is_dir()) {
+            tracing::warn!(folder = %folder.display(), "strangers see a site without pages: there is no such folder");
+        }
         Self {
             site: Arc::new(Site::new(settings.folder.clone())),
             address: settings.address.clone(),

@@ -1,6 +1,6 @@
 //! Encrypted inbounds behind TLS of their own: clients of each protocol, and strangers who get a site.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hezar_accept::{Certificate, CertificateSlot, ServerTls};
 use hezar_core::{
@@ -13,7 +13,7 @@ use hezar_gateway::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{SOON, ali, attempt, echo_datagram, expect_end, expect_refused, inbound, key, name, ping, stream_to, with};
@@ -214,6 +214,50 @@ async fn strangers_go_with_the_listener() {
         for stream in [&mut half, &mut silent] {
             let mut rest = Vec::new();
             let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("it is ended");
+        }
+    }
+}
+
+/// Silence, the digits of half a password's hash and half of somebody else's request: nothing is answered, and all of them end alike, at
+/// the same time. Of the other protocols half a request begins no request to a web server, and is answered as one that is none.
+#[tokio::test]
+async fn half_a_request_ends_alike_whosever_it_is() {
+    let tls = server_tls();
+    for inbound in protocols() {
+        let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+        let mut halves = Vec::new();
+        for said in [&b""[..], b"d63dc91", b"GET ", b"GET / HTTP/1.1\r\nHost: a\r\n"] {
+            let mut stream = tls.connect(connect(&world).await).await.unwrap();
+            stream.write_all(said).await.unwrap();
+            stream.flush().await.unwrap();
+            halves.push((said, stream));
+        }
+        let counted = || world.metrics().contains("hezar_connections_rejected_total{code=\"stranger\"");
+        eventually("a stranger is found out", counted).await;
+        if !matches!(inbound.protocol, InboundProtocol::Trojan) {
+            for half in [&b"\0"[..], b"\x01\x02\x03"] {
+                let mut stream = tls.connect(connect(&world).await).await.unwrap();
+                stream.write_all(half).await.unwrap();
+                stream.flush().await.unwrap();
+                let mut heard = Vec::new();
+                timeout(SOON, stream.read_to_end(&mut heard)).await.expect("it is ended").unwrap();
+                assert!(heard.starts_with(b"HTTP/1.1 400 Bad Request\r\n"), "{inbound:?} {half:?}: {heard:?}");
+            }
+        }
+        tokio::time::pause();
+        let began = Instant::now();
+        let ends = halves.into_iter().map(|(said, mut stream)| async move {
+            let mut heard = Vec::new();
+            let end = timeout(Duration::from_secs(600), stream.read_to_end(&mut heard)).await.expect("it is ended");
+            assert!(heard.is_empty(), "{said:?}: {heard:?}");
+            (said, began.elapsed(), end.map_err(|error| error.kind()))
+        });
+        let ends = futures_util::future::join_all(ends).await;
+        tokio::time::resume();
+        let first = ends[0];
+        for (said, after, end) in ends {
+            assert!(after.abs_diff(first.1) < Duration::from_secs(2), "{said:?}: {after:?} and {:?}", first.1);
+            assert_eq!(end, first.2, "{said:?}");
         }
     }
 }

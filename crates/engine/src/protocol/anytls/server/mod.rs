@@ -15,38 +15,50 @@ use super::wire;
 use crate::served::{InboundKey, KeyringKind, Played, play};
 use crate::{
     BoxStream,
-    served::{CredentialId, Head, Keyring, Opening, StrangerReason, read_head},
+    served::{CredentialId, Head, Keyring, Opening, StrangerReason, read_head, read_prompt_head},
 };
 
-/// The length of what stands before the padding: the hash, and the padding's length.
-const BEFORE_PADDING: usize = size_of::<wire::PasswordHash>() + 2;
-/// The longest beginning of a connection.
-const MAX_HEAD: usize = BEFORE_PADDING + u16::MAX as usize;
+/// The length of the hash that a connection begins with.
+const HASH: usize = size_of::<wire::PasswordHash>();
+/// The length of the padding's length.
+const PADDING_LENGTH: usize = size_of::<u16>();
+/// The longest padding, with its length.
+const MAX_PADDING: usize = PADDING_LENGTH + u16::MAX as usize;
 
 /// Reads the beginning of a connection. Nothing is answered to it.
 ///
 /// # Errors
-/// The connection failed, or ended before it said anything.
+/// The connection failed, or ended before it said anything, or within the beginning of a client.
 pub(crate) async fn accept(stream: BoxStream, keyring: &Keyring) -> io::Result<Opening> {
-    Ok(match read_head(stream, MAX_HEAD, |bytes| take_hello(bytes, keyring)).await? {
-        Ok((credential, stream)) => Opening::Session(Box::new(AnyTlsConnection::new(stream, credential))),
-        Err(stranger) => Opening::Stranger(stranger),
-    })
+    let (credential, stream) = match read_prompt_head(stream, HASH, |bytes| take_hash(bytes, keyring)).await? {
+        Ok(read) => read,
+        Err(stranger) => return Ok(Opening::Stranger(stranger)),
+    };
+    // The padding of a known client may take its time.
+    let ((), stream) = read_head(stream, MAX_PADDING, take_padding).await?.map_err(|_| io::ErrorKind::UnexpectedEof)?;
+    Ok(Opening::Session(Box::new(AnyTlsConnection::new(stream, credential))))
 }
 
-/// Judges the bytes of a connection as early as they can be told from a client's: a site would already be answering.
-fn take_hello(bytes: &[u8], keyring: &Keyring) -> Head<CredentialId> {
-    let (shown, rest) = bytes.split_at(bytes.len().min(size_of::<wire::PasswordHash>()));
+/// Judges the first bytes of a connection as early as they can be told from a client's: a site would already be answering.
+fn take_hash(bytes: &[u8], keyring: &Keyring) -> Head<CredentialId> {
+    let shown = bytes.get(..HASH).unwrap_or(bytes);
     if !keyring.may_begin_with(shown) {
         return Head::Stranger(StrangerReason::Credential);
     }
-    if shown.len() < size_of::<wire::PasswordHash>() {
+    if shown.len() < HASH {
         return Head::Incomplete;
     }
-    let Some(credential) = keyring.find(shown) else { return Head::Stranger(StrangerReason::Credential) };
-    let Some(padding) = rest.first_chunk() else { return Head::Incomplete };
-    let length = BEFORE_PADDING + usize::from(u16::from_be_bytes(*padding));
-    if bytes.len() < length { Head::Incomplete } else { Head::Whole { request: credential, length } }
+    match keyring.find(shown) {
+        Some(credential) => Head::Whole { request: credential, length: HASH },
+        None => Head::Stranger(StrangerReason::Credential),
+    }
+}
+
+/// Takes the padding behind the hash, with its length.
+fn take_padding(bytes: &[u8]) -> Head<()> {
+    let Some(length) = bytes.first_chunk() else { return Head::Incomplete };
+    let length = PADDING_LENGTH + usize::from(u16::from_be_bytes(*length));
+    if bytes.len() < length { Head::Incomplete } else { Head::Whole { request: (), length } }
 }
 
 /// Reads what a client says, in pieces of this size; for the fuzz targets. Unless the first byte is odd, it has shown its password.

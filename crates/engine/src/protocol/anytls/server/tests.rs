@@ -250,13 +250,42 @@ async fn whoever_has_no_credential_is_a_stranger_as_soon_as_that_shows() {
         stranger.stream.read_to_end(&mut all).await.unwrap();
         assert_eq!(all, [said, b" and more"].concat());
     }
-    // What ends too early is one as well.
+    // What ends too early is one as well, unless it has shown a credential.
     for length in [1, 31, 33, 63] {
         let (mut near, far) = duplex(1024);
         near.write_all(&hello[..length]).await.unwrap();
         near.shutdown().await.unwrap();
-        assert_eq!(stranger(far).await.why, StrangerReason::TooShort, "{length}");
+        if length < 32 {
+            assert_eq!(stranger(far).await.why, StrangerReason::TooShort, "{length}");
+        } else {
+            assert!(accept(Box::new(far), &keyring()).await.is_err(), "{length}");
+        }
     }
+}
+
+/// A web server answers at once to bytes that begin no request. The padding of a client may take its time.
+#[tokio::test(start_paused = true)]
+async fn a_hash_that_stops_is_a_strangers_soon() {
+    let hello = wire::hello(&wire::key("password"), 30);
+    for length in [1, 3, 31] {
+        let (mut near, far) = duplex(1024);
+        near.write_all(&hello[..length]).await.unwrap();
+        let began = Instant::now();
+        let mut stranger = stranger(far).await;
+        assert_eq!((stranger.why, began.elapsed().as_secs()), (StrangerReason::TooShort, 0), "{length}");
+        drop(near);
+        let mut all = Vec::new();
+        stranger.stream.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, hello[..length]);
+    }
+    let (mut near, far) = duplex(1024);
+    near.write_all(&hello[..40]).await.unwrap();
+    let late = async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        near.write_all(&hello[40..]).await.unwrap();
+    };
+    let (opening, ()) = tokio::join!(accept(Box::new(far), &keyring()), late);
+    assert!(matches!(opening, Ok(Opening::Session(_))));
 }
 
 #[tokio::test]

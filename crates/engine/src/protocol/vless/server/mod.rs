@@ -7,7 +7,6 @@ use std::{
     future::poll_fn,
     io,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -35,16 +34,13 @@ use crate::{
     },
     security::TlsStream,
     served::{
-        BoxServed, CredentialId, DatagramRequest, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger,
-        StrangerReason, StreamRequest, read_head, said_nothing,
+        BoxServed, CredentialId, DatagramRequest, HALF_HEAD, Head, InboundRequest, Keyring, Opening, ServedStream,
+        Stranger, StrangerReason, StreamRequest, read_head, said_nothing,
     },
 };
 
 /// The longest request: the id, 255 bytes of addons, the command and a name of 255 bytes.
 const MAX_HEAD: usize = 1024;
-
-/// How long a request may take that does not come in one record. Clients send it in one, and a web server answers at once to what is none.
-const HALF_HEAD: Duration = Duration::from_millis(500);
 
 /// Why a request with Vision is not served.
 const NOT_LEAVABLE: StrangerReason = StrangerReason::Command("Vision without TLS 1.3 beneath it");
