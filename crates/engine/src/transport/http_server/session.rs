@@ -89,6 +89,11 @@ pub(crate) trait ExchangeHandler: Send + Sync + 'static {
     fn has_spread_streams(&self) -> bool {
         false
     }
+
+    /// Whether an exchange may still be handled here when others have taken the listener over.
+    fn is_ours(&self, _exchange: &HttpExchange) -> bool {
+        true
+    }
 }
 
 /// A connection whose exchanges a transport handles, all at the same time.
@@ -99,12 +104,21 @@ pub(crate) struct HttpSession<H> {
     under_way: FuturesUnordered<Handling>,
     /// Whether no more exchanges come. Those that are under way may have taken the connection over.
     is_over: bool,
+    /// Whether the client is to take other connections.
+    is_leaving: bool,
 }
 
 impl<H> HttpSession<H> {
     /// A connection of which no request was read.
     pub(crate) fn new(server: HttpServer, handler: &Arc<H>, opener: Opener) -> Self {
-        Self { server, handler: Arc::clone(handler), opener, under_way: FuturesUnordered::new(), is_over: false }
+        Self {
+            server,
+            handler: Arc::clone(handler),
+            opener,
+            under_way: FuturesUnordered::new(),
+            is_over: false,
+            is_leaving: false,
+        }
     }
 }
 
@@ -114,6 +128,8 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
         loop {
             tokio::select! {
                 exchange = self.server.next(), if !self.is_over => match exchange {
+                    // Its client tries again over another connection.
+                    Some(exchange) if self.is_leaving && !self.handler.is_ours(&exchange) => self.is_over = true,
                     Some(exchange) => self.under_way.push(self.handler.handle(exchange, &self.opener)),
                     None => self.is_over = true,
                 },
@@ -142,6 +158,7 @@ impl<H: ExchangeHandler> InboundSession for HttpSession<H> {
     }
 
     fn go_away(&mut self) {
+        self.is_leaving = true;
         // The parts of a stream that took other connections would come to somebody who does not know it.
         if !self.is_needed() {
             self.server.go_away();

@@ -168,6 +168,14 @@ impl ExchangeHandler for Handler {
         }
     }
 
+    fn is_ours(&self, exchange: &HttpExchange) -> bool {
+        match (&exchange.body, self.location.read(&exchange.request)) {
+            // Clients keep connections for pieces alone. The download of a new session is at whoever accepts connections now.
+            (RequestBody::Http1(_), Some(Asked::Piece { session, .. })) => self.sessions.has(&session),
+            _ => true,
+        }
+    }
+
     fn has_spread_streams(&self) -> bool {
         !self.sessions.is_empty()
     }

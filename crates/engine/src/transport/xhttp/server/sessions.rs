@@ -96,6 +96,11 @@ impl Sessions {
         Some(SessionGuard { sessions: Arc::clone(self), id: id.into(), queue })
     }
 
+    /// Whether there is a session with this id.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.table.lock().sessions.contains_key(id)
+    }
+
     /// Whether there is any session.
     pub(super) fn is_empty(&self) -> bool {
         self.table.lock().sessions.is_empty()

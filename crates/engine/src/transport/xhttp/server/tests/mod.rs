@@ -161,6 +161,22 @@ async fn a_listener_that_closes_leaves_its_sessions_their_connections() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_piece_of_the_successors_session_is_left_to_it() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let mut up = connected(&server, &gateway);
+    up.write_all(piece(0, "!a").as_bytes()).await.unwrap();
+    assert!(answer(&mut up).await.starts_with("http/1.1 200"));
+    gateway.closing.notify_waiters();
+    tokio::task::yield_now().await;
+    up.write_all(piece(1, "b").as_bytes()).await.unwrap();
+    assert!(answer(&mut up).await.starts_with("http/1.1 200"), "its session is here");
+    up.write_all(piece(0, "!a").replace("/x/S/", "/x/T/").as_bytes()).await.unwrap();
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(20), up.read_to_end(&mut rest)).await.unwrap().unwrap();
+    assert!(rest.is_empty() && !server.handler.sessions.has("T"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quiet_streamed_upload_is_padded() {
     let world = World::new(XhttpMode::StreamUp, Version::Http2, "", 3, 64 * 1024);
     let mut stream = world.open().await;
