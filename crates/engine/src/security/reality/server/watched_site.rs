@@ -42,3 +42,32 @@ impl SiteConnector for WatchedSite {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A site that is there when it is told to be.
+    struct Sometimes(AtomicBool);
+
+    #[async_trait]
+    impl SiteConnector for Sometimes {
+        async fn connect(&self) -> io::Result<BoxStream> {
+            if self.0.load(Ordering::Relaxed) {
+                return Ok(Box::new(tokio::io::empty()));
+            }
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
+    }
+
+    #[tokio::test]
+    async fn each_change_is_noticed_once() {
+        let site = Arc::new(Sometimes(AtomicBool::new(true)));
+        let watched = WatchedSite::new(Arc::<Sometimes>::clone(&site), "site.example".into());
+        for is_there in [true, false, false, true, true, false] {
+            site.0.store(is_there, Ordering::Relaxed);
+            assert_eq!(watched.connect().await.is_ok(), is_there);
+            assert_eq!(watched.is_gone.load(Ordering::Relaxed), !is_there);
+        }
+    }
+}
