@@ -8,13 +8,15 @@ use crate::{Connections, LogPrivacy, Refusal, Usage, access::LogLimit, config::P
 
 mod access_log;
 mod access_record;
+mod inbound_kind;
 mod labels;
 mod listener_metrics;
 mod metrics;
 mod totals;
 
-pub(crate) use access_log::{AccessLogEntry, InboundKind};
+pub(crate) use access_log::AccessLogEntry;
 pub use access_record::{AccessLog, AccessRecord, AccessSink};
+pub(crate) use inbound_kind::InboundKind;
 pub(crate) use listener_metrics::{GaugeGuard, ListenerMetrics};
 pub use metrics::Metrics;
 pub use totals::{RecentError, Traffic};
