@@ -1,5 +1,5 @@
-//! Clients that put many streams into one connection: Xray with mux.cool, at listeners of VLESS over one transport with a connection for each client, and one that
-//! shares them.
+//! Clients that put many streams into one connection: Xray with mux.cool, at a listener where each client has a connection of its own, and
+//! at one where they share them.
 
 use hezar_interop::Peer;
 use serde_json::{Value, json};
