@@ -1,15 +1,15 @@
 //! A client reaches nodes through an encrypted inbound as through the mixed port, and a stranger does not.
 
 use hezar_core::Target;
-use hezar_gateway::{GatewayConfig, InboundProtocol, UserKey};
+use hezar_gateway::{GatewayConfig, InboundProtocol, InboundTransportKind, UserKey, credential};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
 
 use super::{
-    SOON, ali, attempt, carries_datagrams, echo_datagram, inbounds, key, name, passes_ends, phone, ping, stream_to,
-    trojan, with,
+    SOON, ali, attempt, carries_datagrams, echo_datagram, inbound, inbounds, key, name, passes_ends, phone, ping,
+    stream_to, trojan, with,
 };
 use crate::{
     clients::{connect, say},
@@ -96,6 +96,22 @@ async fn a_server_that_speaks_first_is_heard() {
         timeout(SOON, stream.read_exact(&mut first)).await.expect("in time").unwrap();
         assert_eq!(&first, b"HTTP/1.1 103", "{inbound:?}");
     }
+}
+
+/// Clients of some protocols give up a stream that is not answered for a few seconds, and finding a node may take longer.
+#[tokio::test]
+async fn a_client_is_told_in_time_that_it_is_served() {
+    let inbound = inbound(InboundProtocol::Vless, InboundTransportKind::Tcp);
+    let world = world(with(&inbound, [ali()]), &[Does::Hang]).await;
+    let id = credential(&inbound.protocol, &key(), "");
+    let mut stream = connect(&world).await;
+    let request = [&[0][..], id.expose(), b"\0\x01\x01\xbb\x02\x0bexample.com"].concat();
+    stream.write_all(&request).await.unwrap();
+    let mut answer = [9; 2];
+    timeout(SOON, stream.read_exact(&mut answer)).await.expect("in time").unwrap();
+    assert_eq!(answer, [0, 0]);
+    let [info] = &world.connections.list(0, 10)[..] else { panic!("one connection") };
+    assert_eq!(info.node, None, "no node is connected yet");
 }
 
 /// Who is no client may get a page of the site, and never a byte of a node.
