@@ -5,8 +5,8 @@ use std::{collections::HashSet, net::IpAddr, sync::Arc};
 use hezar_core::{NodeId, Record, Timestamp};
 
 use crate::{
-    AnnotationRow, BanRow, DashboardKind, DashboardRow, HistoryRow, HistoryStep, NodeRow, SessionName, SessionRow,
-    SiteBanRow, SourceRow,
+    AnnotationRow, BanRow, Contents, DashboardKind, DashboardRow, HistoryRow, HistoryStep, NodeRow, SessionName,
+    SessionRow, SiteBanRow, SourceNodes, SourceRow,
 };
 
 /// One thing that happened.
@@ -128,6 +128,24 @@ impl Change {
             Self::ListNode { sources, .. } => sources.len().max(1),
             _ => 1,
         }
+    }
+}
+
+impl Contents {
+    /// The changes that add all of it to a store, in the order in which they are to be written. What could not be understood is none.
+    #[must_use]
+    pub fn into_changes(self) -> Vec<Change> {
+        let Self { nodes, sources, listings, sessions, bans, site_bans, annotations, dashboard, strange: _ } = self;
+        let listed = |SourceNodes { source, ids }| Change::SetListing { source, ids, complete: false };
+        let mut changes: Vec<Change> = nodes.into_iter().map(Change::PutNode).collect();
+        changes.extend(sources.into_iter().map(Change::PutSource));
+        changes.extend(listings.into_iter().map(listed));
+        changes.extend(sessions.into_iter().map(Change::PutSession));
+        changes.extend(bans.into_iter().map(Change::PutBan));
+        changes.extend(site_bans.into_iter().map(Change::PutSiteBan));
+        changes.extend(annotations.into_iter().map(Change::PutAnnotation));
+        changes.extend(dashboard.into_iter().map(Change::PutDashboard));
+        changes
     }
 }
 

@@ -4,8 +4,6 @@ use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 
 use hezar_core::{NodeId, Record, Secret, Timestamp};
 
-use crate::Change;
-
 /// One row of `proxies`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeRow {
@@ -265,22 +263,6 @@ impl Contents {
         self.annotations.append(&mut part.annotations);
         self.dashboard.append(&mut part.dashboard);
         self.strange.append(&mut part.strange);
-    }
-
-    /// The changes that add all of it to a store, in the order in which they are to be written. What could not be understood is none.
-    #[must_use]
-    pub fn into_changes(self) -> Vec<Change> {
-        let Self { nodes, sources, listings, sessions, bans, site_bans, annotations, dashboard, strange: _ } = self;
-        let listed = |SourceNodes { source, ids }| Change::SetListing { source, ids, complete: false };
-        let mut changes: Vec<Change> = nodes.into_iter().map(Change::PutNode).collect();
-        changes.extend(sources.into_iter().map(Change::PutSource));
-        changes.extend(listings.into_iter().map(listed));
-        changes.extend(sessions.into_iter().map(Change::PutSession));
-        changes.extend(bans.into_iter().map(Change::PutBan));
-        changes.extend(site_bans.into_iter().map(Change::PutSiteBan));
-        changes.extend(annotations.into_iter().map(Change::PutAnnotation));
-        changes.extend(dashboard.into_iter().map(Change::PutDashboard));
-        changes
     }
 
     /// Takes nodes that there are not off the lists, and lists without nodes away.
