@@ -284,7 +284,8 @@ async fn a_hash_that_stops_is_a_strangers_soon() {
         tokio::time::sleep(Duration::from_secs(20)).await;
         near.write_all(&hello[40..]).await.unwrap();
     };
-    let (opening, ()) = tokio::join!(accept(Box::new(far), &keyring()), late);
+    let keyring = keyring();
+    let (opening, ()) = tokio::join!(accept(Box::new(far), &keyring), late);
     assert!(matches!(opening, Ok(Opening::Session(_))));
 }
 
