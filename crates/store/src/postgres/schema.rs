@@ -84,8 +84,10 @@ async fn check_server(connection: &mut PgConnection, server: &Server) -> Result<
 /// How the schema of the database compares with this program's: older, or equal.
 async fn compare(connection: &mut PgConnection, server: &Server) -> Result<Ordering, StoreError> {
     let failed = |error| translate(server, error);
+    // Asked in this order, since another instance may upgrade in between, which makes all tables at once: tables that are seen first belong
+    // to migrations that are seen then.
+    let has_tables = flag(connection, HAS_TABLES).await.map_err(failed)?;
     if !flag(connection, IS_MIGRATED).await.map_err(failed)? {
-        let has_tables = flag(connection, HAS_TABLES).await.map_err(failed)?;
         return if has_tables { Err(StoreError::Foreign { path: place(server) }) } else { Ok(Ordering::Less) };
     }
     let query = sqlx::query_scalar(SCHEMA_VERSION).persistent(false);
