@@ -3,7 +3,7 @@
 //! A site that cannot be imitated is found out here, before a client is.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io,
     pin::Pin,
     sync::{
@@ -75,9 +75,9 @@ pub(super) struct Profiles {
     names: Vec<Box<str>>,
     certificates: Arc<CertificateKey>,
     learned: Mutex<Learned>,
-    /// The randoms of our own hellos under way.
-    visits: Mutex<HashSet<[u8; 32]>>,
-    /// Whether one of them has come back to us: the site is this very listener.
+    /// The randoms of our own hellos under way, and whether they have come back to us.
+    visits: Mutex<HashMap<[u8; 32], bool>>,
+    /// Whether the site is this very listener: a hello has come back, and nobody else has answered it.
     leads_back: AtomicBool,
 }
 
@@ -100,11 +100,19 @@ impl Profiles {
 
     /// Notes a hello that has come to us. True for one of our own.
     pub(super) fn has_come_back(&self, random: &[u8; 32]) -> bool {
-        let is_own = self.visits.lock().contains(random);
-        if is_own {
+        let mut visits = self.visits.lock();
+        let Some(has_come_back) = visits.get_mut(random) else { return false };
+        *has_come_back = true;
+        true
+    }
+
+    /// Notes that nobody has answered one of our hellos. If it has come back, the site is this very listener. Whoever watches our way to a
+    /// real site can send us our hello, too, but the site answers it all the same.
+    fn note_unanswered(&self, hello: &[u8]) {
+        let random: Option<[u8; 32]> = hello.get(RANDOM).and_then(|random| random.try_into().ok());
+        if random.and_then(|random| self.visits.lock().get(&random).copied()) == Some(true) {
             self.leads_back.store(true, Ordering::Relaxed);
         }
-        is_own
     }
 
     /// Whether the site is known to be this very listener: whoever were led to it would come back without end.
@@ -163,7 +171,7 @@ impl Profiles {
     fn hello(&self, name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
         let hello = browser_hello(name, first)?;
         let random: Option<[u8; 32]> = hello.message().get(RANDOM).and_then(|random| random.try_into().ok());
-        self.visits.lock().extend(random);
+        self.visits.lock().extend(random.map(|random| (random, false)));
         Ok(hello)
     }
 
@@ -177,7 +185,11 @@ impl Profiles {
             let tapped = ReadThrough { reader: Tap(Arc::clone(&heard)), inner };
             hello.connect(tapped).await.map_err(|cause| text("the site refuses a handshake", cause))
         };
-        let met = timeout(HANDSHAKE, handshake).await.map_err(|_| "the site does not answer")?;
+        let met = timeout(HANDSHAKE, handshake).await.unwrap_or_else(|_| Err("the site does not answer".into()));
+        // A real site may refuse the other protocols.
+        if met.is_err() && first == FirstProtocol::Http2 {
+            self.note_unanswered(&message);
+        }
         let met = met.map_err(|why| match site::read(&heard.lock()) {
             SiteAnswer::Other(why) => why.into(),
             SiteAnswer::Whole(_) | SiteAnswer::More => why,

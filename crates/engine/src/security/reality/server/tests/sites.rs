@@ -1,6 +1,7 @@
 //! Sites that answer in other ways.
 
 use std::{
+    collections::HashSet,
     io,
     sync::{
         Arc, OnceLock, Weak,
@@ -17,7 +18,9 @@ use super::{
     super::{RealityAccepted, RealityServer, SiteConnector, client_hello::FirstProtocol},
     world::{NAME, Script, TestSite, World, answer, attempt, client, hear_hello, hello_of, record, records, scripted},
 };
-use crate::{BoxStream, io::read_through::ReadThrough, security::reality::server::profile::Tap, testing::Authority};
+use crate::{
+    BoxStream, Prefixed, io::read_through::ReadThrough, security::reality::server::profile::Tap, testing::Authority,
+};
 
 fn script(lengths: &[usize]) -> Script {
     Script { suite: 0x1302, group: 0x001d, lengths: lengths.to_vec() }
@@ -272,6 +275,39 @@ async fn a_site_that_leads_back_is_found_out() {
     ours.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     assert!(matches!(accepted.await, Ok(RealityAccepted::Over)));
     assert_eq!(back.1.load(Ordering::Relaxed), connections);
+}
+
+/// Whoever watches our way to a real site can send us our own hello, and nobody else may suffer from it.
+#[tokio::test(start_paused = true)]
+async fn a_hello_that_a_watcher_sends_back_closes_the_listener_for_nobody() {
+    // It refuses HTTP/1.1.
+    let site = Authority::new().server(&[NAME, "other.example"], &["h2"]).0;
+    let watched: Arc<OnceLock<Weak<RealityServer>>> = Arc::default();
+    let sent_back: Arc<Mutex<HashSet<Vec<u8>>>> = Arc::default();
+    let (listener, seen) = (Arc::clone(&watched), Arc::clone(&sent_back));
+    let world = World::new(TestSite(move |mut io: DuplexStream| {
+        let (site, listener, seen) = (site.clone(), Arc::clone(&listener), Arc::clone(&seen));
+        async move {
+            let Some(hello) = hear_hello(&mut io).await else { return };
+            let hello = record(22, hello.message());
+            let server = listener.get().and_then(Weak::upgrade);
+            // The listener visits the site for the watcher, too, who is content with one hello of a kind.
+            if let Some(server) = server.filter(|_| seen.lock().insert(hello.clone())) {
+                let (mut ours, theirs) = duplex(1 << 16);
+                ours.write_all(&hello).await.unwrap();
+                assert!(matches!(server.accept(Box::new(theirs)).await, Ok(RealityAccepted::Over)));
+            }
+            if let Ok(mut stream) = site.accept(Prefixed::new(hello.into(), io)).await {
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        }
+    }));
+    watched.set(Arc::downgrade(&world.server)).unwrap();
+    assert_eq!(world.server.check_site().await, []);
+    assert!(!sent_back.lock().is_empty());
+    let (mut ours, accepted) = world.connect();
+    ours.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert!(matches!(accepted.await, Ok(RealityAccepted::Stranger(_))));
 }
 
 struct Shared(Arc<Back>);
