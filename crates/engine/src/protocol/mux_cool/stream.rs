@@ -34,6 +34,13 @@ impl MuxStream {
     }
 }
 
+impl Drop for MuxStream {
+    /// A client must not take what it has for everything when the end was not sent.
+    fn drop(&mut self) {
+        self.channel.end(true);
+    }
+}
+
 impl Stream for MuxStream {}
 
 impl ServedStream for MuxStream {

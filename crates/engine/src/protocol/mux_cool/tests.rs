@@ -171,6 +171,22 @@ async fn what_cannot_be_served_is_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_is_no_whole_one() {
+    let mut world = World::new(100);
+    world.send(&[NEW_STREAM, NEW_DATAGRAMS].concat()).await;
+    let mut stream = world.stream().await.stream;
+    stream.write_all(b"half").await.unwrap();
+    drop(stream);
+    assert_eq!(world.frame().await.2, b"half");
+    let mut ended = [0; 6];
+    world.client.read_exact(&mut ended).await.unwrap();
+    assert_eq!(ended, [0, 4, 0, 1, 3, 2], "the end says that it is an error");
+    drop(world.datagrams().await);
+    world.client.read_exact(&mut ended).await.unwrap();
+    assert_eq!(ended, end(2), "datagrams may end at any time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_connection_ends_its_sessions() {
     for garbage in [&b""[..], b"\0\x04\0\x01\x09\0", b"\0\x01"] {
         let mut world = World::new(100);
