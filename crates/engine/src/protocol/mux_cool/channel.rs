@@ -18,6 +18,9 @@ use crate::Cause;
 const MOST_SESSIONS: usize = 256;
 /// The most bytes of frames that wait to be sent; one frame may go beyond it.
 const MOST_OUT: usize = 64 * 1024;
+/// With so many bytes of frames that wait to be sent, nothing is read from the connection: a client that does not read could otherwise
+/// ask for the ends of sessions for ever.
+const MOST_UNSENT: usize = 4 * MOST_OUT;
 /// The most bytes that wait for readers. With more, nothing is read from the connection: mux.cool has no other way to slow a client down.
 const MOST_WAITING: usize = 512 * 1024;
 /// What a waiting piece counts beside its bytes.
@@ -127,11 +130,12 @@ impl Connection {
         std::mem::take(&mut state.out)
     }
 
-    /// Whether more may be read from the connection. Whoever moves its bytes is woken when that has changed.
+    /// Whether more may be read from the connection. Whoever moves its bytes is woken when readers have made room; it sees itself when
+    /// it has sent what waits.
     pub(super) fn may_read(&self, cx: &Context<'_>) -> bool {
         let mut state = self.0.lock();
         state.driver = Some(cx.waker().clone());
-        state.waiting < MOST_WAITING
+        state.waiting < MOST_WAITING && state.out.len() < MOST_UNSENT
     }
 
     /// Whether there is no session.

@@ -247,6 +247,28 @@ async fn nothing_piles_up() {
     assert!(reader.read_u8().await.is_ok());
 }
 
+/// The answers to frames that nobody serves do not pile up either.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_not_heard_for_ever() {
+    let world = World::new(64 * 1024);
+    let unserved = b"\0\x04\0\x05\x01\0".repeat(300_000);
+    let (mut reader, mut writer) = tokio::io::split(world.client);
+    let mut sent = 0;
+    while let Ok(written) = timeout(NEVER, writer.write(&unserved[sent..])).await {
+        sent += written.unwrap();
+        assert!(sent < 1_500_000, "the client is not slowed down");
+    }
+    let sending = tokio::spawn(async move {
+        writer.write_all(&unserved[sent..]).await.unwrap();
+        writer
+    });
+    // Once it reads, it is heard again, and gets every answer.
+    let mut came = vec![0; 6 * 300_000];
+    reader.read_exact(&mut came).await.unwrap();
+    assert!(came.chunks(6).all(|frame| frame == [0, 4, 0, 5, 3, 2]));
+    drop(sending.await.unwrap());
+}
+
 proptest! {
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0..6_u8) {
