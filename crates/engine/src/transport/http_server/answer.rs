@@ -5,6 +5,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use hyper::body::{Body, Frame};
 use tokio::{
     io::AsyncWrite,
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    time::timeout,
 };
 use tokio_util::sync::PollSender;
 
@@ -28,6 +30,8 @@ use crate::{
 /// The most bytes of one piece of an HTTP/1.1 answer, and how many pieces wait for the connection.
 const PIECE: usize = 16 * 1024;
 const WAITING: usize = 2;
+/// How long a piece of the site's answer over HTTP/2 may wait for its reader. Over HTTP/1.1 the socket bounds that.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// The way to the answer of one request. Dropping it resets the request.
 pub(crate) struct Responder {
@@ -125,11 +129,12 @@ impl WebResponder for Responder {
             let Ok(data) = frame?.into_data() else { continue };
             let mut rest = data.as_ref();
             while !rest.is_empty() {
-                let written = poll_fn(|cx| Pin::new(&mut writer).poll_write(cx, rest)).await?;
+                let write = poll_fn(|cx| Pin::new(&mut writer).poll_write(cx, rest));
+                let written = timeout(STALLED, write).await??;
                 rest = rest.get(written..).unwrap_or_default();
             }
         }
-        poll_fn(|cx| writer.poll_end(cx, None)).await
+        timeout(STALLED, poll_fn(|cx| writer.poll_end(cx, None))).await?
     }
 }
 

@@ -298,6 +298,24 @@ async fn a_connection_that_asks_for_nothing_ends() {
     }
 }
 
+/// Its window stays shut, which nothing beneath HTTP/2 notices.
+#[tokio::test(start_paused = true)]
+async fn a_visitor_that_does_not_read_loses_its_answer() {
+    let (ours, theirs) = duplex(64 * 1024);
+    tokio::spawn(async move {
+        let opening = GrpcServer::new("svc").accept(Box::new(theirs), opener()).await.unwrap();
+        Arc::<Gateway>::default().serve(opening).await;
+    });
+    let mut client = h2::client::Builder::new();
+    client.initial_window_size(0);
+    let (mut sender, wire): (h2::client::SendRequest<Bytes>, _) = client.handshake(ours).await.unwrap();
+    tokio::spawn(wire);
+    let (answer, _) = sender.send_request(request(Method::GET, "/", "text/html"), true).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    let ended = timeout(Duration::from_secs(600), body.data()).await.expect("the answer waits for ever");
+    assert!(ended.unwrap().is_err());
+}
+
 #[tokio::test]
 async fn requests_that_are_reset_at_once_do_not_pile_up() {
     let (mut sender, gateway) = connected().await;

@@ -44,6 +44,8 @@ use crate::{
 const PADDING: RangeInclusive<u32> = 100..=1000;
 /// The pauses between pieces of padding in the answer to a streamed upload, in seconds.
 const PADDING_PAUSE: RangeInclusive<u32> = 20..=80;
+/// How long the last padding may take to be read.
+const LAST_PADDING: Duration = Duration::from_secs(30);
 /// The most bytes of one piece of an upload: what clients send at most unless they are told otherwise.
 const MOST_PIECE: usize = 1_000_000;
 /// How long the body of a piece may take to come, once there is room for it.
@@ -210,7 +212,7 @@ async fn upload(
     let Ok(mut answer) = responder.begin(head) else { return };
     tokio::select! {
         () = queue.ended() => {
-            let _ = answer.shutdown().await;
+            let _ = timeout(LAST_PADDING, answer.shutdown()).await;
         }
         () = pad(&mut answer, padded) => {}
     }
