@@ -8,6 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::queue::{HeldBytes, UploadQueue};
 
@@ -29,7 +30,15 @@ pub(super) struct Sessions {
 struct Table {
     sessions: HashMap<Box<str>, Entry>,
     /// Uploads without a download, the oldest one first. Those that have found theirs since are still in it.
-    unpaired: VecDeque<(Box<str>, Weak<UploadQueue>)>,
+    unpaired: VecDeque<Unpaired>,
+}
+
+/// An upload that began without a download.
+struct Unpaired {
+    id: Box<str>,
+    queue: Weak<UploadQueue>,
+    /// Gives it up in time; there are no more of these tasks than entries.
+    _timer: AbortOnDropHandle<()>,
 }
 
 struct Entry {
@@ -57,22 +66,27 @@ impl Sessions {
         }
         table.forget_paired();
         if table.unpaired.len() >= MOST_UNPAIRED
-            && let Some((oldest, queue)) = table.unpaired.pop_front()
+            && let Some(oldest) = table.unpaired.pop_front()
         {
-            table.give_up(&oldest, &queue);
+            table.give_up(&oldest.id, &oldest.queue);
         }
         let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held)));
         table.sessions.insert(id.into(), Entry { queue: Arc::clone(&queue), paired: false });
-        table.unpaired.push_back((id.into(), Arc::downgrade(&queue)));
+        let timer = self.give_up_later(id.into(), Arc::downgrade(&queue));
+        table.unpaired.push_back(Unpaired { id: id.into(), queue: Arc::downgrade(&queue), _timer: timer });
         drop(table);
-        let (sessions, id, waiting) = (Arc::downgrade(self), Box::<str>::from(id), Arc::downgrade(&queue));
-        tokio::spawn(async move {
+        Some(queue)
+    }
+
+    /// Ends the session some time later, when it still has no download.
+    fn give_up_later(self: &Arc<Self>, id: Box<str>, waiting: Weak<UploadQueue>) -> AbortOnDropHandle<()> {
+        let sessions = Arc::downgrade(self);
+        AbortOnDropHandle::new(tokio::spawn(async move {
             sleep(UNPAIRED).await;
             if let Some(sessions) = sessions.upgrade() {
                 sessions.table.lock().give_up(&id, &waiting);
             }
-        });
-        Some(queue)
+        }))
     }
 
     /// Gives a session its download; `None` when it has one, or when there are too many.
@@ -127,7 +141,7 @@ impl Table {
 
     /// Forgets the oldest uploads that wait for nothing any more.
     fn forget_paired(&mut self) {
-        while let Some((id, queue)) = self.unpaired.front() {
+        while let Some(Unpaired { id, queue, .. }) = self.unpaired.front() {
             let waits = |entry: &Entry| !entry.paired && Weak::as_ptr(queue) == Arc::as_ptr(&entry.queue);
             if self.sessions.get(id).is_some_and(waits) {
                 return;

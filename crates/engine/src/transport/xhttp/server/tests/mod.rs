@@ -13,6 +13,7 @@ use std::{
 use hezar_core::{Security, XhttpMode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split},
+    runtime::Handle,
     time::timeout,
 };
 
@@ -329,6 +330,7 @@ async fn many_uploads_without_a_download_are_bounded() {
         answer(&mut up).await;
     }
     assert_eq!(server.handler.sessions.load(), (256, 256));
+    assert!(Handle::current().metrics().num_alive_tasks() < 300, "those that were given up have left nothing");
 }
 
 #[tokio::test(start_paused = true)]
