@@ -2,6 +2,7 @@
 //! without pages.
 
 mod lent_stream;
+mod placed_body;
 mod relay;
 mod site;
 #[cfg(test)]
@@ -17,12 +18,13 @@ use hezar_engine::{
     server::{WebAnswer, WebBody},
 };
 use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use tokio::{sync::Semaphore, time::Instant};
 
-use self::site::Site;
+use self::{placed_body::PlacedBody, site::Site};
 use crate::InboundFallback;
 
-/// The most connections of strangers that are answered at a time.
+/// The most connections of strangers, and single requests over others, that are answered at a time.
 const MOST_STRANGERS: usize = 256;
 
 /// What answers the strangers of one inbound. Who they are, and why they are no users, makes no difference to it.
@@ -31,7 +33,7 @@ pub(crate) struct Fallback {
     address: Option<Target>,
     /// This machine's own sockets: the address is the operator's, and no byte of a client chooses it.
     direct: Arc<dyn Dialer>,
-    open: Semaphore,
+    open: Arc<Semaphore>,
 }
 
 impl Fallback {
@@ -44,7 +46,7 @@ impl Fallback {
             site: Arc::new(Site::new(settings.folder.clone())),
             address: settings.address.clone(),
             direct,
-            open: Semaphore::new(MOST_STRANGERS),
+            open: Arc::new(Semaphore::new(MOST_STRANGERS)),
         }
     }
 
@@ -61,15 +63,20 @@ impl Fallback {
 
 #[async_trait]
 impl WebAnswer for Fallback {
+    /// One connection may ask for much at a time, and each answer may need a file or a socket: too many are told to come later.
     async fn answer(&self, request: Request<Bytes>) -> Response<WebBody> {
-        match &self.address {
+        let method = request.method().clone();
+        let Ok(place) = Arc::clone(&self.open).try_acquire_owned() else {
+            return site::plain(StatusCode::SERVICE_UNAVAILABLE, &method);
+        };
+        let answer = match &self.address {
             None => self.site.answer(request.map(drop)).await,
             Some(address) => {
-                let method = request.method().clone();
                 let answer = relay::exchange(&*self.direct, address, request).await;
                 answer.unwrap_or_else(|| site::plain(StatusCode::BAD_GATEWAY, &method))
             }
-        }
+        };
+        answer.map(|body| PlacedBody::new(body, place).boxed_unsync())
     }
 }
 

@@ -261,3 +261,19 @@ async fn too_many_strangers_are_closed_at_once() {
     let _all = fallback.open.acquire_many(u32::try_from(super::MOST_STRANGERS).unwrap()).await.unwrap();
     assert_eq!(hear(&fallback, &get("/")).await, "");
 }
+
+/// Many requests over few connections are bounded like connections, for as long as their answers are sent.
+#[tokio::test]
+async fn too_many_single_requests_are_told_to_come_later() {
+    let fallback = nothing();
+    let ask = || fallback.answer(Request::new(Bytes::new()));
+    let mut sent = Vec::new();
+    for _ in 0..super::MOST_STRANGERS {
+        sent.push(ask().await);
+    }
+    assert!(sent.iter().all(|answer| answer.status() == StatusCode::NOT_FOUND));
+    assert_eq!(ask().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(hear(&fallback, &get("/")).await, "");
+    drop(sent);
+    assert_eq!(ask().await.status(), StatusCode::NOT_FOUND);
+}

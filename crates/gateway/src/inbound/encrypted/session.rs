@@ -1,15 +1,20 @@
 //! One connection with many requests: each of them is served in a task of its own.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hezar_engine::server::{BoxSession, InboundRequest, SessionItem, StrangerReason, WebAnswer as _, WebRequest};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::requests;
 use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound, fallback::Fallback};
 
 /// The most requests of one session at a time.
 const MOST_REQUESTS: u32 = 256;
+/// How long a stranger may take to read the answer to a web request: few places are for all of them.
+const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 
 /// Serves a session until the client ends it. Once the listener accepts nobody any more, it ends when nothing runs in it.
 pub(in crate::inbound) async fn serve(
@@ -55,7 +60,7 @@ pub(in crate::inbound) async fn serve(
                     let kill = context.kill.clone();
                     context.tasks.spawn(async move {
                         let _place = place;
-                        kill.run_until_cancelled(answer(&fallback, *request)).await;
+                        kill.run_until_cancelled(timeout(LONGEST_ANSWER, answer(&fallback, *request))).await;
                     });
                 }
             }
