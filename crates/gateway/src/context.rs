@@ -149,11 +149,25 @@ impl Context {
     /// [`BuildError`] when the encrypted inbound cannot be served; then the old settings stay.
     pub(crate) fn configure(&self, config: GatewayConfig) -> Result<(), BuildError> {
         let config = Arc::new(config);
-        let encrypted = EncryptedInbound::build(&config, self.encrypted().as_deref(), &*self.selection.engine)?;
+        let before = self.encrypted();
+        let encrypted = EncryptedInbound::build(&config, before.as_deref(), &*self.selection.engine)?;
         self.policy.store(config);
-        self.encrypted.store(encrypted);
+        self.encrypted.store(encrypted.clone());
         self.configured.notify_waiters();
+        if let (Some(before), Some(now)) = (&before, &encrypted) {
+            self.end_revoked(now, before);
+        }
         Ok(())
+    }
+
+    /// Ends what runs of users who have lost a credential: by which one a request came is not remembered, and whoever has another one
+    /// comes back at once.
+    fn end_revoked(&self, now: &EncryptedInbound, before: &EncryptedInbound) {
+        let users = now.users_with_lost_credentials(before);
+        if !users.is_empty() {
+            let check = |user: &str| if users.contains(user) { Err(Refusal::UserRemoved) } else { Ok(()) };
+            self.telemetry.connections.end_refused(self.telemetry.listener(), check);
+        }
     }
 
     /// The encrypted inbound of the listener as it is now; absent where clients speak HTTP and SOCKS.

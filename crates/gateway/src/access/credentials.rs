@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
+use ahash::{AHashMap, AHashSet};
 use hezar_engine::server::{CredentialId, Keyring};
 
 use super::{Identity, client_key, login::KnownUser};
@@ -81,6 +82,17 @@ impl CredentialTable {
         &self.keyring
     }
 
+    /// The users with a credential that counted before and counts no more: their key was made anew, or a link of theirs is gone. Users who
+    /// are gone themselves are not among them.
+    pub(crate) fn users_with_lost_credentials<'a>(&self, before: &'a Self) -> AHashSet<&'a str> {
+        if Arc::ptr_eq(&self.keyring, &before.keyring) {
+            return AHashSet::default();
+        }
+        let now: AHashMap<&str, &User> = self.config.users.iter().map(|user| (&*user.name, user)).collect();
+        let is_meant = |user: &&User| now.get(&*user.name).is_some_and(|now| has_lost_one(user, now));
+        before.config.users.iter().filter(is_meant).map(|user| &*user.name).collect()
+    }
+
     /// Whose credential of this table it is, with the settings that `now` has for them; `None` when they have it no more.
     pub(crate) fn holder(&self, credential: CredentialId, now: &Self) -> Option<Holder> {
         let place = *self.places.get(usize::try_from(credential.0).ok()?)?;
@@ -102,6 +114,13 @@ impl CredentialTable {
         };
         Some(Holder { known: KnownUser::new(&now.config, index)?, link })
     }
+}
+
+/// Whether a credential of a user's counts no more. What a user had without a key was none.
+fn has_lost_one(before: &User, now: &User) -> bool {
+    let is_open = |name: &str| now.links.iter().any(|link| link.enabled && *link.name == *name);
+    let is_lost = |link: &UserLink| link.enabled && !is_open(&link.name);
+    before.has_key() && ((&before.key, before.uuid) != (&now.key, now.uuid) || before.links.iter().any(is_lost))
 }
 
 /// The place of the item that is meant: where it was before, or anywhere.
@@ -228,6 +247,31 @@ mod tests {
         assert_eq!(names(&table(vec![user("ali", vec![switched_off])])), [ali, None, None]);
         let other_key = User { key: Some(UserKey::new([8; 32])), ..user("ali", links) };
         assert_eq!(names(&table(vec![other_key])), [None, None, None]);
+    }
+
+    #[test]
+    fn who_has_lost_a_credential_is_known() {
+        let links = vec![link("nl", "", LinkSession::None)];
+        let before = table(vec![user("ali", links.clone()), user("sara", Vec::new()), User::new("omid", "p")]);
+        let lost = |users: Vec<User>| {
+            let mut lost: Vec<_> = table(users).users_with_lost_credentials(&before).into_iter().collect();
+            lost.sort_unstable();
+            lost
+        };
+        assert!(before.users_with_lost_credentials(&before).is_empty());
+        assert!(lost(vec![user("sara", Vec::new()), user("ali", links.clone())]).is_empty(), "another order");
+        assert!(
+            lost(vec![user("sara", links.clone()), user("omid", links.clone())]).is_empty(),
+            "one is gone, and two have more"
+        );
+        let off = vec![UserLink { enabled: false, ..links[0].clone() }];
+        assert_eq!(lost(vec![user("ali", off), user("sara", Vec::new())]), ["ali"]);
+        assert_eq!(
+            lost(vec![user("ali", Vec::new()), User { key: None, ..user("sara", Vec::new()) }]),
+            ["ali", "sara"]
+        );
+        let other_key = User { key: Some(UserKey::new([8; 32])), ..user("sara", Vec::new()) };
+        assert_eq!(lost(vec![user("ali", links.clone()), other_key]), ["sara"]);
     }
 
     #[test]

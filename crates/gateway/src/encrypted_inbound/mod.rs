@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ahash::AHashSet;
 use hezar_engine::{
     AddressPolicy, BuildError, Engine,
     server::{CredentialId, InboundServer, Keyring, KeyringKind, ShadowsocksServer},
@@ -99,6 +100,11 @@ impl EncryptedInbound {
     /// Who has shown a credential of this inbound, with the settings that `now` has for them; `None` when they have it no more.
     pub(crate) fn holder(&self, credential: CredentialId, now: &Self) -> Option<Holder> {
         self.table.holder(credential, &now.table)
+    }
+
+    /// The users with a credential that counted before and counts no more.
+    pub(crate) fn users_with_lost_credentials<'a>(&self, before: &'a Self) -> AHashSet<&'a str> {
+        self.table.users_with_lost_credentials(&before.table)
     }
 
     /// How its streams are named.

@@ -139,9 +139,9 @@ fn recognize(
     credential: CredentialId,
     client: SocketAddr,
 ) -> Result<Identity, Refusal> {
-    // A session may have begun with older settings.
-    let now = context.encrypted();
-    let holder = inbound.holder(credential, now.as_deref().unwrap_or(inbound)).ok_or(Refusal::UserRemoved)?;
+    // A session may have begun with older settings, or before the listener became a mixed one.
+    let now = context.encrypted().ok_or(Refusal::UserRemoved)?;
+    let holder = inbound.holder(credential, &now).ok_or(Refusal::UserRemoved)?;
     context.access.recognize(holder, client)
 }
 

@@ -114,6 +114,36 @@ async fn what_runs_of_a_refused_user_ends() {
     }
 }
 
+/// Whoever has got hold of a link is shut out when it is revoked, also of what runs by it. A further link ends nothing.
+#[tokio::test]
+async fn what_runs_by_a_revoked_link_or_key_ends() {
+    let with_link =
+        |enabled| User { links: vec![UserLink { name: "home".into(), enabled, ..UserLink::default() }], ..ali() };
+    for inbound in inbounds() {
+        let world = world(with(&inbound, [ali()]), &[Does::Echo]).await;
+        let phone = phone(&world, &inbound, &key(), "");
+        let mut stream = stream_to(&phone, "example.com:443").await;
+        ping(&mut stream, b"before").await;
+        world.gateway.configure(with(&inbound, [with_link(true)])).unwrap();
+        ping(&mut stream, b"still here").await;
+        world.gateway.configure(with(&inbound, [with_link(false)])).unwrap();
+        expect_end(stream).await;
+        eventually("it is gone", || world.connections.is_empty()).await;
+        let mut stream = stream_to(&phone, "example.com:443").await;
+        ping(&mut stream, b"before").await;
+        let mut association = None;
+        if carries_datagrams(&inbound) {
+            let begun = association.insert(phone.associate(&attempt()).await.unwrap());
+            echo_datagram(begun, b"ping").await;
+        }
+        let renewed = User { key: Some(UserKey::new([9; 32])), ..ali() };
+        world.gateway.configure(with(&inbound, [renewed])).unwrap();
+        expect_end(stream).await;
+        eventually("nothing is left", || world.connections.is_empty()).await;
+        drop(association);
+    }
+}
+
 #[tokio::test]
 async fn usage_is_what_the_client_counted_and_the_quota_ends_a_stream() {
     for inbound in inbounds() {
