@@ -235,3 +235,27 @@ fn keys_of_listeners_and_users_are_never_shown() {
         assert!(!found.is_empty() && found.iter().all(|problem| !problem.contains("SECRET")), "{found:?}");
     }
 }
+
+/// The examples of docs/inbounds.md, each as a configuration of its own, with keys in the place of what is left out.
+#[test]
+fn the_examples_of_the_page_are_good() {
+    let page = include_str!("../../../../../docs/inbounds.md");
+    let shadowsocks = "key = \"AAECAwQFBgcICQoLDA0ODw==\"";
+    let mut examples = vec![String::new()];
+    for line in page.lines() {
+        match line.strip_prefix("    ") {
+            Some(code) => examples.last_mut().unwrap().push_str(&format!("{code}\n")),
+            // An empty line may stand between two tables of one example.
+            None if line.is_empty() => {}
+            None => examples.push(String::new()),
+        }
+    }
+    examples.retain(|example| example.starts_with("[["));
+    assert!(examples.len() >= 5, "{examples:?}");
+    for example in examples {
+        let of_server = example.contains("[listener.shadowsocks]");
+        let key = if of_server { shadowsocks.to_owned() } else { format!("key = \"{KEY}\"") };
+        let text = example.replace("key = \"…\"", &key);
+        read(&text).unwrap_or_else(|problems| panic!("{text}\n{problems}"));
+    }
+}
