@@ -5,7 +5,7 @@ use super::{machine::Machine, up::SUBSCRIPTION};
 /// CAP_NET_BIND_SERVICE alone (capabilities(7)), as /proc shows it.
 const LOW_PORTS_ALONE: &str = "0000000000000400";
 
-/// `/usr/local/bin/hezar` is there, and no service is.
+/// `/usr/local/bin/hezar` is there, and no service is. One is installed first, which runs with the file that it brings, as a package's does.
 pub(super) fn is_set_up_for_phones(machine: &Machine) {
     let hezar = "/usr/local/bin/hezar";
     let set_up = |more: &[&str]| {
@@ -13,6 +13,8 @@ pub(super) fn is_set_up_for_phones(machine: &Machine) {
         let said = machine.succeed(&words);
         said.lines().filter(|line| line.contains("://")).map(str::to_owned).collect::<Vec<_>>()
     };
+    machine.succeed(&[hezar, "install-service"]);
+    machine.is_active("hezar.service");
     let links = set_up(&[]);
     assert_eq!(links.len(), 21, "{links:?}");
     machine.is_active("hezar.service");
@@ -31,6 +33,14 @@ pub(super) fn is_set_up_for_phones(machine: &Machine) {
     // It is not written again unasked; written again it keeps its keys, and the service goes on.
     assert!(!machine.run(&[hezar, "init", "--vps", "vps.test.example"]).status.success());
     assert_eq!(set_up(&["--force"]), links);
+    assert_eq!((machine.main_pid(), machine.state("hezar.service")), (pid, "active".to_owned()));
+    // What is written for another name is in force at once: the instance that runs tells its links.
+    let other = [hezar, "init", "--vps", "other.test.example", "--allow-private", "--force", SUBSCRIPTION];
+    let written = machine.succeed(&other);
+    let asked = machine.run(&[hezar, "user", "link", "phone", "--listener", "hysteria2", "--link", ""]);
+    let (told, notes) = (String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr));
+    assert!(!notes.contains("no instance"), "{notes}");
+    assert!(told.contains("@other.test.example:443") && written.contains(told.trim()), "{told}");
     assert_eq!((machine.main_pid(), machine.state("hezar.service")), (pid, "active".to_owned()));
     machine.succeed(&[hezar, "uninstall-service", "--purge"]);
     assert!(!machine.system.path("etc/systemd/system/hezar.service.d/low-ports.conf").exists());

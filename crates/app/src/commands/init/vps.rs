@@ -25,7 +25,7 @@ use crate::{
     places::FILE_NAME,
     qr::qr,
     replace_file::replace_file,
-    service::{Outcome, open_low_ports},
+    service::{Outcome, Scope, Step, is_running, last_log, open_low_ports},
 };
 
 /// How long the system's resolver may take to say where the domain leads.
@@ -206,13 +206,28 @@ fn write_filter(global: &GlobalArgs, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs and starts the service of the machine.
+/// Installs and starts the service of the machine. One that runs already, as a package starts it, takes up what was written.
 fn start(offer: Offer, global: &GlobalArgs) -> anyhow::Result<()> {
+    let was_running = is_running(Scope::System);
+    let mut has_new_rights = false;
     for step in open_low_ports() {
-        let (Outcome::Done(text) | Outcome::Left(text)) = step.perform()?;
+        let outcome = step.perform()?;
+        has_new_rights |= matches!((&step, &outcome), (Step::Unit { .. }, Outcome::Done(_)));
+        let (Outcome::Done(text) | Outcome::Left(text)) = outcome;
         output::note(text);
     }
-    offer.start(global)
+    offer.start(global)?;
+    if was_running {
+        // A process is given the right to low ports when it starts.
+        let word = if has_new_rights { "restart" } else { "reload" };
+        let taken_up = Step::run(["systemctl", word, "hezar.service"]).perform();
+        if taken_up.is_err() {
+            output::note(last_log(Scope::System));
+        }
+        let (Outcome::Done(text) | Outcome::Left(text)) = taken_up?;
+        output::note(text);
+    }
+    Ok(())
 }
 
 /// Prints every link, and of each listener the link without a name as a QR code, too.
