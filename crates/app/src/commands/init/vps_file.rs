@@ -164,11 +164,18 @@ pub(super) fn sources(places: &[String], allow_private: bool) -> String {
     }
     let private = if allow_private { "allow_private = true\n" } else { "" };
     let table = |(index, place): (usize, &String)| {
-        let (key, value) = super::super::objects::place_of(place);
+        let (key, value) = place_of(place);
         let value = toml::Value::try_from(value).map(|value| value.to_string()).unwrap_or_default();
         format!("[[source]]\nname = \"source-{}\"\n{key} = {value}\n{private}\n", index + 1)
     };
     places.iter().enumerate().map(table).collect()
+}
+
+/// The key and the value of a place: a file by its absolute path, since the configuration may be written to another folder.
+fn place_of(place: &str) -> (&'static str, serde_json::Value) {
+    let (key, value) = super::super::objects::place_of(place);
+    let file = if key == "file" { std::path::absolute(place).ok() } else { None };
+    (key, file.map_or(value, |file| file.display().to_string().into()))
 }
 
 #[cfg(test)]
@@ -217,6 +224,14 @@ mod tests {
         assert_eq!(links(&again), links(&first));
         assert_eq!(again.proxy.users[0].password, first.proxy.users[0].password);
         assert!(links(&other).iter().all(|link| !links(&first).contains(link)));
+    }
+
+    #[test]
+    fn a_file_is_named_by_its_absolute_path() {
+        let text = sources(&["nodes.txt".to_owned()], false);
+        let absolute = std::path::absolute("nodes.txt").unwrap();
+        assert!(text.contains(&absolute.display().to_string()), "{text}");
+        assert_eq!(read(&text).sources.len(), 1);
     }
 
     #[test]
