@@ -1,10 +1,12 @@
 //! QR codes for terminals.
 
-use qrcode::{QrCode, render::unicode::Dense1x2};
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
 /// A text as a picture of half blocks for a terminal that writes light on dark, as most do; empty when it is too long for one.
+///
+/// It has the least error correction, since a screen has no stains: up to 425 bytes, as links with long names have, fit 80 columns.
 pub(crate) fn qr(text: &str) -> String {
-    let Ok(code) = QrCode::new(text) else { return String::new() };
+    let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::L) else { return String::new() };
     code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
 }
 
@@ -19,5 +21,7 @@ mod tests {
         assert!(widths.len() > 14 && widths.iter().all(|width| *width == widths[0]), "{drawn}");
         assert!(drawn.contains('▀') || drawn.contains('▄'));
         assert_eq!(qr(&"x".repeat(10_000)), "");
+        let widest = qr(&"x".repeat(425));
+        assert!(widest.lines().all(|line| line.chars().count() <= 80), "{widest}");
     }
 }
