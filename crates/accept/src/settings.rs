@@ -117,7 +117,7 @@ impl PortTls {
         }
     }
 
-    /// The names of the certificate, in lower case.
+    /// The names of the certificate, in lower case and as DNS and ACME have them: other scripts as `xn--` (RFC 8555, section 7.1.4).
     fn acme_names(&self) -> Result<Vec<String>, TlsMistake> {
         if self.acme.len() > MOST_NAMES {
             return Err(TlsMistake { key: "acme", message: format!("there are at most {MOST_NAMES} names") });
@@ -125,8 +125,8 @@ impl PortTls {
         let name = |text: &String| {
             let lower = text.trim().trim_end_matches('.').to_ascii_lowercase();
             let is_name = lower.contains('.') && !lower.contains('*') && lower.parse::<std::net::IpAddr>().is_err();
-            let is_good = is_name && DomainName::new(&lower).is_ok();
-            is_good.then_some(lower).ok_or_else(|| TlsMistake {
+            let name = DomainName::new(&lower).ok().filter(|_| is_name);
+            name.map(|name| name.as_str().to_owned()).ok_or_else(|| TlsMistake {
                 key: "acme",
                 message: format!("{text:?} is no name for which a certificate can be had here: give full host names such as \"proxy.example.org\", without * and without addresses"),
             })
@@ -166,6 +166,8 @@ mod tests {
         assert_eq!(PortTls::default().source(), Ok(None));
         assert!(matches!(files.source(), Ok(Some(CertificateSource::Files(_)))));
         assert_eq!(acme.source(), Ok(Some(CertificateSource::Acme(vec!["proxy.example.org".into()]))));
+        let persian = PortTls { acme: vec!["نمونه.example".into()], ..PortTls::default() };
+        assert_eq!(persian.source(), Ok(Some(CertificateSource::Acme(vec!["xn--hhbbbed.example".into()]))));
         let key_of = |tls: PortTls| tls.source().unwrap_err().key;
         assert_eq!(key_of(PortTls { key: None, ..files.clone() }), "key");
         assert_eq!(key_of(PortTls { cert: None, ..files.clone() }), "cert");

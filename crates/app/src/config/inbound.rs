@@ -129,9 +129,11 @@ fn read_reality(mut table: Section<'_>, listener: &ListenerConfig) -> InboundRea
     if reality.server_names.is_empty() {
         table.problem("server_names", "REALITY needs the names that clients ask for, such as [\"www.example.com\"]");
     }
-    for name in &reality.server_names {
-        if !matches!(Host::new(name), Ok(Host::Name(_))) {
-            table.problem("server_names", format_args!("{name:?} is no host name"));
+    for name in &mut reality.server_names {
+        // Clients ask for a name as DNS has it.
+        match Host::new(name.trim()) {
+            Ok(Host::Name(known)) => known.as_str().clone_into(name),
+            _ => table.problem("server_names", format_args!("{name:?} is no host name")),
         }
     }
     table.finish();

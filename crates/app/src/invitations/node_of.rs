@@ -41,13 +41,14 @@ pub(super) fn node_of(listener: &ListenerConfig, listen: SocketAddr, user: &User
 }
 
 /// The name that clients ask for: what the listener says, else the first one of an ACME certificate, else that of the server. A bare
-/// address is not asked for (RFC 6066, section 3).
+/// address is not asked for (RFC 6066, section 3), and names in other scripts are asked for as DNS has them.
 fn server_name(listener: &ListenerConfig, server: &Target) -> Option<Box<str>> {
-    let of_server = match server.host() {
+    let said = listener.server_name.as_deref().or_else(|| listener.tls.acme.first().map(String::as_str));
+    let said = said.and_then(|name| Host::new(name.trim()).ok());
+    match said.as_ref().unwrap_or(server.host()) {
         Host::Name(name) => Some(name.as_str().into()),
         Host::Ip(_) => None,
-    };
-    listener.server_name.clone().or_else(|| listener.tls.acme.first().map(|name| name.as_str().into())).or(of_server)
+    }
 }
 
 /// A password as text; of keys that are no text there is none.

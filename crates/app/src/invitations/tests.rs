@@ -253,3 +253,17 @@ fn a_listener_whose_port_the_system_chose_is_named_by_the_real_one() {
     assert_eq!(found[0].spec.server.to_string(), "vps.example.org:4443");
     assert!(matches!(found[0].spec.server.host(), Host::Name(_)));
 }
+
+#[test]
+fn names_in_other_scripts_are_asked_for_as_dns_has_them() {
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    let tls = "tls.acme = [\"نمونه.example\"]\n";
+    let reality = format!("kind = \"vless\"\nreality.private_key = \"{key}\"\n");
+    for kind in ["kind = \"trojan\"\n", "kind = \"hysteria2\"\n", &*reality] {
+        let text = format!(
+            "[[proxy.users]]\nname = \"ali\"\nkey = \"{key}\"\n[[listener]]\nname = \"l\"\nlisten = \"0.0.0.0:443\"\n{kind}{tls}"
+        );
+        let uri = of_ali(&read(&text))[0].uri();
+        assert_eq!(uri.matches("xn--hhbbbed.example").count(), 2, "the address and sni of {uri}");
+    }
+}
