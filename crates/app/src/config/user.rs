@@ -14,7 +14,22 @@ pub(super) fn users(section: &mut Section<'_>) -> Vec<User> {
     for user in users.iter().filter(|user| !names.insert(&*user.name)) {
         section.problem("users", format_args!("two users are named {:?}", user.name));
     }
+    check_credentials(section, &users);
     users
+}
+
+/// Refuses a key or a UUID that two users have, as a table has that was copied: every client would count as one of both.
+fn check_credentials(section: &Section<'_>, users: &[User]) {
+    let mut seen = HashSet::new();
+    for user in users {
+        let key = user.key.as_ref().map(|key| key.to_text().expose().to_owned());
+        let uuid = user.uuid.map(|uuid| uuid.expose().to_string());
+        for (what, credential) in [("key", key), ("uuid", uuid)] {
+            if credential.is_some_and(|credential| !seen.insert(credential)) {
+                section.problem("users", format_args!("{:?} has the same {what} as another user", user.name));
+            }
+        }
+    }
 }
 
 fn user(mut section: Section<'_>) -> Option<User> {

@@ -153,7 +153,9 @@ fn names_of_reality_are_those_of_the_site_unless_others_are_given() {
 fn a_cipher_without_identities_takes_so_many_links_and_no_more() {
     let users = |count: usize| -> String {
         let user = |number| {
-            format!("[[proxy.users]]\nname = \"u{number}\"\nkey = \"{KEY}\"\nlinks = [{{ name = \"second\" }}]\n")
+            format!(
+                "[[proxy.users]]\nname = \"u{number}\"\nkey = \"{number:042}A\"\nlinks = [{{ name = \"second\" }}]\n"
+            )
         };
         (0..count).map(user).collect()
     };
@@ -192,6 +194,19 @@ fn users_have_keys_and_links() {
         let found = with(keys);
         assert!(found.len() == 1 && found[0].contains(told), "{keys}: {found:?}");
     }
+}
+
+#[test]
+fn no_two_users_have_the_same_credentials() {
+    const UUID: &str = "b831381d-6324-4d53-ad4f-8cda48b30811";
+    for (what, value) in [("key", KEY), ("uuid", UUID)] {
+        let user = |name: &str| format!("[[proxy.users]]\nname = \"{name}\"\n{what} = \"{value}\"\n");
+        let found = problems(&[user("ali"), user("sara")].concat());
+        assert_eq!(found, [format!("proxy.users: \"sara\" has the same {what} as another user")]);
+    }
+    // A listener with users of its own knows those alone.
+    let own = listener("trojan", &format!("{TLS}users = [{{ name = \"ali\", key = \"{KEY}\" }}]\n"));
+    assert!(read(&format!("[[proxy.users]]\nname = \"ali\"\nkey = \"{KEY}\"\n{own}")).is_ok());
 }
 
 #[test]
