@@ -224,7 +224,8 @@ pub(crate) fn link_server(listener: &ListenerConfig, listen: SocketAddr) -> Opti
         Some(text) => host_and_port(text)?,
         None => match listener.tls.acme.first() {
             Some(name) => (Host::new(name).ok()?, None),
-            None if ip.is_unspecified() => return None,
+            // Without TLS of its own, clients come to what is in front of it.
+            None if ip.is_unspecified() || listener.insecure_plain => return None,
             None => (Host::Ip(ip), None),
         },
     };

@@ -220,6 +220,10 @@ fn what_keeps_a_listener_from_being_used_is_a_warning() {
         "{user}[[listener]]\nname = \"l\"\nkind = \"shadowsocks\"\nlisten = \"0.0.0.0:8388\"\nshadowsocks.method = \"aes-128-gcm\"\n"
     );
     assert!(warnings(&nowhere)[0].contains("say host"));
+    let behind = format!(
+        "{user}[[listener]]\nname = \"l\"\nkind = \"trojan\"\nlisten = \"127.0.0.1:2054\"\ninsecure_plain = true\n"
+    );
+    assert!(warnings(&behind)[0].contains("say host"));
 }
 
 #[test]
