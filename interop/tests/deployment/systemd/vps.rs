@@ -33,7 +33,7 @@ pub(super) fn is_set_up_for_phones(machine: &Machine) {
     // It is not written again unasked; written again it keeps its keys, and the service goes on.
     assert!(!machine.run(&[hezar, "init", "--vps", "vps.test.example"]).status.success());
     assert_eq!(set_up(&["--force"]), links);
-    assert_eq!((machine.main_pid(), machine.state("hezar.service")), (pid, "active".to_owned()));
+    assert_eq!((machine.main_pid(), machine.state("hezar.service")), (pid.clone(), "active".to_owned()));
     // What is written for another name is in force at once: the instance that runs tells its links.
     let other = [hezar, "init", "--vps", "other.test.example", "--allow-private", "--force", SUBSCRIPTION];
     let written = machine.succeed(&other);
