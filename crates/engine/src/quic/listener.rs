@@ -16,14 +16,14 @@ use super::{
 
 /// A client from which nothing arrives for this long is gone, in milliseconds.
 const SILENCE: u32 = 30_000;
-/// The receive window of one stream, in bytes.
-const STREAM_WINDOW: u32 = 4 << 20;
 /// The windows of a connection in bytes, until it is known that it is a client's.
 const STRANGER_WINDOW: u32 = 256 << 10;
 /// What the windows of all clients' connections share when they are opened, in bytes, each way.
 const ALL_WINDOWS: usize = 256 << 20;
 /// The smallest and the largest window of a client's connection, in bytes.
 const WINDOW: (usize, usize) = (512 << 10, 16 << 20);
+/// One stream has this part of its client's receive window: so many have to be unread before they stop the others.
+const STREAM_SHARE: u32 = 4;
 /// The most bytes of datagrams that wait for the reader.
 const DATAGRAMS: usize = 1 << 20;
 /// Streams of requests that somebody may have open who is not known to be a client.
@@ -76,7 +76,7 @@ impl QuicListener {
             None => plain,
         };
         let socket = Arc::new(ListeningSocket::new(disguised, is_disguised)?);
-        let config = server_config(&crypto, &Promise::default());
+        let config = server_config(&crypto, &Promise::default(), 1);
         let (abstract_socket, runtime) = (Arc::clone(&socket) as Arc<dyn AsyncUdpSocket>, Arc::new(DriverRuntime));
         let endpoint_config = EndpointConfig::default();
         let endpoint = Endpoint::new_with_abstract_socket(
@@ -102,9 +102,9 @@ impl QuicListener {
         self.endpoint.accept().await
     }
 
-    /// The settings for one connection, whose rate `promise` may name later.
-    pub(crate) fn server_config(&self, promise: &Promise) -> Arc<ServerConfig> {
-        Arc::new(server_config(&self.crypto, promise))
+    /// The settings for one connection, whose rate `promise` may name later, and which may become that of the last of so many clients.
+    pub(crate) fn server_config(&self, promise: &Promise, clients: usize) -> Arc<ServerConfig> {
+        Arc::new(server_config(&self.crypto, promise, clients))
     }
 
     /// Accepts no connection any more; those that are open go on.
@@ -140,25 +140,25 @@ impl Drop for QuicListener {
     }
 }
 
-fn server_config(crypto: &Arc<QuicServerConfig>, promise: &Promise) -> ServerConfig {
+fn server_config(crypto: &Arc<QuicServerConfig>, promise: &Promise, clients: usize) -> ServerConfig {
     let mut config = ServerConfig::with_crypto(Arc::clone(crypto) as Arc<dyn quinn::crypto::ServerConfig>);
     let (each, all) = INCOMING_BYTES;
     config
-        .transport_config(Arc::new(transport_config(promise)))
+        .transport_config(Arc::new(transport_config(promise, clients)))
         .max_incoming(MOST_INCOMING)
         .incoming_buffer_size(each)
         .incoming_buffer_size_total(all);
     config
 }
 
-/// The limits of a connection that is not known to be a client's.
-fn transport_config(promise: &Promise) -> TransportConfig {
+/// The limits of a connection that is not known to be a client's. Those of streams cannot be changed later.
+fn transport_config(promise: &Promise, clients: usize) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(STRANGER_STREAMS))
         .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(SILENCE))))
-        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .stream_receive_window(VarInt::from_u32(client_window(clients) / STREAM_SHARE))
         .receive_window(VarInt::from_u32(STRANGER_WINDOW))
         .send_window(STRANGER_WINDOW.into())
         .datagram_receive_buffer_size(Some(DATAGRAMS))
@@ -169,10 +169,15 @@ fn transport_config(promise: &Promise) -> TransportConfig {
 
 /// Gives a connection the limits of a client, of which there are so many.
 pub(crate) fn lift_limits(connection: &quinn::Connection, clients: usize) {
-    let (least, most) = WINDOW;
-    let window = (ALL_WINDOWS / clients.max(1)).clamp(least, most);
-    // Both fit: the largest window is far from the bounds of the types.
-    connection.set_receive_window(VarInt::from_u32(u32::try_from(window).unwrap_or(u32::MAX)));
-    connection.set_send_window(window as u64);
+    let window = client_window(clients);
+    connection.set_receive_window(VarInt::from_u32(window));
+    connection.set_send_window(window.into());
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(CLIENT_STREAMS));
+}
+
+/// The windows of a client's connection in bytes, when there are so many clients.
+fn client_window(clients: usize) -> u32 {
+    let (least, most) = WINDOW;
+    // It fits: the largest window is far from the bounds of the type.
+    u32::try_from((ALL_WINDOWS / clients.max(1)).clamp(least, most)).unwrap_or(u32::MAX)
 }

@@ -121,8 +121,9 @@ impl Hysteria2Connection {
     pub async fn open(self, keyring: &Arc<Keyring>) -> Option<BoxSession> {
         let Self { incoming, handshake, shared } = self;
         let promise = Promise::default();
+        let config = shared.listener.server_config(&promise, Arc::strong_count(&shared.clients));
         let greeting = async {
-            let connection = incoming.accept_with(shared.listener.server_config(&promise)).ok()?.await.ok()?;
+            let connection = incoming.accept_with(config).ok()?.await.ok()?;
             let quic = h3_quinn::Connection::new(connection.clone());
             let mut builder = h3::server::builder();
             let http3 = builder.send_grease(false).max_field_section_size(MOST_HEAD).build(quic).await.ok()?;

@@ -1,6 +1,7 @@
 //! The server's side of Hysteria 2 against our own client, a plain web client, and strangers.
 
 use std::{
+    future::pending,
     io,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -63,6 +64,8 @@ enum Ending {
     Refuse(RequestRefusal),
     /// Some bytes, and no end.
     BreakOff,
+    /// Some bytes, and nothing is read.
+    Deaf,
 }
 
 impl World {
@@ -163,6 +166,11 @@ async fn end(request: InboundRequest, ending: Ending) {
             let mut all = [0; 4];
             request.stream.read_exact(&mut all).await.unwrap();
         }
+        (InboundRequest::Stream(mut request), Ending::Deaf) => {
+            request.stream.write_all(b"well").await.unwrap();
+            request.stream.flush().await.unwrap();
+            pending().await
+        }
         (InboundRequest::Datagrams(request), _) => {
             let mut buffer = vec![0; 65_536];
             while let Ok((length, target)) = request.datagram.recv_from(&mut buffer).await {
@@ -174,6 +182,28 @@ async fn end(request: InboundRequest, ending: Ending) {
 
 fn salamander() -> Obfs2 {
     Obfs2::Salamander { password: Secret::new("a-lizard-on-the-wall") }
+}
+
+/// However many clients there are, one stream whose target takes nothing leaves room for the others of its client.
+#[tokio::test]
+async fn a_stream_that_nobody_reads_does_not_stop_the_others() {
+    let world = World::start(None, Hysteria2ServerSettings::default(), Ending::Deaf);
+    let _crowd: Vec<_> = (0..600).map(|_| Arc::clone(&world.server.shared.clients)).collect();
+    let client = world.client(PASSWORD);
+    let mut stuck = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
+    // Until its window is full.
+    while let Ok(written) = timeout(Duration::from_secs(1), stuck.write_all(&[0; 16 * 1024])).await {
+        written.unwrap();
+    }
+    let asking = async {
+        let mut other = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
+        other.write_all(b"a question").await.unwrap();
+        let mut heard = [0; 4];
+        other.read_exact(&mut heard).await.unwrap();
+        heard
+    };
+    let heard = timeout(Duration::from_secs(20), asking).await.expect("the other one has no room");
+    assert_eq!(&heard, b"well");
 }
 
 #[tokio::test]
