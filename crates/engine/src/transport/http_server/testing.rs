@@ -1,4 +1,5 @@
-//! A gateway in memory for transports that are sessions: clients begin with `!`, and their streams are an echo.
+//! A gateway in memory for transports that are sessions: clients begin with `!`, and their streams are an echo. Streams that begin with
+//! `<` have an end instead of an answer.
 
 use std::{
     future::pending,
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use hezar_core::Target;
 use http::Response;
 use http_body_util::{BodyExt, Full};
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, split},
     sync::Notify,
@@ -27,6 +29,10 @@ use crate::{
     },
 };
 
+/// The ports of what targets do.
+const ECHO: u16 = 7;
+const DISCARD: u16 = 9;
+
 /// What the site says to strangers, with status 404.
 pub(crate) const SITE: &str = "no such page";
 
@@ -39,6 +45,8 @@ pub(crate) struct Gateway {
     pub(crate) strangers: AtomicUsize,
     /// Web requests so far.
     pub(crate) web: AtomicUsize,
+    /// What streams with an end instead of an answer have said.
+    pub(crate) heard: Mutex<Vec<u8>>,
     /// Streams that are served now.
     pub(crate) alive: AtomicUsize,
     /// Told when clients shall take other connections.
@@ -50,7 +58,8 @@ pub(crate) fn opener() -> Opener {
     Arc::new(|mut stream| {
         Box::pin(async move {
             Ok(match stream.read_u8().await? {
-                b'!' => Opening::Request(request(stream)),
+                b'!' => Opening::Request(request(stream, ECHO)),
+                b'<' => Opening::Request(request(stream, DISCARD)),
                 b'#' => Opening::Session(Box::new(Inner(Some(stream)))),
                 _ => Opening::Stranger(Stranger { stream, why: StrangerReason::Credential }),
             })
@@ -58,8 +67,8 @@ pub(crate) fn opener() -> Opener {
     })
 }
 
-fn request(stream: BoxStream) -> InboundRequest {
-    let target = Target::parse("echo.example:7").unwrap();
+fn request(stream: BoxStream, port: u16) -> InboundRequest {
+    let target = Target::parse(&format!("a.example:{port}")).unwrap();
     let stream: BoxServed = Box::new(Wordless(stream));
     InboundRequest::Stream(StreamRequest { credential: CredentialId(1), target, stream })
 }
@@ -71,7 +80,7 @@ struct Inner(Option<BoxStream>);
 impl InboundSession for Inner {
     async fn next(&mut self) -> Option<SessionItem> {
         match self.0.take() {
-            Some(stream) => Some(SessionItem::Request(request(stream))),
+            Some(stream) => Some(SessionItem::Request(request(stream, ECHO))),
             None => pending().await,
         }
     }
@@ -93,7 +102,11 @@ impl Gateway {
             match item {
                 SessionItem::Request(InboundRequest::Stream(request)) => {
                     self.requests.fetch_add(1, SeqCst);
-                    tokio::spawn(Arc::clone(&self).echo(request.stream));
+                    if request.target.port() == DISCARD {
+                        tokio::spawn(Arc::clone(&self).discard(request.stream));
+                    } else {
+                        tokio::spawn(Arc::clone(&self).echo(request.stream));
+                    }
                 }
                 SessionItem::Request(InboundRequest::Datagrams(_)) => panic!("datagrams"),
                 SessionItem::Stranger(_) => {
@@ -108,6 +121,15 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    async fn discard(self: Arc<Self>, mut stream: BoxServed) {
+        self.alive.fetch_add(1, SeqCst);
+        stream.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        self.heard.lock().extend(heard);
+        self.alive.fetch_sub(1, SeqCst);
     }
 
     async fn echo(self: Arc<Self>, stream: BoxServed) {

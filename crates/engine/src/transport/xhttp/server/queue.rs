@@ -191,6 +191,11 @@ impl UploadQueue {
         Some(Ok(Some(Room { queue: Arc::clone(self), number, length, used: false })))
     }
 
+    /// Whether there is no body of one request that is the whole upload.
+    pub(super) fn comes_in_pieces(&self) -> bool {
+        !self.state.lock().in_one_body
+    }
+
     /// Ends the session: nothing more is taken, and the reader is at the end.
     pub(super) fn end(&self) {
         let mut state = self.state.lock();

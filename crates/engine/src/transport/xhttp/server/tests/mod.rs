@@ -280,6 +280,38 @@ async fn pieces_in_disorder_and_twice_before_their_download() {
     assert_eq!(gateway.requests.load(SeqCst), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn pieces_behind_the_end_of_the_download_are_heard() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let mut up = connected(&server, &gateway);
+    up.write_all(piece(0, "<a").as_bytes()).await.unwrap();
+    answer(&mut up).await;
+    let mut down = connected(&server, &gateway);
+    down.write_all(head("GET", "/x/S", "").as_bytes()).await.unwrap();
+    answer(&mut down).await;
+    assert_eq!(chunk(&mut down).await, "", "it has ended");
+    for (number, body) in [(1, "b"), (2, "c")] {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        up.write_all(piece(number, body).as_bytes()).await.unwrap();
+        assert!(answer(&mut up).await.starts_with("http/1.1 200"));
+    }
+    until(|| gateway.alive.load(SeqCst) == 0 && server.handler.sessions.load() == (0, 0)).await;
+    assert_eq!(*gateway.heard.lock(), b"abc");
+}
+
+/// Clients say no word when their download has ended.
+#[tokio::test(start_paused = true)]
+async fn an_upload_in_pieces_ends_soon_after_its_download() {
+    for version in [Version::Http1, Version::Http2] {
+        let world = World::new(XhttpMode::PacketUp, version, "", 1, 4096);
+        let mut stream = world.open().await;
+        say(&mut stream, b"<a").await;
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+        timeout(Duration::from_secs(20), world.settled()).await.expect("it goes on");
+        assert_eq!(*world.gateway.heard.lock(), b"a");
+    }
+}
+
 /// Xray's client streams over HTTP/1.1, too: it writes on while the answer comes.
 #[tokio::test(start_paused = true)]
 async fn streamed_uploads_over_http1() {
