@@ -8,7 +8,7 @@ use hezar_core::{
 };
 use hezar_fetch::{FetchConfig, SourceKind, SourceSpec};
 use hezar_formats::{Hints, ListScheme};
-use hezar_gateway::GatewayConfig;
+use hezar_gateway::{AccessRules, GatewayConfig};
 use hezar_pool::{Bounds, Filter, FilterId, Rules, Term};
 use hezar_probe::ProbeConfig;
 
@@ -57,7 +57,7 @@ pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Optio
         users: config.users_of(listener).to_vec(),
         strategy: listener.strategy.unwrap_or(config.proxy.strategy),
         client_limits: listener.client_limits,
-        rules: listener.rules.or(&config.proxy.rules),
+        rules: access_rules(config, listener),
         feedback: if listener.feedback.is_empty() { config.proxy.feedback.clone() } else { listener.feedback.clone() },
         exit_headers: listener.exit_headers.unwrap_or(config.proxy.exit_headers),
         ports: listener.ports,
@@ -67,6 +67,14 @@ pub(crate) fn listener(config: &Config, listener: &ListenerConfig, filter: Optio
         filter,
         ..gateway(config)
     }
+}
+
+/// Where clients of a listener may go. Those of an encrypted one behind a program that passes them on come from other machines, also where
+/// that program is on this one.
+fn access_rules(config: &Config, listener: &ListenerConfig) -> AccessRules {
+    let rules = listener.rules.or(&config.proxy.rules);
+    let is_behind_another = listener.insecure_plain || !listener.proxy_protocol.is_empty();
+    if listener.inbound.is_some() && is_behind_another { rules.or(&AccessRules::for_other_machines()) } else { rules }
 }
 
 /// The nodes of a listener.
@@ -220,6 +228,27 @@ mod tests {
         assert_eq!((filter.top, filter.max_latency), (Some(50), Some(Duration::from_millis(800))));
         let Term::All(terms) = filter.term else { panic!("{:?}", filter.term) };
         assert_eq!(terms.len(), 4);
+    }
+
+    #[test]
+    fn clients_behind_a_web_server_come_from_other_machines() {
+        let rules = |rest: &str| {
+            let config =
+                read(&format!("[[listener]]\nname = \"l\"\nkind = \"vless\"\nlisten = \"127.0.0.1:8001\"\n{rest}"));
+            listener(&config, &config.listeners[0], None).rules
+        };
+        let tls = "tls.acme = [\"vps.example.org\"]\n";
+        assert_eq!(rules(tls), AccessRules::default(), "on loopback, clients are this machine's own");
+        let proxied = format!("{tls}proxy_protocol = [\"127.0.0.0/8\"]\n");
+        for rest in ["insecure_plain = true\n", &proxied] {
+            let rules = rules(rest);
+            let denied = |port| rules.deny_ports.as_ref().is_some_and(|ports| ports.contains(port));
+            assert!(denied(25) && denied(587) && !denied(443), "{rest}");
+            assert_eq!(rules.allow_private_targets, Some(false), "{rest}");
+        }
+        let said = rules("insecure_plain = true\nallow_private_targets = true\ndeny_ports = [443]\n");
+        assert_eq!(said.allow_private_targets, Some(true));
+        assert!(said.deny_ports.is_some_and(|ports| ports.contains(443) && !ports.contains(25)));
     }
 
     #[test]

@@ -36,6 +36,12 @@ settings! {
 }
 
 impl AccessRules {
+    /// What holds on a listener that other machines can reach where nothing is said.
+    #[must_use]
+    pub fn for_other_machines() -> Self {
+        Self { deny_ports: Some(PortSet::new(&MAIL_PORTS)), allow_private_targets: Some(false), ..Self::default() }
+    }
+
     /// Whether nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
