@@ -219,7 +219,9 @@ fn refused(configs: &[GatewayConfig], report: &Report, now: Timestamp) -> Vec<(B
     let may_stay = |listener: &str, user: &str| {
         let Some(config) = configs.iter().find(|config| *config.name == *listener) else { return true };
         let known = config.users.iter().find(|known| *known.name == *user);
-        config.users.is_empty() || known.is_some_and(|known| known.enabled && known.expires.is_none_or(|end| now < end))
+        // Encrypted listeners let nobody in without a user.
+        let takes_everybody = config.users.is_empty() && config.inbound.is_none();
+        takes_everybody || known.is_some_and(|known| known.enabled && known.expires.is_none_or(|end| now < end))
     };
     let notes = report.by_user.iter().filter(|note| !may_stay(&note.listener, &note.user));
     let mut refused: Vec<_> = notes.map(|note| (note.listener.clone(), note.user.clone())).collect();
@@ -246,7 +248,7 @@ fn session_row(note: SessionNote) -> Option<SessionRow> {
 
 #[cfg(test)]
 mod tests {
-    use hezar_gateway::User;
+    use hezar_gateway::{InboundConfig, InboundFallback, InboundProtocol, InboundTransport, User};
 
     use super::*;
     use crate::takeover::messages::OpenNote;
@@ -304,5 +306,13 @@ mod tests {
         // A listener that is closed ends its tunnels by itself; one without users takes everybody.
         assert!(names(&[], 9).is_empty());
         assert!(names(&[GatewayConfig::default()], 9).is_empty());
+        let inbound = InboundConfig {
+            protocol: InboundProtocol::Trojan,
+            transport: InboundTransport::default(),
+            reality: None,
+            fallback: InboundFallback::default(),
+        };
+        let encrypted = GatewayConfig { inbound: Some(inbound), ..GatewayConfig::default() };
+        assert_eq!(names(&[encrypted], 9), ["alice", "bob", "carol", "dora"], "its last user was removed");
     }
 }
