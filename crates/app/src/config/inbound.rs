@@ -12,9 +12,8 @@ use super::{Config, listener::ListenerConfig, resolve::beside, section::Section}
 
 /// The most links of users at a Shadowsocks listener whose cipher has no identities: each of them costs a stranger's connection a try.
 const MOST_TRIED_LINKS: usize = 256;
-/// How keys are made.
+/// How the key of a REALITY listener is made.
 const MAKE_REALITY: &str = "it needs an X25519 key: say private_key = what `hezar key reality` prints";
-const MAKE_SHADOWSOCKS: &str = "it needs a key of the cipher's length: say key = what `hezar key shadowsocks` prints";
 
 /// Reads the tables of an encrypted inbound; `None` where the listener serves HTTP and SOCKS.
 pub(super) fn inbound(
@@ -59,18 +58,26 @@ pub(super) fn inbound(
 
 fn read_shadowsocks(section: &Section<'_>, table: Option<Section<'_>>) -> InboundShadowsocks {
     let Some(mut table) = table else {
-        section.problem("shadowsocks", format_args!("a Shadowsocks listener needs this table: {MAKE_SHADOWSOCKS}"));
-        return InboundShadowsocks::default();
+        let shadowsocks = InboundShadowsocks::default();
+        let how = make_shadowsocks(&shadowsocks);
+        section.problem("shadowsocks", format_args!("a Shadowsocks listener needs this table: {how}"));
+        return shadowsocks;
     };
     let mut shadowsocks = InboundShadowsocks::default();
     table.fill_object(&mut shadowsocks);
     match (shadowsocks.method.key_length(), &shadowsocks.key) {
-        (Some(_), _) if shadowsocks.server_key().is_none() => table.problem("key", MAKE_SHADOWSOCKS),
+        (Some(_), _) if shadowsocks.server_key().is_none() => table.problem("key", make_shadowsocks(&shadowsocks)),
         (None, Some(_)) => table.problem("key", "the server has no key of its own with this cipher: leave it out"),
         _ => {}
     }
     table.finish();
     shadowsocks
+}
+
+/// How a key of the cipher's length is made.
+fn make_shadowsocks(shadowsocks: &InboundShadowsocks) -> String {
+    let method = shadowsocks.method.name();
+    format!("it needs a key of the cipher's length: say key = what `hezar key shadowsocks {method}` prints")
 }
 
 fn read_hysteria2(table: Option<Section<'_>>) -> InboundHysteria2 {

@@ -112,6 +112,12 @@ fn what_does_not_fit_together_is_told_at_its_place() {
         ("shadowsocks", "shadowsocks.key = \"AAEC\"\n".to_owned(), "shadowsocks.key", "hezar key shadowsocks"),
         (
             "shadowsocks",
+            "shadowsocks = { method = \"2022-blake3-aes-256-gcm\", key = \"AAECAwQFBgcICQoLDA0ODw==\" }\n".to_owned(),
+            "shadowsocks.key",
+            "hezar key shadowsocks 2022-blake3-aes-256-gcm",
+        ),
+        (
+            "shadowsocks",
             "shadowsocks = { method = \"aes-128-gcm\", key = \"AAEC\" }\n".to_owned(),
             "shadowsocks.key",
             "leave it out",
