@@ -363,7 +363,8 @@ fn nodes_with_names_are_dialled_at_the_addresses_that_hezar_finds() {
     let port = forwarded(cores.world.nodes()[0].address);
     fs::write(cores.folder.path().join("list.txt"), format!("socks5://localhost:{port}#named\n")).unwrap();
     let header = format!("{TOKEN}Content-Type: application/json\r\n");
-    ask(cores.api, "POST", "/api/v1/sources/list/refresh", &header, "{}");
+    let refreshed = ask(cores.api, "POST", "/api/v1/sources/list/refresh", &header, "{}");
+    assert!(refreshed.status < 300, "{refreshed:?}");
     eventually("the node with a name works", || {
         cores.members("POOL").iter().any(|member| member != "none" && !before.contains(member)).then_some(())
     });
