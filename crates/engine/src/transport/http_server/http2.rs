@@ -33,8 +33,11 @@ const WINDOW: u32 = 65_535;
 const WINDOWS: u32 = 8;
 /// The streams that share these windows.
 const WINDOW_STREAMS: u32 = 32;
-/// The most bytes that the clients of one listener together may send ahead.
+/// The most bytes that the clients of one listener together may send ahead, beside what each of them may at least.
 const MAX_WINDOWS: u64 = 256 << 20;
+/// What a client's connection may send ahead at least: several times a stream's window, since one stream whose node takes nothing would
+/// stop all the others.
+const LEAST_WINDOW: u32 = 4 * WINDOW;
 /// The bytes of one stream's download that wait in the buffer of the connection.
 const SEND_BUFFER: usize = 64 * 1024;
 /// The longest head of a request, in bytes.
@@ -178,7 +181,8 @@ impl Wire {
     fn widen(&mut self, connection: &mut Connection<BoxStream, Bytes>) {
         if self.share.is_none() {
             let share = self.limits.windows.take(WINDOWS);
-            set_windows(connection, share.connection_window() / WINDOW_STREAMS, share.connection_window());
+            let whole = share.connection_window().max(LEAST_WINDOW);
+            set_windows(connection, whole / WINDOW_STREAMS, whole);
             self.share = Some(share);
         }
     }

@@ -14,10 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::GrpcServer;
+use super::{GrpcServer, Http2Limits};
 use crate::{
     Attempt, BoxStream, Cause,
-    budget::ConnectionBudget,
+    budget::{ConnectionBudget, WindowBudget},
     security::{Secure, SecureConnector},
     served::{Opening, StrangerReason},
     testing::{Chopped, Many, until},
@@ -296,6 +296,32 @@ async fn a_connection_that_asks_for_nothing_ends() {
         let serving = Arc::<Gateway>::default().serve(opening);
         timeout(Duration::from_secs(100), serving).await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_reads_does_not_stop_the_others() {
+    let (ours, theirs) = duplex(64 * 1024);
+    // The clients before this one have taken all room.
+    let limits = Http2Limits { windows: Arc::new(WindowBudget::new(0)) };
+    tokio::spawn(async move {
+        let server = GrpcServer { limits, ..GrpcServer::new("svc") };
+        let opening = server.accept(Box::new(theirs), opener()).await.unwrap();
+        Arc::<Gateway>::default().serve(opening).await;
+    });
+    let mut client = h2::client::Builder::new();
+    client.initial_connection_window_size(1 << 20);
+    let (mut sender, connection): (h2::client::SendRequest<Bytes>, _) = client.handshake(ours).await.unwrap();
+    tokio::spawn(connection);
+    let call = || request(Method::POST, "/svc/Tun", "application/grpc");
+    // Its echo is not read, so that the server stops reading it.
+    let (_stuck, mut upload) = sender.send_request(call(), false).unwrap();
+    upload.send_data(wire::message(b"!"), false).unwrap();
+    upload.send_data(wire::message(&vec![0; 400_000]), false).unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let (answer, mut other) = sender.send_request(call(), false).unwrap();
+    other.send_data(wire::message(b"!hello"), true).unwrap();
+    let answer = timeout(Duration::from_secs(60), answer).await.expect("the other call has no room").unwrap();
+    assert_eq!(whole(answer).await.0, &wire::message(b"hello")[..]);
 }
 
 /// Its window stays shut, which nothing beneath HTTP/2 notices.
