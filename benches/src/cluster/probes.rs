@@ -44,13 +44,16 @@ impl ProbesRun {
 
     /// Measures how far apart the connections to each node are, all of which are probes. Their number in a time would depend on when that begins.
     async fn count(&self, arena: &Arena, what: &str) {
-        let end = Instant::now() + Duration::from_secs(self.size.interval) * self.intervals;
+        let interval = Duration::from_secs(self.size.interval);
+        // A prober that takes nodes over looks at those once whose last probe is not stored yet.
+        tokio::time::sleep(interval * SETTLING).await;
+        let end = Instant::now() + interval * self.intervals;
         let mut seen: Vec<Seen> = accepted(arena).into_iter().map(Seen::new).collect();
         while Instant::now() < end {
             tokio::time::sleep(LOOK).await;
             seen.iter_mut().zip(accepted(arena)).for_each(|(seen, count)| seen.note(count));
         }
-        let interval = self.size.interval as f64;
+        let interval = interval.as_secs_f64();
         let each: Vec<f64> = seen.iter().filter_map(Seen::mean_pause).map(|pause| interval / pause).collect();
         let pauses: f64 = seen.iter().map(|seen| seen.span().as_secs_f64()).sum();
         let all = seen.iter().map(|seen| seen.later).sum::<u64>() as f64 * interval / pauses;
@@ -64,6 +67,8 @@ impl ProbesRun {
     }
 }
 
+/// Intervals that pass before the count.
+const SETTLING: u32 = 2;
 /// How often it is looked for new probes.
 const LOOK: Duration = Duration::from_millis(100);
 
