@@ -108,10 +108,25 @@ impl From<EditError> for ApiError {
     fn from(error: EditError) -> Self {
         let text = error.to_string();
         match error {
+            // Settings are named in the body: the path is there.
+            EditError::Missing(key) if key.kind == ObjectKind::Setting => Self::BadRequest(text),
             EditError::Missing(_) => Self::NotFound,
             EditError::Exists(_) | EditError::Elsewhere { .. } | EditError::NotApplied(_) => Self::Conflict(text),
             EditError::NeedsRestart(_) | EditError::Malformed(_) | EditError::Invalid(_) => Self::BadRequest(text),
             EditError::NotStored(_) => Self::NotStored(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_there_is_not_is_a_mistake_of_the_body_and_named() {
+        let missing = |kind| ApiError::from(EditError::Missing(ObjectKey::new(kind, "no.such")));
+        let told = missing(ObjectKind::Setting);
+        assert!(matches!(&told, ApiError::BadRequest(text) if text.contains("no.such")), "{told:?}");
+        assert!(matches!(missing(ObjectKind::User), ApiError::NotFound));
     }
 }
