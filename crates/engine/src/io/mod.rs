@@ -1,5 +1,6 @@
 //! The building blocks of streams that do not depend on a protocol: buffers, encrypted chunks, headers in front of the payload.
 
+pub(crate) mod activity;
 pub(crate) mod aead;
 pub(crate) mod codec_stream;
 pub(crate) mod copy;

@@ -4,7 +4,6 @@
 //! A node that is not in use has no connection here, and so no task and no buffer. A connection in use has one task,
 //! which moves its bytes and watches over it ([`watch`](self::watch)).
 
-mod activity;
 mod request;
 mod slots;
 mod stream;
@@ -23,11 +22,11 @@ use hezar_core::Stage;
 use http::Request;
 use parking_lot::Mutex;
 
-use self::{activity::ActivityMeter, slots::ConnectionSlots};
+use self::slots::ConnectionSlots;
 pub(super) use self::{request::request, slots::StreamPermit, stream::MuxStream};
 use crate::{
-    Attempt, BoxStream, Cause, DialError, budget::ConnectionBudget, security::SecureConnector,
-    transport::http2_body::cause_of,
+    Attempt, BoxStream, Cause, DialError, budget::ConnectionBudget, io::activity::ActivityMeter,
+    security::SecureConnector, transport::http2_body::cause_of,
 };
 
 /// The streams that one connection carries at the same time, unless the node says otherwise.

@@ -15,8 +15,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Connection, activity::ActivityMeter, slots::ConnectionSlots};
-use crate::budget::{IdleConnections, IdleTicket};
+use super::{Connection, slots::ConnectionSlots};
+use crate::{
+    budget::{IdleConnections, IdleTicket},
+    io::activity::ActivityMeter,
+};
 
 /// How long a connection that nobody uses stays open, at most.
 pub(super) const IDLE: Duration = Duration::from_secs(30);

@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// The stream.
-pub(super) type ActivityMeter = ReadThrough<ReadCounter, BoxStream>;
+pub(crate) type ActivityMeter = ReadThrough<ReadCounter, BoxStream>;
 
 /// Counts the reads that brought something.
-pub(super) struct ReadCounter(Arc<AtomicU64>);
+pub(crate) struct ReadCounter(Arc<AtomicU64>);
 
 impl ActivityMeter {
     /// Counts in `reads`.
-    pub(super) const fn new(inner: BoxStream, reads: Arc<AtomicU64>) -> Self {
+    pub(crate) const fn new(inner: BoxStream, reads: Arc<AtomicU64>) -> Self {
         Self { reader: ReadCounter(reads), inner }
     }
 }
