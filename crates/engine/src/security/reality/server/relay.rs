@@ -4,55 +4,32 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, ReadBuf, copy_bidirectional},
-    time::sleep,
-};
+use tokio::{io::copy_bidirectional, time::sleep};
 
-use crate::{
-    BoxStream, Stream as _,
-    io::read_through::{ReadThrough, Reader},
-};
+use crate::{BoxStream, Stream as _, io::activity::ActivityMeter};
 
 /// How long a relay may be without a byte: longer than websites keep idle connections.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// Notes that bytes came.
-struct Watch(Arc<AtomicBool>);
-
-impl Reader for Watch {
-    fn poll_read<S: AsyncRead + Unpin>(
-        &mut self,
-        inner: &mut S,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = ready!(std::pin::Pin::new(inner).poll_read(cx, buf));
-        if buf.filled().len() > before {
-            self.0.store(true, Ordering::Relaxed);
-        }
-        Poll::Ready(result)
-    }
-}
-
 /// Passes bytes, ends and resets both ways, until both sides have ended, one fails, or nothing has come for [`IDLE`].
 pub(super) async fn relay(client: BoxStream, site: BoxStream) {
-    let moved = Arc::new(AtomicBool::new(false));
-    let watched = |inner| ReadThrough { reader: Watch(Arc::clone(&moved)), inner };
-    let (mut client, mut site) = (watched(client), watched(site));
+    let reads = Arc::new(AtomicU64::new(0));
+    let metered = |inner| ActivityMeter::new(inner, Arc::clone(&reads));
+    let (mut client, mut site) = (metered(client), metered(site));
     let idle = async {
-        while moved.swap(false, Ordering::Relaxed) {
+        loop {
+            let before = reads.load(Ordering::Relaxed);
             sleep(IDLE).await;
+            if reads.load(Ordering::Relaxed) == before {
+                return;
+            }
         }
     };
-    moved.store(true, Ordering::Relaxed);
     let result = tokio::select! {
         result = copy_bidirectional(&mut client, &mut site) => result,
         () = idle => return,
