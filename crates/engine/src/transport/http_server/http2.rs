@@ -3,17 +3,15 @@
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use h2::{
-    RecvStream,
-    server::{Builder, Connection, SendResponse},
-};
+use h2::server::{Builder, Connection};
 use http::Request;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     time::{sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
+use super::{HttpExchange, RequestBody, Responder};
 use crate::{
     BoxStream,
     budget::{WindowBudget, WindowShare},
@@ -66,18 +64,9 @@ impl Default for Http2Limits {
     }
 }
 
-/// A request, whose body is to come, and the way to its answer.
-pub(crate) struct Http2Exchange {
-    pub(crate) request: Request<()>,
-    pub(crate) body: RecvStream,
-    pub(crate) respond: SendResponse<Bytes>,
-    /// Kept for as long as the exchange lives.
-    pub(crate) permit: OwnedSemaphorePermit,
-}
-
 /// One connection. Its task ends with it.
 pub(crate) struct Http2Server {
-    exchanges: mpsc::Receiver<Http2Exchange>,
+    exchanges: mpsc::Receiver<HttpExchange>,
     signals: Arc<Signals>,
     _wire: AbortOnDropHandle<()>,
 }
@@ -105,7 +94,7 @@ pub(crate) fn serve(io: BoxStream, limits: Http2Limits) -> Http2Server {
 
 impl Http2Server {
     /// The next request; `None` when the connection is over. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Http2Exchange> {
+    pub(crate) async fn next(&mut self) -> Option<HttpExchange> {
         self.exchanges.recv().await
     }
 
@@ -122,7 +111,7 @@ impl Http2Server {
 
 /// The task of a connection.
 struct Wire {
-    exchanges: mpsc::Sender<Http2Exchange>,
+    exchanges: mpsc::Sender<HttpExchange>,
     open: Arc<Semaphore>,
     signals: Arc<Signals>,
     limits: Http2Limits,
@@ -173,7 +162,8 @@ impl Wire {
         };
         let (request, respond) = connection.accept().await?.ok()?;
         let (head, body) = request.into_parts();
-        room.send(Http2Exchange { request: Request::from_parts(head, ()), body, respond, permit });
+        let (request, body) = (Request::from_parts(head, ()), RequestBody::Http2(body));
+        room.send(HttpExchange { request, body, responder: Responder::http2(respond, permit) });
         Some(())
     }
 

@@ -25,10 +25,7 @@ pub(crate) use self::{
     request_head::{is_for_host, text},
     session::{ExchangeHandler, Handled, Handling, HttpSession, Opened, Opener, open},
 };
-use self::{
-    http1::Http1Server,
-    http2::{Http2Exchange, Http2Server},
-};
+use self::{http1::Http1Server, http2::Http2Server};
 use crate::{
     BoxStream,
     served::{SessionItem, WebRequest},
@@ -117,13 +114,6 @@ pub(crate) fn web(request: Request<()>, body: Bytes, responder: Responder) -> Se
     SessionItem::Web(Box::new(WebRequest { request: request.map(|()| body), responder: Box::new(responder) }))
 }
 
-impl From<Http2Exchange> for HttpExchange {
-    fn from(exchange: Http2Exchange) -> Self {
-        let Http2Exchange { request, body, respond, permit } = exchange;
-        Self { request, body: RequestBody::Http2(body), responder: Responder::http2(respond, permit) }
-    }
-}
-
 /// One connection.
 pub(crate) enum HttpServer {
     Http1(Http1Server),
@@ -145,7 +135,7 @@ impl HttpServer {
     async fn next(&mut self) -> Option<HttpExchange> {
         match self {
             Self::Http1(server) => server.next().await,
-            Self::Http2(server) => server.next().await.map(HttpExchange::from),
+            Self::Http2(server) => server.next().await,
         }
     }
 
