@@ -56,14 +56,9 @@ impl FirstWrite {
 
     /// Lets a header go that is held.
     pub(crate) fn release(&mut self) {
-        if self.is_held() {
+        if matches!(self, Self::Held) {
             *self = Self::new();
         }
-    }
-
-    /// Whether the header must not be sent yet.
-    pub(crate) const fn is_held(&self) -> bool {
-        matches!(self, Self::Held)
     }
 
     /// Takes note that the writing half is used. Returns true when it has to send the header.
@@ -71,6 +66,11 @@ impl FirstWrite {
         let unsent = matches!(self, Self::Held | Self::Waiting(_));
         *self = Self::Writer;
         unsent
+    }
+
+    /// Takes note that the writing half ends. Returns true when it has to send the header; one that is held stays unsent.
+    pub(crate) fn writer_ends(&mut self) -> bool {
+        !matches!(self, Self::Held) && self.writer_acts()
     }
 
     /// Says what the reading half has to do.

@@ -228,7 +228,7 @@ impl<H: AnswerHead> AsyncWrite for HeaderStream<H> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.first.is_held() && this.first.writer_acts() {
+        if this.first.writer_ends() {
             this.send_header(&[]);
         }
         ready!(this.write_buffer.poll_drain(&mut this.io, cx))?;

@@ -288,7 +288,7 @@ impl AsyncWrite for VisionStream {
     /// A direction that has left our TLS ends without `close_notify`, which nobody would read.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.first.is_held() && this.first.writer_acts() {
+        if this.first.writer_ends() {
             this.pack(&[]);
         }
         this.ended = true;
