@@ -59,7 +59,6 @@ pub(super) struct AnyTlsConnection {
     /// Requests that the client must be told of at these times.
     unconfirmed: VecDeque<(Instant, u32)>,
     alarm: Pin<Box<Sleep>>,
-    is_over: bool,
 }
 
 impl AnyTlsConnection {
@@ -77,13 +76,12 @@ impl AnyTlsConnection {
             receiver: None,
             unconfirmed: VecDeque::new(),
             alarm: Box::pin(sleep(IDLE_LIMIT)),
-            is_over: false,
         }
     }
 
     /// The next request; `None` at the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<InboundRequest>> {
-        if self.is_over {
+        if self.shared.0.lock().is_over {
             return Poll::Ready(None);
         }
         match ready!(self.poll_request(cx)) {
@@ -101,8 +99,7 @@ impl AnyTlsConnection {
         }
     }
 
-    fn close(&mut self) {
-        self.is_over = true;
+    fn close(&self) {
         self.shared.0.lock().close();
     }
 
@@ -180,11 +177,13 @@ impl AnyTlsConnection {
             return Err(Cause::Protocol("the settings of an AnyTLS client are too long"));
         }
         let Some(text) = bytes.get(HEADER..HEADER + whole) else { return Ok(Step::Need(HEADER + whole)) };
-        let is_introduced = self.is_introduced || header.command == Some(Command::Settings);
         self.receiver = None;
         match header.command {
-            Some(Command::Settings) => introduce(state, text),
-            Some(Command::Syn) if !is_introduced => {
+            Some(Command::Settings) => {
+                self.is_introduced = true;
+                introduce(state, text);
+            }
+            Some(Command::Syn) if !self.is_introduced => {
                 return Err(Cause::Protocol("an AnyTLS client opens a stream before it has sent its settings"));
             }
             Some(Command::Syn) => open(state, header.stream),
@@ -193,7 +192,6 @@ impl AnyTlsConnection {
             Some(Command::HeartRequest) => state.send(Command::HeartResponse, header.stream, &[]),
             _ => {}
         }
-        self.is_introduced = is_introduced;
         self.read_buffer.consume(HEADER + whole);
         self.left = header.length - whole;
         Ok(Step::Used)

@@ -65,9 +65,6 @@ impl AsyncRead for AnyTlsServedStream {
 
 impl AsyncWrite for AnyTlsServedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
-        if self.finished {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
         self.shared.0.lock().poll_write(self.id, cx, payload)
     }
 
