@@ -12,7 +12,6 @@ mod keyring;
 #[cfg(any(test, feature = "fuzzing"))]
 mod played;
 mod web;
-mod wordless;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +22,6 @@ pub use keyring::{InboundKey, Keyring, KeyringKind};
 pub(crate) use played::{Played, play};
 pub(crate) use web::adapt_head;
 pub use web::{WebAnswer, WebBody, WebRequest, WebResponder};
-pub use wordless::Wordless;
 
 /// Which credential a client has shown: an index into the table of whoever made the [`Keyring`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +75,10 @@ pub trait ServedStream: Stream {
     /// Says that the target is not served; the caller shuts the stream down after it.
     fn refuse(&mut self, _why: RequestRefusal) {}
 }
+
+/// A stream whose protocol has no answer to a request: the client learns from the target's bytes, or from the end of the stream, how it
+/// went.
+impl ServedStream for BoxStream {}
 
 /// An open stream of a client, whatever its protocol.
 pub type BoxServed = Box<dyn ServedStream>;

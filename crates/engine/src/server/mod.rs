@@ -25,7 +25,7 @@ pub use crate::security::{RealityServer, RealitySettings, SiteConnector, Unusabl
 pub use crate::served::{
     BoxServed, BoxSession, CredentialId, DatagramRequest, InboundKey, InboundRequest, InboundSession, Keyring,
     KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, SiteRelay, Stranger, StrangerReason,
-    StreamRequest, WebAnswer, WebBody, WebRequest, WebResponder, Wordless,
+    StreamRequest, WebAnswer, WebBody, WebRequest, WebResponder,
 };
 pub use crate::transport::{ServerPath, ServerXhttp};
 

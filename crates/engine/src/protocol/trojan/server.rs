@@ -11,7 +11,7 @@ use crate::served::{CredentialId, InboundKey, KeyringKind, Played, play};
 use crate::{
     BoxStream,
     protocol::packets::Packets,
-    served::{DatagramRequest, InboundRequest, Keyring, Opening, StreamRequest, Wordless, read_head},
+    served::{DatagramRequest, InboundRequest, Keyring, Opening, StreamRequest, read_head},
 };
 
 /// The longest request: the hash, the command and a name of 253 bytes.
@@ -27,11 +27,9 @@ pub(crate) async fn accept(stream: BoxStream, keyring: &Keyring) -> io::Result<O
         Err(stranger) => return Ok(Opening::Stranger(stranger)),
     };
     Ok(match request {
-        TrojanRequest::Connect { credential, target } => Opening::Request(InboundRequest::Stream(StreamRequest {
-            credential,
-            target,
-            stream: Box::new(Wordless(stream)),
-        })),
+        TrojanRequest::Connect { credential, target } => {
+            Opening::Request(InboundRequest::Stream(StreamRequest { credential, target, stream: Box::new(stream) }))
+        }
         TrojanRequest::Associate { credential } => Opening::Request(InboundRequest::Datagrams(DatagramRequest {
             credential,
             client: None,

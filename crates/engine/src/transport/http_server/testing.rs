@@ -25,7 +25,7 @@ use crate::{
     BoxStream,
     served::{
         BoxServed, CredentialId, InboundRequest, InboundSession, Opening, SessionItem, Stranger, StrangerReason,
-        StreamRequest, WebRequest, Wordless,
+        StreamRequest, WebRequest,
     },
 };
 
@@ -69,7 +69,7 @@ pub(crate) fn opener() -> Opener {
 
 fn request(stream: BoxStream, port: u16) -> InboundRequest {
     let target = Target::parse(&format!("a.example:{port}")).unwrap();
-    let stream: BoxServed = Box::new(Wordless(stream));
+    let stream: BoxServed = Box::new(stream);
     InboundRequest::Stream(StreamRequest { credential: CredentialId(1), target, stream })
 }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::{Opener, ServerPath, UpgradeServer};
 use crate::{
     BoxStream,
-    served::{BoxSession, CredentialId, InboundRequest, Opening, SessionItem, Stranger, StreamRequest, Wordless},
+    served::{BoxSession, CredentialId, InboundRequest, Opening, SessionItem, Stranger, StreamRequest},
     testing::Chopped,
     transport::{
         http_server::testing::{SITE, opener as known},
@@ -30,7 +30,7 @@ pub(in super::super) enum Judged {
 fn opener() -> Opener {
     Arc::new(|stream| {
         let target = Target::parse("a.example:1").unwrap();
-        let stream = Box::new(Wordless(stream));
+        let stream = Box::new(stream);
         let request = StreamRequest { credential: CredentialId(0), target, stream };
         Box::pin(async move { Ok(Opening::Request(InboundRequest::Stream(request))) })
     })

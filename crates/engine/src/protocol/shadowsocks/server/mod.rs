@@ -41,8 +41,8 @@ use crate::{
     io::codec_stream::CodecStream,
     protocol::{packets::Packets, uot},
     served::{
-        CredentialId, DatagramRequest, Head, InboundRequest, Keyring, Opening, Stranger, StrangerReason, StreamRequest,
-        Wordless, read_head, said_nothing,
+        CredentialId, DatagramRequest, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason,
+        StreamRequest, read_head, said_nothing,
     },
 };
 
@@ -171,12 +171,15 @@ async fn open(stream: BoxStream, request: Request, received: Vec<u8>) -> io::Res
     let stream = Prefixed::new(payload.into(), stream);
     match destination {
         Destination::Stream(target) => {
-            let stream = Box::new(Wordless(stream));
+            let stream = Box::new(stream);
             Ok(Opening::Request(InboundRequest::Stream(StreamRequest { credential, target, stream })))
         }
         Destination::Datagrams => open_datagrams(Box::new(stream), credential).await,
     }
 }
+
+/// Shadowsocks has no answer to a request.
+impl ServedStream for Prefixed<CodecStream<AnsweringCodec>> {}
 
 /// Reads the request for datagrams inside a stream.
 async fn open_datagrams(stream: BoxStream, credential: CredentialId) -> io::Result<Opening> {
