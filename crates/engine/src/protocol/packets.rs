@@ -14,6 +14,7 @@ use tokio::io::{AsyncWrite, ReadHalf, WriteHalf, split};
 use crate::{
     BoxStream, Cause, Datagram,
     io::{copy::copy_packet, read_buffer::ReadBuffer, write_buffer::WriteBuffer},
+    served::{CredentialId, DatagramRequest, InboundRequest},
 };
 
 /// How a protocol frames datagrams in a stream, without any I/O.
@@ -60,6 +61,12 @@ impl Taken {
 /// The error for a datagram that does not fit. It is lost, and the association goes on.
 pub(crate) fn unsendable(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+/// A client's request for datagrams that `codec` frames in `io`.
+pub(crate) fn request(credential: CredentialId, io: BoxStream, codec: impl PacketCodec) -> InboundRequest {
+    let datagram = Box::new(Packets::new(io, codec));
+    InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram })
 }
 
 /// The association over a stream.

@@ -10,8 +10,8 @@ use super::{
 use crate::served::{CredentialId, InboundKey, KeyringKind, Played, play};
 use crate::{
     BoxStream,
-    protocol::packets::Packets,
-    served::{DatagramRequest, InboundRequest, Keyring, Opening, StreamRequest, read_head},
+    protocol::packets,
+    served::{InboundRequest, Keyring, Opening, StreamRequest, read_head},
 };
 
 /// The longest request: the hash, the command and a name of 253 bytes.
@@ -30,11 +30,9 @@ pub(crate) async fn accept(stream: BoxStream, keyring: &Keyring) -> io::Result<O
         TrojanRequest::Connect { credential, target } => {
             Opening::Request(InboundRequest::Stream(StreamRequest { credential, target, stream: Box::new(stream) }))
         }
-        TrojanRequest::Associate { credential } => Opening::Request(InboundRequest::Datagrams(DatagramRequest {
-            credential,
-            client: None,
-            datagram: Box::new(Packets::new(stream, Codec::answering())),
-        })),
+        TrojanRequest::Associate { credential } => {
+            Opening::Request(packets::request(credential, stream, Codec::answering()))
+        }
     })
 }
 

@@ -29,8 +29,8 @@ use super::{
 use crate::{
     BoxStream, Cause,
     io::{read_buffer::ReadBuffer, write_buffer::WriteBuffer},
-    protocol::packets::Packets,
-    served::{CredentialId, DatagramRequest, InboundRequest, InboundSession, SessionItem, StreamRequest},
+    protocol::packets,
+    served::{CredentialId, InboundRequest, InboundSession, SessionItem, StreamRequest},
 };
 
 /// The padding scheme that clients are told of.
@@ -251,8 +251,7 @@ impl AnyTlsConnection {
             Asked::Datagrams(codec) => {
                 // Datagrams have no answer of their own.
                 state.answer(id, "");
-                let datagram = Box::new(Packets::new(Box::new(stream), codec));
-                InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram })
+                packets::request(credential, Box::new(stream), codec)
             }
         }
     }

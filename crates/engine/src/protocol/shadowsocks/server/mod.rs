@@ -39,10 +39,10 @@ use super::{
 use crate::{
     BoxStream, BuildError, Prefixed,
     io::codec_stream::CodecStream,
-    protocol::{packets::Packets, uot},
+    protocol::{packets, uot},
     served::{
-        CredentialId, DatagramRequest, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason,
-        StreamRequest, read_head, said_nothing,
+        CredentialId, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason, StreamRequest,
+        read_head, said_nothing,
     },
 };
 
@@ -189,10 +189,7 @@ async fn open_datagrams(stream: BoxStream, credential: CredentialId) -> io::Resu
         Err(_) => Head::Stranger(StrangerReason::Protocol),
     };
     Ok(match read_head(stream, PIECE, judge).await? {
-        Ok((codec, stream)) => {
-            let datagram = Box::new(Packets::new(stream, codec));
-            Opening::Request(InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram }))
-        }
+        Ok((codec, stream)) => Opening::Request(packets::request(credential, stream, codec)),
         Err(stranger) => Opening::Stranger(stranger),
     })
 }

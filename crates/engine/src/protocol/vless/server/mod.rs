@@ -29,13 +29,13 @@ use crate::{
     protocol::{
         mux_cool::{self, MuxSession},
         packet_addr::Addressing,
-        packets::{PacketCodec, Packets},
+        packets,
         xudp::Xudp,
     },
     security::TlsStream,
     served::{
-        BoxServed, CredentialId, DatagramRequest, HALF_HEAD, Head, InboundRequest, Keyring, Opening, ServedStream,
-        Stranger, StrangerReason, StreamRequest, read_head, said_nothing,
+        BoxServed, HALF_HEAD, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason,
+        StreamRequest, read_head, said_nothing,
     },
 };
 
@@ -159,7 +159,8 @@ async fn serve(request: VlessRequest, mut stream: BoxServed) -> io::Result<Openi
         }
         VlessCommand::Datagrams(target) => {
             stream.grant();
-            datagrams(credential, stream, Codec { addressing: Addressing::for_request_to(&target) })
+            let codec = Codec { addressing: Addressing::for_request_to(&target) };
+            Opening::Request(packets::request(credential, stream, codec))
         }
         VlessCommand::Mux => {
             stream.grant();
@@ -167,17 +168,12 @@ async fn serve(request: VlessRequest, mut stream: BoxServed) -> io::Result<Openi
             stream.read_exact(&mut front).await?;
             let stream = Box::new(Prefixed::new(Bytes::copy_from_slice(&front), stream));
             if mux_cool::is_xudp(front) {
-                datagrams(credential, stream, Xudp::answering())
+                Opening::Request(packets::request(credential, stream, Xudp::answering()))
             } else {
                 Opening::Session(Box::new(MuxSession::new(stream, credential)))
             }
         }
     })
-}
-
-fn datagrams(credential: CredentialId, stream: BoxStream, codec: impl PacketCodec) -> Opening {
-    let datagram = Box::new(Packets::new(stream, codec));
-    Opening::Request(InboundRequest::Datagrams(DatagramRequest { credential, client: None, datagram }))
 }
 
 impl ServedStream for HeaderStream<NoHead> {
