@@ -114,10 +114,16 @@ impl UploadQueue {
         Self { state: Mutex::default(), room: Notify::new(), held }
     }
 
-    /// Says that the download is there, so that the upload is read.
-    pub(super) fn pair(&self) {
-        self.state.lock().paired = true;
+    /// Says that the download is there, so that the upload is read. False when there was one already.
+    pub(super) fn pair(&self) -> bool {
+        let is_first = !std::mem::replace(&mut self.state.lock().paired, true);
         self.room.notify_waiters();
+        is_first
+    }
+
+    /// Whether the download is there.
+    pub(super) fn is_paired(&self) -> bool {
+        self.state.lock().paired
     }
 
     /// Says that the session is a client's, whose upload may take more room.

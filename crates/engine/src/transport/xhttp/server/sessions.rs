@@ -28,7 +28,7 @@ pub(super) struct Sessions {
 
 #[derive(Default)]
 struct Table {
-    sessions: HashMap<Box<str>, Entry>,
+    sessions: HashMap<Box<str>, Arc<UploadQueue>>,
     /// Uploads without a download, the oldest one first. Those that have found theirs since are still in it.
     unpaired: VecDeque<Unpaired>,
 }
@@ -39,11 +39,6 @@ struct Unpaired {
     queue: Weak<UploadQueue>,
     /// Gives it up in time; there are no more of these tasks than entries.
     _timer: AbortOnDropHandle<()>,
-}
-
-struct Entry {
-    queue: Arc<UploadQueue>,
-    paired: bool,
 }
 
 /// The download's hold on its session, which ends with it.
@@ -58,8 +53,8 @@ impl Sessions {
     /// The upload of a session, which may be new; `None` when there are too many.
     pub(super) fn upload(self: &Arc<Self>, id: &str) -> Option<Arc<UploadQueue>> {
         let mut table = self.table.lock();
-        if let Some(entry) = table.sessions.get(id) {
-            return Some(Arc::clone(&entry.queue));
+        if let Some(queue) = table.sessions.get(id) {
+            return Some(Arc::clone(queue));
         }
         if table.sessions.len() >= MOST_SESSIONS {
             return None;
@@ -70,8 +65,7 @@ impl Sessions {
         {
             table.give_up(&oldest.id, &oldest.queue);
         }
-        let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held)));
-        table.sessions.insert(id.into(), Entry { queue: Arc::clone(&queue), paired: false });
+        let queue = table.begin(id, &self.held);
         let timer = self.give_up_later(id.into(), Arc::downgrade(&queue));
         table.unpaired.push_back(Unpaired { id: id.into(), queue: Arc::downgrade(&queue), _timer: timer });
         drop(table);
@@ -92,22 +86,15 @@ impl Sessions {
     /// Gives a session its download; `None` when it has one, or when there are too many.
     pub(super) fn download(self: &Arc<Self>, id: &str) -> Option<SessionGuard> {
         let mut table = self.table.lock();
-        let full = table.sessions.len() >= MOST_SESSIONS;
-        let queue = match table.sessions.get_mut(id) {
-            Some(entry) if entry.paired => return None,
-            Some(entry) => {
-                entry.paired = true;
-                Arc::clone(&entry.queue)
-            }
-            None if full => return None,
-            None => {
-                let queue = Arc::new(UploadQueue::new(Arc::clone(&self.held)));
-                table.sessions.insert(id.into(), Entry { queue: Arc::clone(&queue), paired: true });
-                queue
-            }
+        let queue = match table.sessions.get(id) {
+            Some(queue) => Arc::clone(queue),
+            None if table.sessions.len() >= MOST_SESSIONS => return None,
+            None => table.begin(id, &self.held),
         };
-        queue.pair();
-        Some(SessionGuard { sessions: Arc::clone(self), id: id.into(), queue })
+        // Under the table's lock, so that nobody gives the upload up meanwhile.
+        let is_first = queue.pair();
+        drop(table);
+        is_first.then(|| SessionGuard { sessions: Arc::clone(self), id: id.into(), queue })
     }
 
     /// Whether there is a session with this id.
@@ -128,13 +115,25 @@ impl Sessions {
 }
 
 impl Table {
+    /// A new session, which counts its bytes in `held`.
+    fn begin(&mut self, id: &str, held: &Arc<HeldBytes>) -> Arc<UploadQueue> {
+        let queue = Arc::new(UploadQueue::new(Arc::clone(held)));
+        self.sessions.insert(id.into(), Arc::clone(&queue));
+        queue
+    }
+
+    /// Whether the session is still the one with this upload, and has no download.
+    fn is_unpaired(&self, id: &str, upload: &Weak<UploadQueue>) -> bool {
+        let same = |queue: &&Arc<UploadQueue>| Weak::as_ptr(upload) == Arc::as_ptr(queue);
+        self.sessions.get(id).filter(same).is_some_and(|queue| !queue.is_paired())
+    }
+
     /// Ends the session when it is still the one with this upload and without a download.
     fn give_up(&mut self, id: &str, waiting: &Weak<UploadQueue>) {
-        let same = |entry: &Entry| !entry.paired && Weak::as_ptr(waiting) == Arc::as_ptr(&entry.queue);
-        if self.sessions.get(id).is_some_and(same)
-            && let Some(entry) = self.sessions.remove(id)
+        if self.is_unpaired(id, waiting)
+            && let Some(queue) = self.sessions.remove(id)
         {
-            entry.queue.end();
+            queue.end();
         }
         self.forget_paired();
     }
@@ -142,8 +141,7 @@ impl Table {
     /// Forgets the oldest uploads that wait for nothing any more.
     fn forget_paired(&mut self) {
         while let Some(Unpaired { id, queue, .. }) = self.unpaired.front() {
-            let waits = |entry: &Entry| !entry.paired && Weak::as_ptr(queue) == Arc::as_ptr(&entry.queue);
-            if self.sessions.get(id).is_some_and(waits) {
+            if self.is_unpaired(id, queue) {
                 return;
             }
             self.unpaired.pop_front();
