@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -160,11 +160,15 @@ impl UploadQueue {
     /// # Errors
     /// When it cannot be taken.
     pub(super) async fn room(self: &Arc<Self>, number: u64, length: usize) -> Result<Option<Room>, QueueError> {
+        self.until(|| self.try_room(number, length)).await
+    }
+
+    /// Asks now, and again whenever `room` is told something, until there is an answer.
+    async fn until<T>(&self, ask: impl Fn() -> Option<T>) -> T {
         loop {
-            let told = self.room.notified();
-            tokio::pin!(told);
+            let mut told = pin!(self.room.notified());
             told.as_mut().enable();
-            if let Some(answer) = self.try_room(number, length) {
+            if let Some(answer) = ask() {
                 return answer;
             }
             told.await;
@@ -222,15 +226,7 @@ impl UploadQueue {
 
     /// Waits until the session is over, or its upload has been read to the end.
     pub(super) async fn ended(&self) {
-        loop {
-            let told = self.room.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            if self.state.lock().has_ended() {
-                return;
-            }
-            told.await;
-        }
+        self.until(|| self.state.lock().has_ended().then_some(())).await;
     }
 
     /// Reads on, in order. Nothing at the end.
