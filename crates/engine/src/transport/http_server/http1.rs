@@ -11,12 +11,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::{io::StreamReader, task::AbortOnDropHandle};
 
 use super::{HttpExchange, RequestBody, Responder};
-use crate::{BoxStream, served::WebBody};
+use crate::{BoxStream, io::http_head::MOST_REQUEST_HEAD, served::WebBody};
 
 /// The buffer of a connection in bytes.
 const BUFFER: usize = 32 * 1024;
-/// The longest head of a request, in bytes, and the most headers in it.
-const MOST_HEAD: usize = 16 * 1024;
+/// The most headers in the head of a request.
 const MOST_HEADERS: usize = 100;
 /// How long the next head may take to come, from the end of the exchange before.
 const NEXT_HEAD: Duration = Duration::from_secs(60);
@@ -38,7 +37,7 @@ pub(crate) fn serve(io: BoxStream, half_close: bool) -> Http1Server {
         .half_close(half_close)
         .header_read_timeout(NEXT_HEAD)
         .max_buf_size(BUFFER)
-        .max_header_size(MOST_HEAD)
+        .max_header_size(MOST_REQUEST_HEAD)
         .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();

@@ -32,7 +32,7 @@ use self::{
 use super::plan::random_in;
 use crate::{
     BoxStream,
-    io::http_head,
+    io::http_head::{self, MOST_REQUEST_HEAD},
     served::{Head, Opening, StrangerReason, read_head},
     transport::http_server::{
         AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opener,
@@ -50,8 +50,6 @@ const LAST_PADDING: Duration = Duration::from_secs(30);
 const MOST_PIECE: usize = 1_000_000;
 /// How long the body of a piece may take to come, once there is room for it.
 const PIECE: Duration = Duration::from_secs(30);
-/// The longest head of a first request of HTTP/1.1, in bytes.
-const MOST_HEAD: usize = 16 * 1024;
 
 /// Where an XHTTP server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +95,7 @@ impl XhttpServer {
     /// The connection failed, or ended before it said anything.
     pub(crate) async fn accept(&self, stream: BoxStream, opener: Opener) -> io::Result<Opening> {
         let location = &self.handler.location;
-        let (version, stream) = match read_head(stream, MOST_HEAD, |bytes| version(location, bytes)).await? {
+        let (version, stream) = match read_head(stream, MOST_REQUEST_HEAD, |bytes| version(location, bytes)).await? {
             Ok(read) => read,
             Err(stranger) => return Ok(Opening::Stranger(stranger)),
         };
