@@ -183,11 +183,8 @@ impl ExchangeHandler for Handler {
 
 /// Begins the download, and reads what the client asks for.
 async fn download(upload: Upload, responder: Responder, request: &Request<()>, opener: &Opener) -> Handled {
-    let mut head = head(request);
-    let headers = head.headers_mut();
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let mut head = streamed_head(request);
+    head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     let Ok(download) = responder.begin(head) else { return Handled::Done };
     open(opener, Box::new(XhttpServerStream::new(upload, download))).await.into()
 }
@@ -203,11 +200,7 @@ async fn upload(
     if queue.attach(body.into_stream()).is_err() {
         return responder.refuse(StatusCode::CONFLICT);
     }
-    let mut head = head(request);
-    let headers = head.headers_mut();
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let Ok(mut answer) = responder.begin(head) else { return };
+    let Ok(mut answer) = responder.begin(streamed_head(request)) else { return };
     tokio::select! {
         () = queue.ended() => {
             let _ = timeout(LAST_PADDING, answer.shutdown()).await;
@@ -263,6 +256,15 @@ fn head(request: &Request<()>) -> Response<()> {
     if let Ok(padding) = HeaderValue::from_str(&padding()) {
         headers.insert("x-padding", padding);
     }
+    head
+}
+
+/// The same for an answer that lasts, which nothing on the way may buffer or keep.
+fn streamed_head(request: &Request<()>) -> Response<()> {
+    let mut head = head(request);
+    let headers = head.headers_mut();
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     head
 }
 
