@@ -2,10 +2,7 @@
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
-use hezar_core::{
-    NodeId, Timestamp,
-    settings::{Given, Optional, SettingValue},
-};
+use hezar_core::{NodeId, Timestamp, choices};
 use thiserror::Error;
 
 use crate::{Anonymity, CityKey, Country, FilterId, Need, ServerKey, SessionKey, SiteKey, hash::mix};
@@ -86,27 +83,7 @@ impl FromStr for Strategy {
     }
 }
 
-impl SettingValue for Strategy {
-    type Range = ();
-
-    fn parse(given: &Given, (): &()) -> Option<Self> {
-        given.text()?.parse().ok()
-    }
-
-    fn expected((): &()) -> String {
-        format!("one of {}", Self::choices().join(", "))
-    }
-
-    fn write(&self) -> Option<Given> {
-        Some(Given::Text(self.name().to_owned()))
-    }
-
-    fn choices() -> Vec<&'static str> {
-        Self::ALL.map(Self::name).to_vec()
-    }
-}
-
-impl Optional for Strategy {}
+choices!(Strategy);
 
 /// What a node must satisfy, and how to choose among those that do.
 #[derive(Clone, Copy, Debug, Default)]

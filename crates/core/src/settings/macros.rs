@@ -1,4 +1,4 @@
-//! The macro that declares a struct of settings together with their descriptions.
+//! The macros that declare a struct of settings together with their descriptions, and settings that are one word out of a few.
 
 /// Declares a struct whose fields are settings of one section of the configuration, each with its text, range and default:
 ///
@@ -92,4 +92,58 @@ macro_rules! range {
     ($range:expr) => {
         $range
     };
+}
+
+/// Makes settings of enums whose values have a name each: `ALL` is an array of the values, and `name` returns the name of one.
+///
+/// ```
+/// # use hezar_core::settings::{Given, SettingValue};
+/// /// How fast it goes.
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// pub enum Pace {
+///     Slow,
+///     Fast,
+/// }
+///
+/// impl Pace {
+///     const ALL: [Self; 2] = [Self::Slow, Self::Fast];
+///
+///     const fn name(self) -> &'static str {
+///         match self {
+///             Self::Slow => "slow",
+///             Self::Fast => "fast",
+///         }
+///     }
+/// }
+///
+/// hezar_core::choices!(Pace);
+/// assert_eq!(Pace::parse(&Given::Text("fast".to_owned()), &()), Some(Pace::Fast));
+/// assert_eq!(Pace::expected(&()), "one of slow, fast");
+/// ```
+#[macro_export]
+macro_rules! choices {
+    ($($type:ty),+) => {$(
+        impl $crate::settings::SettingValue for $type {
+            type Range = ();
+
+            fn parse(given: &$crate::settings::Given, (): &()) -> Option<Self> {
+                let text = given.text()?;
+                Self::ALL.into_iter().find(|value| value.name() == text)
+            }
+
+            fn expected((): &()) -> String {
+                format!("one of {}", <Self as $crate::settings::SettingValue>::choices().join(", "))
+            }
+
+            fn write(&self) -> Option<$crate::settings::Given> {
+                Some($crate::settings::Given::Text(self.name().to_owned()))
+            }
+
+            fn choices() -> Vec<&'static str> {
+                Self::ALL.map(Self::name).to_vec()
+            }
+        }
+
+        impl $crate::settings::Optional for $type {}
+    )+};
 }

@@ -89,26 +89,7 @@ impl SettingValue for Target {
 
 impl Optional for Target {}
 
-impl SettingValue for XhttpMode {
-    type Range = ();
-
-    fn parse(given: &Given, (): &()) -> Option<Self> {
-        let text = given.text()?;
-        Self::ALL.into_iter().find(|mode| mode.name() == text)
-    }
-
-    fn expected((): &()) -> String {
-        format!("one of {}", Self::choices().join(", "))
-    }
-
-    fn write(&self) -> Option<Given> {
-        Some(Given::Text(self.name().to_owned()))
-    }
-
-    fn choices() -> Vec<&'static str> {
-        Self::ALL.map(Self::name).to_vec()
-    }
-}
+crate::choices!(XhttpMode);
 
 /// The two letters of a country (ISO 3166-1 alpha-2) in upper case; `None` when the text is something else.
 #[must_use]

@@ -1,6 +1,6 @@
 //! The settings of a Shadowsocks server.
 
-use hezar_core::{Secret, settings};
+use hezar_core::{Secret, choices, settings};
 
 use super::decode_any;
 
@@ -72,3 +72,5 @@ impl ShadowsocksMethod {
         matches!(self, Self::Aes128Gcm2022 | Self::Aes256Gcm2022)
     }
 }
+
+choices!(ShadowsocksMethod);

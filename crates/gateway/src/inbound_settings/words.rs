@@ -1,8 +1,6 @@
 //! Settings that are one word out of a few.
 
-use hezar_core::settings::{Given, Optional, SettingValue};
-
-use super::ShadowsocksMethod;
+use hezar_core::choices;
 
 /// What clients speak to a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -113,31 +111,4 @@ impl LinkSession {
     }
 }
 
-macro_rules! words {
-    ($($type:ty),*) => {$(
-        impl SettingValue for $type {
-            type Range = ();
-
-            fn parse(given: &Given, (): &()) -> Option<Self> {
-                let text = given.text()?;
-                Self::ALL.into_iter().find(|word| word.name() == text)
-            }
-
-            fn expected((): &()) -> String {
-                format!("one of {}", Self::choices().join(", "))
-            }
-
-            fn write(&self) -> Option<Given> {
-                Some(Given::Text(self.name().to_owned()))
-            }
-
-            fn choices() -> Vec<&'static str> {
-                Self::ALL.map(Self::name).to_vec()
-            }
-        }
-
-        impl Optional for $type {}
-    )*};
-}
-
-words!(ListenerKind, InboundTransportKind, LinkSession, ShadowsocksMethod);
+choices!(ListenerKind, InboundTransportKind, LinkSession);
