@@ -66,7 +66,7 @@ fn disguise() -> impl Strategy<Value = Box<str>> {
 }
 
 fn xhttp<W: Words>() -> impl Strategy<Value = Xhttp> {
-    let modes = select(vec![XhttpMode::Auto, XhttpMode::PacketUp, XhttpMode::StreamUp, XhttpMode::StreamOne]);
+    let modes = select(XhttpMode::ALL.to_vec());
     let extra = option::of(select(W::EXTRAS));
     (W::path(), option::of(W::host_header()), modes, extra).prop_map(|(path, host, mode, extra)| Xhttp {
         path,

@@ -179,12 +179,8 @@ impl CarrierText<'_> {
 
     /// XHTTP whose download uses the same server as the upload.
     pub(crate) fn xhttp(&self) -> Xhttp {
-        let mode = match self.mode.trim() {
-            "packet-up" => XhttpMode::PacketUp,
-            "stream-up" => XhttpMode::StreamUp,
-            "stream-one" => XhttpMode::StreamOne,
-            _ => XhttpMode::Auto,
-        };
+        let name = self.mode.trim();
+        let mode = XhttpMode::ALL.into_iter().find(|mode| mode.name() == name).unwrap_or_default();
         Xhttp { path: self.path().into(), host: self.host(), mode, extra: field::filled(self.extra), download: None }
     }
 
