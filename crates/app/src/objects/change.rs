@@ -87,7 +87,9 @@ fn change(
         {
             return Err(EditError::Missing(key.clone()));
         }
-        (ObjectChange::Remove, None) if !is_setting(&key.name) => return Err(EditError::Missing(key.clone())),
+        (ObjectChange::Remove, None) if !is_setting(&key.name) => {
+            return Err(EditError::Malformed(format!("there is no setting {:?}", key.name)));
+        }
         // A setting that the store does not say is as it would be without it.
         (ObjectChange::Remove, _) => None,
         (ObjectChange::Create(value) | ObjectChange::Replace(value), known) => {
@@ -198,9 +200,24 @@ fn merge(value: &mut Json, patch: &Json) {
 
 #[cfg(test)]
 mod tests {
+    use hezar_api::ApiError;
     use serde_json::json;
 
     use super::*;
+    use crate::config::Layers;
+
+    #[test]
+    fn a_setting_that_there_is_not_is_a_mistake_of_the_body_and_named() {
+        let config = Config::read("", None, &Layers::default()).unwrap();
+        let applied = AppliedConfig { config, objects: Vec::new() };
+        let missing = |kind| {
+            let edit = Edit { key: ObjectKey::new(kind, "no.such"), change: ObjectChange::Remove };
+            ApiError::from(change(&applied, &mut Vec::new(), &edit, Timestamp(0)).unwrap_err())
+        };
+        let told = missing(ObjectKind::Setting);
+        assert!(matches!(&told, ApiError::BadRequest(text) if text.contains("no.such")), "{told:?}");
+        assert!(matches!(missing(ObjectKind::User), ApiError::NotFound));
+    }
 
     #[test]
     fn a_patch_changes_some_keys_and_null_takes_them_away() {

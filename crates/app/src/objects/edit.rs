@@ -46,7 +46,7 @@ pub(crate) fn settings_edits(values: Map<String, Json>) -> Vec<Edit> {
 /// Why nothing was changed.
 #[derive(Debug)]
 pub(crate) enum EditError {
-    /// There is no such object, or no such setting.
+    /// There is no such object.
     Missing(ObjectKey),
     /// There is one already.
     Exists(ObjectKey),
@@ -61,7 +61,7 @@ pub(crate) enum EditError {
     },
     /// It can be changed by a restart only.
     NeedsRestart(String),
-    /// The object cannot be meant.
+    /// The object cannot be meant, or there is no such setting.
     Malformed(String),
     /// The configuration would not be good with it.
     Invalid(Problems),
@@ -74,7 +74,6 @@ pub(crate) enum EditError {
 impl fmt::Display for EditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(key) if key.kind == ObjectKind::Setting => write!(f, "there is no setting {:?}", key.name),
             Self::Missing(key) => write!(f, "there is no {key}; `hezar {} list` shows all", key.kind.name()),
             Self::Exists(key) => write!(f, "{key} is in the store already: change it, or choose another name"),
             Self::Elsewhere { key, origin, is_new: true } => write!(
@@ -108,25 +107,10 @@ impl From<EditError> for ApiError {
     fn from(error: EditError) -> Self {
         let text = error.to_string();
         match error {
-            // Settings are named in the body: the path is there.
-            EditError::Missing(key) if key.kind == ObjectKind::Setting => Self::BadRequest(text),
             EditError::Missing(_) => Self::NotFound,
             EditError::Exists(_) | EditError::Elsewhere { .. } | EditError::NotApplied(_) => Self::Conflict(text),
             EditError::NeedsRestart(_) | EditError::Malformed(_) | EditError::Invalid(_) => Self::BadRequest(text),
             EditError::NotStored(_) => Self::NotStored(text),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_setting_that_there_is_not_is_a_mistake_of_the_body_and_named() {
-        let missing = |kind| ApiError::from(EditError::Missing(ObjectKey::new(kind, "no.such")));
-        let told = missing(ObjectKind::Setting);
-        assert!(matches!(&told, ApiError::BadRequest(text) if text.contains("no.such")), "{told:?}");
-        assert!(matches!(missing(ObjectKind::User), ApiError::NotFound));
     }
 }
