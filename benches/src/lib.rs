@@ -6,6 +6,7 @@ pub mod churn;
 pub mod cluster;
 pub mod contest;
 pub mod crowd;
+pub mod figures;
 pub mod inbounds;
 pub mod load;
 pub mod node;

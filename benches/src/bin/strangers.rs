@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use hezar_bench::{
+    figures::wait_until_open,
     free_address,
     inbounds::{InboundArena, InboundKind, ServedBy, Server, Strangers},
     load::{self, Way},
@@ -92,11 +93,7 @@ async fn visit(arena: &InboundArena, options: &Options, kind: InboundKind) -> an
     println!("{}", kind.name());
     let server = arena.start(ServedBy::Hezar, kind).await?;
     let way = Way::new(server.socks, &arena.site, kind.inner_tls().then_some(SERVER_NAME))?;
-    let begun = Instant::now();
-    while let Err(error) = way.open(site::Verb::Echo).await {
-        anyhow::ensure!(begun.elapsed() < READY, error);
-        sleep(Duration::from_millis(50)).await;
-    }
+    wait_until_open(&way, READY).await?;
     let every = Duration::from_secs(options.every);
     window("nobody else", &server, &way, every).await?;
     let strangers = Strangers::gather(server.address, options.per_second).await?;
