@@ -28,6 +28,12 @@ impl Given {
             _ => None,
         }
     }
+
+    /// What is shown in the place of a secret.
+    #[must_use]
+    pub fn hidden() -> Self {
+        Self::Text(HIDDEN.to_owned())
+    }
 }
 
 /// What is wrong with a value.

@@ -14,13 +14,19 @@ pub trait SettingValue: PartialEq + Sized {
     type Range;
     /// The types that a value may have, as a JSON schema names them.
     const JSON_TYPES: &'static [&'static str] = &["string"];
+    /// Whether errors tell nothing of a wrong text, since most of it may be a secret.
+    const HIDES_WRONG_TEXT: bool = false;
 
     /// Reads a value.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     fn read(given: &Given, range: &Self::Range) -> Result<Self, Vec<Mistake>> {
-        Self::parse(given, range).ok_or_else(|| vec![Mistake::Expected(Self::expected(range))])
+        Self::parse(given, range).ok_or_else(|| {
+            let expected = Self::expected(range);
+            let hides = Self::HIDES_WRONG_TEXT && given.text().is_some();
+            vec![if hides { Mistake::Message(format!("it is not {expected}")) } else { Mistake::Expected(expected) }]
+        })
     }
 
     /// Reads a value; `None` when it is not what is expected.
@@ -208,7 +214,7 @@ impl SettingValue for Secret {
     }
 
     fn write(&self) -> Option<Given> {
-        Some(Given::Text("…".to_owned()))
+        Some(Given::hidden())
     }
 }
 

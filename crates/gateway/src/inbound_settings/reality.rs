@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use hezar_core::{
     Secret, ShortId, Target, settings,
-    settings::{Given, Mistake, Optional, SettingValue},
+    settings::{Given, Optional, SettingValue},
 };
 
 use super::{decode, encode};
@@ -75,15 +75,10 @@ impl fmt::Debug for RealityPrivateKey {
 
 impl SettingValue for RealityPrivateKey {
     type Range = ();
+    const HIDES_WRONG_TEXT: bool = true;
 
-    fn read(given: &Given, range: &()) -> Result<Self, Vec<Mistake>> {
-        let text = given.text().ok_or_else(|| vec![Mistake::Expected(Self::expected(range))])?;
-        // The text is not shown: most of it may be the key.
-        decode(text).map(Self).ok_or_else(|| vec![Mistake::Message(format!("it is not {}", Self::expected(range)))])
-    }
-
-    fn parse(given: &Given, range: &()) -> Option<Self> {
-        Self::read(given, range).ok()
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        decode(given.text()?).map(Self)
     }
 
     fn expected((): &()) -> String {
@@ -91,7 +86,7 @@ impl SettingValue for RealityPrivateKey {
     }
 
     fn write(&self) -> Option<Given> {
-        Some(Given::Text("…".to_owned()))
+        Some(Given::hidden())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hezar_core::{
     Secret,
-    settings::{Given, Mistake, Optional, SettingValue},
+    settings::{Given, Optional, SettingValue},
 };
 
 use crate::inbound_settings::{decode, encode};
@@ -46,15 +46,10 @@ impl fmt::Debug for UserKey {
 
 impl SettingValue for UserKey {
     type Range = ();
+    const HIDES_WRONG_TEXT: bool = true;
 
-    fn read(given: &Given, range: &()) -> Result<Self, Vec<Mistake>> {
-        let text = given.text().ok_or_else(|| vec![Mistake::Expected(Self::expected(range))])?;
-        // The text is not shown: most of it may be the key.
-        decode(text).map(Self).ok_or_else(|| vec![Mistake::Message(format!("it is not {}", Self::expected(range)))])
-    }
-
-    fn parse(given: &Given, range: &()) -> Option<Self> {
-        Self::read(given, range).ok()
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        decode(given.text()?).map(Self)
     }
 
     fn expected((): &()) -> String {
@@ -62,7 +57,7 @@ impl SettingValue for UserKey {
     }
 
     fn write(&self) -> Option<Given> {
-        Some(Given::Text("…".to_owned()))
+        Some(Given::hidden())
     }
 }
 
@@ -88,15 +83,10 @@ impl fmt::Debug for VlessId {
 
 impl SettingValue for VlessId {
     type Range = ();
+    const HIDES_WRONG_TEXT: bool = true;
 
-    fn read(given: &Given, range: &()) -> Result<Self, Vec<Mistake>> {
-        let text = given.text().ok_or_else(|| vec![Mistake::Expected(Self::expected(range))])?;
-        let wrong = || vec![Mistake::Message(format!("it is not {}", Self::expected(range)))];
-        uuid::Uuid::try_parse(text.trim()).map(Self).map_err(|_| wrong())
-    }
-
-    fn parse(given: &Given, range: &()) -> Option<Self> {
-        Self::read(given, range).ok()
+    fn parse(given: &Given, (): &()) -> Option<Self> {
+        uuid::Uuid::try_parse(given.text()?.trim()).ok().map(Self)
     }
 
     fn expected((): &()) -> String {
@@ -104,7 +94,7 @@ impl SettingValue for VlessId {
     }
 
     fn write(&self) -> Option<Given> {
-        Some(Given::Text("…".to_owned()))
+        Some(Given::hidden())
     }
 }
 

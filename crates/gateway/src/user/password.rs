@@ -102,7 +102,7 @@ impl SettingValue for PasswordHash {
     }
 
     fn write(&self) -> Option<Given> {
-        Some(Given::Text("…".to_owned()))
+        Some(Given::hidden())
     }
 }
 
