@@ -1,23 +1,11 @@
 //! What becomes of a connection that is no client's.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Poll, ready},
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
-use hezar_engine::{
-    BoxStream,
-    server::{SiteRelay, Stranger},
-};
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    time::{Instant, sleep, timeout_at},
-};
+use hezar_engine::server::{SiteRelay, Stranger};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{context::Context, encrypted_inbound::EncryptedInbound};
+use crate::{context::Context, encrypted_inbound::EncryptedInbound, relay::poll_discard};
 
 /// Read at a time.
 const PIECE: usize = 4096;
@@ -57,7 +45,7 @@ async fn hear_out(context: &Arc<Context>, stranger: Stranger, patience: Instant)
             while !context.access.reject_budget.allows_read() {
                 sleep(PAUSE).await;
             }
-            if !poll_fn(|cx| poll_ignore(&mut stream, cx)).await {
+            if !matches!(poll_fn(|cx| poll_discard(&mut stream, cx, PIECE)).await, Ok(1..)) {
                 return;
             }
         }
@@ -66,12 +54,4 @@ async fn hear_out(context: &Arc<Context>, stranger: Stranger, patience: Instant)
         _ = timeout_at(patience, listening) => {}
         () = context.drain.cancelled() => {}
     }
-}
-
-/// Reads a piece and forgets it. False at the end. There is a buffer only while there is something to read, since strangers are many.
-fn poll_ignore(stream: &mut BoxStream, cx: &mut std::task::Context<'_>) -> Poll<bool> {
-    let mut piece = [0; PIECE];
-    let mut ignored = ReadBuf::new(&mut piece);
-    let read = ready!(Pin::new(stream).poll_read(cx, &mut ignored));
-    Poll::Ready(read.is_ok() && !ignored.filled().is_empty())
 }
