@@ -56,6 +56,25 @@ impl ServedRequest {
     }
 }
 
+/// Serves one request until it ends, or until the listener ends what is left.
+pub(super) async fn serve_to_end(
+    context: &Arc<Context>,
+    inbound: &EncryptedInbound,
+    request: InboundRequest,
+    client: SocketAddr,
+) {
+    let served = async {
+        // Each phase is in a box of its own, as in `inbound::serve`.
+        if let Some(served) = Box::pin(serve(context, inbound, request, client)).await {
+            Box::pin(served.run(context)).await;
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        () = context.kill.cancelled() => {}
+    }
+}
+
 /// Serves one request as far as it is short; `None` when that was all.
 pub(super) async fn serve(
     context: &Arc<Context>,

@@ -93,15 +93,6 @@ async fn serve_request(
     if let Some(refusal) = refusal {
         return requests::refuse(context, inbound, request, client, &refusal).await;
     }
-    let served = async {
-        // Each phase is in a box of its own, as in `inbound::serve`.
-        if let Some(served) = Box::pin(requests::serve(context, inbound, request, client)).await {
-            Box::pin(served.run(context)).await;
-        }
-    };
-    tokio::select! {
-        () = served => {}
-        () = context.kill.cancelled() => {}
-    }
+    requests::serve_to_end(context, inbound, request, client).await;
     drop(place);
 }

@@ -58,16 +58,6 @@ fn spawn_association(context: &Arc<Context>, inbound: &Arc<EncryptedInbound>, re
     let (context, inbound) = (context.clone(), inbound.clone());
     let owner = context.tasks.clone();
     owner.spawn(async move {
-        let served = async {
-            // Each phase is in a box of its own, as in `inbound::serve`.
-            let request = InboundRequest::Datagrams(request);
-            if let Some(served) = Box::pin(requests::serve(&context, &inbound, request, client)).await {
-                Box::pin(served.run(&context)).await;
-            }
-        };
-        tokio::select! {
-            () = served => {}
-            () = context.kill.cancelled() => {}
-        }
+        requests::serve_to_end(&context, &inbound, InboundRequest::Datagrams(request), client).await;
     });
 }
