@@ -10,6 +10,7 @@ pub mod figures;
 pub mod inbounds;
 pub mod load;
 pub mod node;
+mod own_copy;
 pub mod sidecar;
 pub mod site;
 pub mod truth;

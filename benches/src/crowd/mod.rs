@@ -3,15 +3,12 @@
 mod carrier;
 mod clients;
 
-use std::{io, net::SocketAddr, process::Stdio};
+use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    task::spawn_blocking,
-};
+
+use crate::own_copy::{OwnCopy, until_ended};
 
 pub use carrier::carrier;
 use clients::{flood, open};
@@ -34,7 +31,7 @@ pub enum Sort {
 /// Some of one sort, for as long as this lives.
 #[derive(Debug)]
 pub struct Crowd {
-    process: Child,
+    copy: OwnCopy,
     /// How many there are.
     pub size: usize,
 }
@@ -46,27 +43,19 @@ impl Crowd {
     /// When fewer than nine in ten could be opened.
     pub async fn gather(sort: Sort, proxy: SocketAddr, count: usize) -> anyhow::Result<Self> {
         let name = sort.to_possible_value().context("a sort without a name")?;
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["clients", name.get_name(), &proxy.to_string(), &count.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().context("no output")?).read_line(&mut line).await?;
+        let (proxy, wanted) = (proxy.to_string(), count.to_string());
+        let (copy, line) = OwnCopy::start(&["clients", name.get_name(), &proxy, &wanted]).await?;
         let size = line.trim().parse().with_context(|| format!("{count} clients: {line:?}"))?;
         ensure!(size * 10 >= count * 9, "only {size} of {count} could be opened");
-        Ok(Self { process, size })
+        Ok(Self { copy, size })
     }
 
     /// Ends them.
     ///
     /// # Errors
     /// When the process cannot be waited for.
-    pub async fn disperse(mut self) -> anyhow::Result<()> {
-        drop(self.process.stdin.take());
-        self.process.wait().await?;
-        Ok(())
+    pub async fn disperse(self) -> anyhow::Result<()> {
+        self.copy.end().await
     }
 }
 
@@ -81,6 +70,5 @@ pub async fn play(sort: Sort, proxy: SocketAddr, count: usize) -> anyhow::Result
         _ => (open(sort, proxy, count).await?, None),
     };
     println!("{}", if flood.is_some() { count } else { clients.len() });
-    spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await??;
-    Ok(())
+    until_ended().await
 }

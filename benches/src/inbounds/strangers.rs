@@ -1,18 +1,21 @@
 //! Whoever comes to an encrypted inbound and is no client: garbage, half requests, half handshakes, and silence.
 
-use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
     net::{TcpSocket, TcpStream},
-    process::{Child, Command},
-    task::{JoinSet, spawn_blocking},
+    task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-use crate::{chaos, node::SERVER_NAME};
+use crate::{
+    chaos,
+    node::SERVER_NAME,
+    own_copy::{OwnCopy, until_ended},
+};
 
 /// How long each of them stays.
 const STAYS: Duration = Duration::from_secs(10);
@@ -20,7 +23,7 @@ const STAYS: Duration = Duration::from_secs(10);
 /// Strangers at a fixed rate, in a process of their own, for as long as this lives.
 #[derive(Debug)]
 pub struct Strangers {
-    process: Child,
+    copy: OwnCopy,
 }
 
 impl Strangers {
@@ -29,26 +32,17 @@ impl Strangers {
     /// # Errors
     /// When it does not start.
     pub async fn gather(address: SocketAddr, per_second: u32) -> anyhow::Result<Self> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["strangers", &address.to_string(), &per_second.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().context("no output")?).read_line(&mut line).await?;
+        let (copy, line) = OwnCopy::start(&["strangers", &address.to_string(), &per_second.to_string()]).await?;
         ensure!(line == "ready\n", "the strangers do not come: {line:?}");
-        Ok(Self { process })
+        Ok(Self { copy })
     }
 
     /// Ends them; those who are there leave.
     ///
     /// # Errors
     /// When the process cannot be waited for.
-    pub async fn disperse(mut self) -> anyhow::Result<()> {
-        drop(self.process.stdin.take());
-        self.process.wait().await?;
-        Ok(())
+    pub async fn disperse(self) -> anyhow::Result<()> {
+        self.copy.end().await
     }
 
     /// Is such strangers until standard input ends.
@@ -60,7 +54,7 @@ impl Strangers {
         let hello: Arc<[u8]> = client_hello().await?.into();
         let flood = tokio::spawn(flood(address, per_second, hello));
         println!("ready");
-        spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
+        until_ended().await?;
         flood.abort();
         Ok(())
     }
