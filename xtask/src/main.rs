@@ -185,9 +185,9 @@ fn run() -> anyhow::Result<()> {
         Command::Sidecar { arguments } => load::run(&root, "sidecar", &arguments),
         Command::CoreSweep { arguments } => load::run(&root, "core_sweep", &arguments),
         Command::Takeover { arguments } => load::run(&root, "takeover", &arguments),
-        Command::BenchPeers { options } => measure::peers(&root, &options),
-        Command::Inbounds { options } => measure::inbounds(&root, &options),
-        Command::Strangers { options } => measure::strangers(&root, &options),
+        Command::BenchPeers { options } => measure::beside_peers(&root, "peers", &options),
+        Command::Inbounds { options } => measure::beside_peers(&root, "inbounds", &options),
+        Command::Strangers { options } => measure::beside_peers(&root, "strangers", &options),
         Command::Soak { minutes } => measure::soak(&root, minutes),
         Command::Peers { command: PeersCommand::Install { require } } => peers::install(&root, require).map(drop),
     }

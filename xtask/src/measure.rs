@@ -10,31 +10,11 @@ use anyhow::{Context, ensure};
 
 use crate::peers;
 
-/// This gateway beside sing-box and mihomo.
+/// Runs a program of the benchmarks with the paths of sing-box, mihomo and Xray in front of its options.
 ///
 /// # Errors
 /// When something cannot be built, installed or measured.
-pub(crate) fn peers(root: &Path, options: &[String]) -> anyhow::Result<()> {
-    beside_peers(root, "peers", options)
-}
-
-/// The encrypted inbounds beside those of sing-box and Xray.
-///
-/// # Errors
-/// When something cannot be built, installed or measured.
-pub(crate) fn inbounds(root: &Path, options: &[String]) -> anyhow::Result<()> {
-    beside_peers(root, "inbounds", options)
-}
-
-/// Strangers at the encrypted inbounds.
-///
-/// # Errors
-/// When something cannot be built, installed or measured.
-pub(crate) fn strangers(root: &Path, options: &[String]) -> anyhow::Result<()> {
-    beside_peers(root, "strangers", options)
-}
-
-fn beside_peers(root: &Path, program: &str, options: &[String]) -> anyhow::Result<()> {
+pub(crate) fn beside_peers(root: &Path, program: &str, options: &[String]) -> anyhow::Result<()> {
     let folder = peers::install(root, true)?;
     let release = cargo(root, &["build", "--release", "--package", "hezar", "--package", "hezar-bench", "--bins"])?;
     let mut bench = Command::new(release.join("release").join(program));
