@@ -5,6 +5,7 @@
 
 mod aead2017;
 mod aead2022;
+mod aes_block;
 mod datagram;
 #[cfg(feature = "stream-cipher")]
 mod legacy;

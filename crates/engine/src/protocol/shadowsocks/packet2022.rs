@@ -12,10 +12,11 @@
 
 use std::ops::Range;
 
-use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey};
+use aws_lc_rs::cipher::{DecryptingKey, DecryptionContext, EncryptingKey};
 
 use super::{
     aead2022::{ANSWER, Keys, MAX_SKEW, REQUEST, SESSION_CONTEXT, derive},
+    aes_block::{header_key, header_opening_key, put_block},
     replay::Window,
     wire::Aead,
     xchacha::{self, NONCE},
@@ -213,27 +214,6 @@ pub(super) fn body_key(keys: &Keys, id: &PacketSessionId) -> Result<AeadKey, Cau
     AeadKey::new(keys.cipher.algorithm(), key.get(..keys.length()).unwrap_or_default())
 }
 
-/// What encrypts headers.
-///
-/// # Errors
-/// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
-pub(super) fn header_key(key: &[u8]) -> Result<EncryptingKey, Cause> {
-    EncryptingKey::ecb(unbound(key)?).map_err(|_| UNSUPPORTED)
-}
-
-/// What decrypts headers.
-///
-/// # Errors
-/// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
-pub(super) fn header_opening_key(key: &[u8]) -> Result<DecryptingKey, Cause> {
-    DecryptingKey::ecb(unbound(key)?).map_err(|_| UNSUPPORTED)
-}
-
-fn unbound(key: &[u8]) -> Result<UnboundCipherKey, Cause> {
-    let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
-    UnboundCipherKey::new(algorithm, key).map_err(|_| UNSUPPORTED)
-}
-
 fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
     let next = keys.chain.iter().skip(1).chain([&keys.own]);
     let identities: Result<Vec<_>, Cause> = keys
@@ -252,16 +232,4 @@ fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
         identities: identities?,
         body: body_key(keys, id)?,
     })
-}
-
-const UNSUPPORTED: Cause = Cause::Unsupported("AES");
-
-/// Appends an encrypted block.
-///
-/// # Errors
-/// [`Cause::Unsupported`] never happens: a block has the right length.
-pub(super) fn put_block(key: &EncryptingKey, mut block: [u8; 16], wire: &mut Vec<u8>) -> Result<(), Cause> {
-    key.encrypt(&mut block).map_err(|_| UNSUPPORTED)?;
-    wire.extend_from_slice(&block);
-    Ok(())
 }

@@ -7,7 +7,7 @@ use aws_lc_rs::cipher::DecryptionContext;
 use super::{
     super::{
         aead2022::{IDENTITY_CONTEXT, Keys, MAX_SKEW, REQUEST, derive},
-        packet2022::header_opening_key,
+        aes_block::header_opening_key,
         random,
         wire::{Aead, Chunks, Sealer},
     },

@@ -12,8 +12,9 @@ use rand::RngExt;
 use super::{
     super::{
         aead2022::{ANSWER, Keys, REQUEST},
+        aes_block::{header_key, header_opening_key, put_block},
         datagram::padding,
-        packet2022::{HEADER, PacketSessionId, body_key, body_nonce, header_key, header_opening_key, put_block, split},
+        packet2022::{HEADER, PacketSessionId, body_key, body_nonce, split},
         replay::Window,
         xchacha::{self, NONCE},
     },
