@@ -9,10 +9,12 @@
 //! The session key is BLAKE3's key derivation over key and salt. An identity header is one AES block: it names the
 //! next key of the chain by its BLAKE3 hash and is encrypted for the one before.
 
-use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, UnboundCipherKey};
 use tokio::io::ReadBuf;
 
-use super::wire::{Aead, Chunks, MAX_PAYLOAD, Sealer};
+use super::{
+    aes_block::{header_key, put_block},
+    wire::{Aead, Chunks, MAX_PAYLOAD, Sealer},
+};
 use crate::{
     Cause,
     io::{
@@ -85,20 +87,26 @@ impl Keys {
     /// # Errors
     /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
     pub(super) fn put_identities(&self, salt: &[u8], wire: &mut Vec<u8>) -> Result<(), Cause> {
-        let next = self.chain.iter().skip(1).chain([&self.own]);
-        for (key, next) in self.chain.iter().zip(next) {
+        for (key, name) in self.identities() {
             let key = derive(IDENTITY_CONTEXT, key, salt);
-            let algorithm = if self.length() == 16 { &AES_128 } else { &AES_256 };
-            let mut block = [0; 16];
-            block.copy_from_slice(&blake3::hash(next).as_bytes()[..16]);
-            UnboundCipherKey::new(algorithm, key.get(..self.length()).unwrap_or_default())
-                .and_then(EncryptingKey::ecb)
-                .and_then(|key| key.encrypt(&mut block))
-                .map_err(|_| Cause::Unsupported("AES"))?;
-            wire.extend_from_slice(&block);
+            put_block(&header_key(key.get(..self.length()).unwrap_or_default())?, name, wire)?;
         }
         Ok(())
     }
+
+    /// Each key of the chain, and the name of the key after it, which an identity header under that key holds.
+    pub(super) fn identities(&self) -> impl Iterator<Item = (&[u8], KeyName)> {
+        let next = self.chain.iter().skip(1).chain([&self.own]);
+        self.chain.iter().zip(next).map(|(key, next)| (&**key, key_name(next)))
+    }
+}
+
+/// A key's name in identity headers.
+pub(super) type KeyName = [u8; 16];
+
+/// The name of a key: the first bytes of its BLAKE3 hash (SIP023).
+pub(super) fn key_name(key: &[u8]) -> KeyName {
+    blake3::hash(key).as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// Decodes base64, with or without padding and in both alphabets, since keys are published in all these forms.

@@ -15,7 +15,7 @@ use std::ops::Range;
 use aws_lc_rs::cipher::{DecryptingKey, DecryptionContext, EncryptingKey};
 
 use super::{
-    aead2022::{ANSWER, Keys, MAX_SKEW, REQUEST, SESSION_CONTEXT, derive},
+    aead2022::{ANSWER, KeyName, Keys, MAX_SKEW, REQUEST, SESSION_CONTEXT, derive},
     aes_block::{header_key, header_opening_key, put_block},
     replay::Window,
     wire::Aead,
@@ -44,7 +44,7 @@ enum Mode {
 struct Aes {
     ours: EncryptingKey,
     theirs: DecryptingKey,
-    identities: Vec<(EncryptingKey, [u8; 16])>,
+    identities: Vec<(EncryptingKey, KeyName)>,
     body: AeadKey,
 }
 
@@ -215,17 +215,7 @@ pub(super) fn body_key(keys: &Keys, id: &PacketSessionId) -> Result<AeadKey, Cau
 }
 
 fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
-    let next = keys.chain.iter().skip(1).chain([&keys.own]);
-    let identities: Result<Vec<_>, Cause> = keys
-        .chain
-        .iter()
-        .zip(next)
-        .map(|(key, next)| {
-            let mut name = [0; 16];
-            name.copy_from_slice(&blake3::hash(next).as_bytes()[..16]);
-            Ok((header_key(key)?, name))
-        })
-        .collect();
+    let identities: Result<Vec<_>, Cause> = keys.identities().map(|(key, name)| Ok((header_key(key)?, name))).collect();
     Ok(Aes {
         ours: header_key(keys.chain.first().unwrap_or(&keys.own))?,
         theirs: header_opening_key(&keys.own)?,

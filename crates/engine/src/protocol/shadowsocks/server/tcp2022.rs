@@ -6,7 +6,7 @@ use aws_lc_rs::cipher::DecryptionContext;
 
 use super::{
     super::{
-        aead2022::{IDENTITY_CONTEXT, Keys, MAX_SKEW, REQUEST, derive},
+        aead2022::{IDENTITY_CONTEXT, KeyName, Keys, MAX_SKEW, REQUEST, derive},
         aes_block::header_opening_key,
         random,
         wire::{Aead, Chunks, Sealer},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The length of an identity header, in bytes.
-pub(super) const IDENTITY: usize = 16;
+const IDENTITY: usize = size_of::<KeyName>();
 /// Type, time and length, encrypted.
 const FIXED: usize = 1 + 8 + 2 + TAG;
 

@@ -11,14 +11,14 @@ use rand::RngExt;
 
 use super::{
     super::{
-        aead2022::{ANSWER, Keys, REQUEST},
+        aead2022::{ANSWER, KeyName, Keys, REQUEST, key_name},
         aes_block::{header_key, header_opening_key, put_block},
         datagram::padding,
         packet2022::{HEADER, PacketSessionId, body_key, body_nonce, split},
         replay::Window,
         xchacha::{self, NONCE},
     },
-    tcp2022::{IDENTITY, Rules2022},
+    tcp2022::Rules2022,
     tried,
     udp::{Arrival, Packet, SealAnswer, Session, has_room},
 };
@@ -31,8 +31,8 @@ use crate::{
 /// The most bytes that encryption adds to address and payload, without padding.
 const OVERHEAD: usize = 96;
 
-/// A session's name: whose it is (the start of the BLAKE3 of the key), and the number that the client gave it.
-type Name = ([u8; IDENTITY], PacketSessionId);
+/// A session's name: whose it is, and the number that the client gave it.
+type Name = (KeyName, PacketSessionId);
 
 /// The sessions of all clients.
 #[derive(Default)]
@@ -111,10 +111,10 @@ impl Sessions2022 {
             None => self.headers.insert(Box::new(header_opening_key(server_key).ok()?)),
         };
         let (header, rest) = packet.split_first_chunk_mut::<HEADER>()?;
-        let (identity, sealed) = rest.split_first_chunk_mut::<IDENTITY>()?;
+        let (identity, sealed): (&mut KeyName, _) = rest.split_first_chunk_mut()?;
         headers.decrypt(header, DecryptionContext::None).ok()?;
         headers.decrypt(identity, DecryptionContext::None).ok()?;
-        let owner: [u8; IDENTITY] = std::array::from_fn(|i| identity[i] ^ header[i]);
+        let owner: KeyName = std::array::from_fn(|i| identity[i] ^ header[i]);
         let credential = keyring.find(&owner)?;
         let (id, number) = split(header)?;
         let (name, nonce) = ((owner, id), body_nonce(header));
@@ -132,21 +132,16 @@ impl Sessions2022 {
         let last = self.last.map(|credential| (credential, keyring.psk(credential)));
         let opens = |(credential, key): (CredentialId, &[u8])| {
             // A key that does not fit may leave anything in the buffer.
-            xchacha::open(key, nonce, &mut sealed.to_vec()).map(|text| (credential, key.to_vec(), text.to_vec()))
+            xchacha::open(key, nonce, &mut sealed.to_vec()).map(|text| (credential, key_name(key), text.to_vec()))
         };
-        let (credential, key, plain) = last.into_iter().chain(tried(keyring)).find_map(opens)?;
+        let (credential, owner, plain) = last.into_iter().chain(tried(keyring)).find_map(opens)?;
         self.last = Some(credential);
         let text = sealed.get_mut(..plain.len())?;
         text.copy_from_slice(&plain);
         let (header, text) = text.split_first_chunk_mut::<HEADER>()?;
         let (id, number) = split(header)?;
-        Some(Opened { credential, name: (owner(&key), id), number, text, body: None })
+        Some(Opened { credential, name: (owner, id), number, text, body: None })
     }
-}
-
-/// The start of the BLAKE3 of a key, as identity headers name it.
-fn owner(key: &[u8]) -> [u8; IDENTITY] {
-    blake3::hash(key).as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// Checks the fields in front of the address, and returns address and payload.
