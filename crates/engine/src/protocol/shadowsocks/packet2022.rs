@@ -34,18 +34,82 @@ pub(super) const HEADER: usize = 16;
 /// The number of a session, which its sender has drawn.
 pub(super) type PacketSessionId = [u8; 8];
 
-/// What differs between the ciphers.
-enum Mode {
-    Aes(Box<Aes>),
-    Chacha,
+/// Encrypts the packets that one side sends in its session.
+pub(super) struct PacketSealer {
+    keys: Keys,
+    /// With ChaCha20 there are none, since it needs no more than the own key.
+    aes: Option<Box<Aes>>,
+    id: PacketSessionId,
+    /// The client's session, which a server answers.
+    answered: Option<PacketSessionId>,
+    next: u64,
+    clock: fn() -> u64,
 }
 
-/// The keys for AES: those of the headers, those of the identities with the names of the next keys, and that of our texts.
+/// The keys for AES: that of the headers, those of the identities with the names of the next keys, and that of the texts.
 struct Aes {
-    ours: EncryptingKey,
-    theirs: DecryptingKey,
+    header: EncryptingKey,
     identities: Vec<(EncryptingKey, KeyName)>,
     body: AeadKey,
+}
+
+impl PacketSealer {
+    /// A client's session with this id, or a server's one that answers a client's; `clock` tells Unix seconds.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
+    pub(super) fn new(
+        keys: Keys,
+        id: PacketSessionId,
+        answered: Option<PacketSessionId>,
+        clock: fn() -> u64,
+    ) -> Result<Self, Cause> {
+        let aes = if keys.cipher == Aead::Chacha20Poly1305 { None } else { Some(Box::new(aes(&keys, &id)?)) };
+        Ok(Self { keys, aes, id, answered, next: 0, clock })
+    }
+
+    /// Appends an encrypted packet. `nonce` is random.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`] never happens: a packet is short.
+    pub(super) fn put(
+        &mut self,
+        text: &[&[u8]],
+        padding: &[u8],
+        nonce: [u8; NONCE],
+        wire: &mut Vec<u8>,
+    ) -> Result<(), Cause> {
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&self.id);
+        header[8..].copy_from_slice(&self.next.to_be_bytes());
+        self.next = self.next.wrapping_add(1);
+        let from = match &self.aes {
+            Some(aes) => {
+                put_block(&aes.header, header, wire)?;
+                for (key, name) in &aes.identities {
+                    let block = std::array::from_fn(|i| name[i] ^ header[i]);
+                    put_block(key, block, wire)?;
+                }
+                wire.len()
+            }
+            None => {
+                wire.extend_from_slice(&nonce);
+                let from = wire.len();
+                wire.extend_from_slice(&header);
+                from
+            }
+        };
+        wire.push(if self.answered.is_some() { ANSWER } else { REQUEST });
+        wire.extend_from_slice(&(self.clock)().to_be_bytes());
+        wire.extend(self.answered.iter().flatten());
+        wire.extend_from_slice(&u16::try_from(padding.len()).unwrap_or(u16::MAX).to_be_bytes());
+        wire.extend_from_slice(padding);
+        text.iter().for_each(|part| wire.extend_from_slice(part));
+        match &self.aes {
+            Some(aes) => aes.body.seal(body_nonce(&header), &[], wire, from),
+            None => xchacha::seal(&self.keys.own, &nonce, wire, from),
+        }
+    }
 }
 
 /// A session of the server.
@@ -58,15 +122,13 @@ struct Theirs {
 
 /// One UDP session of a client, and what it knows of the server's sessions.
 pub(super) struct PacketSession {
-    keys: Keys,
-    mode: Mode,
-    id: PacketSessionId,
-    next: u64,
+    sealer: PacketSealer,
+    /// Decrypts the server's headers, with AES.
+    headers: Option<DecryptingKey>,
     /// The server's session, and the one before it, from which packets may still be on their way.
     current: Option<Theirs>,
     last: Option<Theirs>,
     changed: u64,
-    clock: fn() -> u64,
 }
 
 impl PacketSession {
@@ -75,9 +137,12 @@ impl PacketSession {
     /// # Errors
     /// [`Cause::Unsupported`] never happens: all keys have their algorithms' lengths.
     pub(super) fn new(keys: Keys, id: PacketSessionId, clock: fn() -> u64) -> Result<Self, Cause> {
-        let mode =
-            if keys.cipher == Aead::Chacha20Poly1305 { Mode::Chacha } else { Mode::Aes(Box::new(aes(&keys, &id)?)) };
-        Ok(Self { keys, mode, id, next: 0, current: None, last: None, changed: 0, clock })
+        let sealer = PacketSealer::new(keys, id, None, clock)?;
+        let headers = match &sealer.aes {
+            Some(_) => Some(header_opening_key(&sealer.keys.own)?),
+            None => None,
+        };
+        Ok(Self { sealer, headers, current: None, last: None, changed: 0 })
     }
 
     /// Appends an encrypted packet. `nonce` is random.
@@ -91,58 +156,25 @@ impl PacketSession {
         nonce: [u8; NONCE],
         wire: &mut Vec<u8>,
     ) -> Result<(), Cause> {
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(&self.id);
-        header[8..].copy_from_slice(&self.next.to_be_bytes());
-        self.next = self.next.wrapping_add(1);
-        let from = match &self.mode {
-            Mode::Aes(aes) => {
-                put_block(&aes.ours, header, wire)?;
-                for (key, name) in &aes.identities {
-                    let block = std::array::from_fn(|i| name[i] ^ header[i]);
-                    put_block(key, block, wire)?;
-                }
-                wire.len()
-            }
-            Mode::Chacha => {
-                wire.extend_from_slice(&nonce);
-                let from = wire.len();
-                wire.extend_from_slice(&header);
-                from
-            }
-        };
-        wire.push(REQUEST);
-        wire.extend_from_slice(&(self.clock)().to_be_bytes());
-        wire.extend_from_slice(&u16::try_from(padding.len()).unwrap_or(u16::MAX).to_be_bytes());
-        wire.extend_from_slice(padding);
-        text.iter().for_each(|part| wire.extend_from_slice(part));
-        match &self.mode {
-            Mode::Aes(aes) => aes.body.seal(body_nonce(&header), &[], wire, from),
-            Mode::Chacha => xchacha::seal(&self.keys.own, &nonce, wire, from),
-        }
+        self.sealer.put(text, padding, nonce, wire)
     }
 
     /// Decrypts a packet in place and returns where address and payload lie in it; `None` when it is not from the server,
     /// not for this session, too old or a repetition.
     pub(super) fn open(&mut self, packet: &mut [u8]) -> Option<Range<usize>> {
-        match self.mode {
-            Mode::Aes(_) => self.open_aes(packet),
-            Mode::Chacha => self.open_chacha(packet),
-        }
+        if self.headers.is_some() { self.open_aes(packet) } else { self.open_chacha(packet) }
     }
 
     fn open_aes(&mut self, packet: &mut [u8]) -> Option<Range<usize>> {
         let (header, sealed) = packet.split_first_chunk_mut::<HEADER>()?;
-        if let Mode::Aes(aes) = &self.mode {
-            aes.theirs.decrypt(header, DecryptionContext::None).ok()?;
-        }
+        self.headers.as_ref()?.decrypt(header, DecryptionContext::None).ok()?;
         let (id, number) = split(header)?;
         let nonce = body_nonce(header);
         let known = [&self.current, &self.last].into_iter().flatten().find(|known| known.id == id);
         let (text, fresh) = match known.and_then(|known| known.key.as_ref()) {
             Some(key) => (key.open(nonce, &[], sealed)?, None),
             None => {
-                let key = body_key(&self.keys, &id).ok()?;
+                let key = body_key(&self.sealer.keys, &id).ok()?;
                 (key.open(nonce, &[], sealed)?, Some(key))
             }
         };
@@ -153,7 +185,7 @@ impl PacketSession {
 
     fn open_chacha(&mut self, packet: &mut [u8]) -> Option<Range<usize>> {
         let (nonce, sealed) = packet.split_first_chunk_mut::<NONCE>()?;
-        let plain = xchacha::open(&self.keys.own, nonce, sealed)?;
+        let plain = xchacha::open(&self.sealer.keys.own, nonce, sealed)?;
         let (header, text) = plain.split_first_chunk::<HEADER>()?;
         let (id, number) = split(header)?;
         let text = self.check(text)?;
@@ -169,8 +201,8 @@ impl PacketSession {
         let (ours, rest) = rest.split_first_chunk::<8>()?;
         let (padding, rest) = rest.split_first_chunk()?;
         let padding = usize::from(u16::from_be_bytes(*padding));
-        let timely = u64::from_be_bytes(*time).abs_diff((self.clock)()) <= MAX_SKEW;
-        let right = kind == ANSWER && timely && *ours == self.id && padding <= rest.len();
+        let timely = u64::from_be_bytes(*time).abs_diff((self.sealer.clock)()) <= MAX_SKEW;
+        let right = kind == ANSWER && timely && *ours == self.sealer.id && padding <= rest.len();
         right.then(|| text.len() - rest.len() + padding..text.len())
     }
 
@@ -180,7 +212,7 @@ impl PacketSession {
         if let Some(known) = known {
             return known.window.accept(number).then_some(());
         }
-        let now = (self.clock)();
+        let now = (self.sealer.clock)();
         if self.last.is_some() && now.saturating_sub(self.changed) < SESSION_LIFE {
             return None;
         }
@@ -217,8 +249,7 @@ pub(super) fn body_key(keys: &Keys, id: &PacketSessionId) -> Result<AeadKey, Cau
 fn aes(keys: &Keys, id: &PacketSessionId) -> Result<Aes, Cause> {
     let identities: Result<Vec<_>, Cause> = keys.identities().map(|(key, name)| Ok((header_key(key)?, name))).collect();
     Ok(Aes {
-        ours: header_key(keys.chain.first().unwrap_or(&keys.own))?,
-        theirs: header_opening_key(&keys.own)?,
+        header: header_key(keys.chain.first().unwrap_or(&keys.own))?,
         identities: identities?,
         body: body_key(keys, id)?,
     })

@@ -5,16 +5,16 @@ use std::{
     net::SocketAddr,
 };
 
-use aws_lc_rs::cipher::{DecryptingKey, DecryptionContext, EncryptingKey};
+use aws_lc_rs::cipher::{DecryptingKey, DecryptionContext};
 use hezar_core::Target;
 use rand::RngExt;
 
 use super::{
     super::{
-        aead2022::{ANSWER, KeyName, Keys, REQUEST, key_name},
-        aes_block::{header_key, header_opening_key, put_block},
+        aead2022::{KeyName, REQUEST, key_name},
+        aes_block::header_opening_key,
         datagram::padding,
-        packet2022::{HEADER, PacketSessionId, body_key, body_nonce, split},
+        packet2022::{HEADER, PacketSealer, PacketSessionId, body_key, body_nonce, split},
         replay::Window,
         xchacha::{self, NONCE},
     },
@@ -90,7 +90,8 @@ impl Sessions2022 {
         let known = match self.sessions.entry(name) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) if room => {
-                let sealer = Sealer2022::new(rules, keyring.psk(credential), name.1).ok()?;
+                let keys = rules.keys(keyring.psk(credential));
+                let sealer = PacketSealer::new(keys, rand::rng().random(), Some(name.1), rules.clock).ok()?;
                 let session = Session::new(from, Box::new(sealer));
                 place.insert(Known { body, window: Window::default(), session })
             }
@@ -153,61 +154,12 @@ pub(super) fn check<'a>(rules: &Rules2022, text: &'a [u8]) -> Option<&'a [u8]> {
     (kind == REQUEST && rules.is_timely(u64::from_be_bytes(*time))).then_some(rest)
 }
 
-/// Encrypts the answers of one session.
-struct Sealer2022 {
-    keys: Keys,
-    clock: fn() -> u64,
-    /// The client's session, and ours.
-    theirs: PacketSessionId,
-    ours: PacketSessionId,
-    next: u64,
-    /// What encrypts headers and texts; ChaCha20 needs no more than the key.
-    aes: Option<(EncryptingKey, AeadKey)>,
-}
-
-impl Sealer2022 {
-    fn new(rules: &Rules2022, key: &[u8], theirs: PacketSessionId) -> Result<Self, Cause> {
-        let keys = rules.keys(key);
-        let ours = rand::rng().random();
-        let aes = match rules.server_key {
-            Some(_) => Some((header_key(key)?, body_key(&keys, &ours)?)),
-            None => None,
-        };
-        Ok(Self { keys, clock: rules.clock, theirs, ours, next: 0, aes })
-    }
-}
-
-impl SealAnswer for Sealer2022 {
+impl SealAnswer for PacketSealer {
     fn seal(&mut self, sender: &Target, text: [&[u8]; 2]) -> Result<Vec<u8>, Cause> {
         let length: usize = text.iter().map(|part| part.len()).sum();
         let padding = padding(sender, length);
         let mut wire = Vec::with_capacity(length + padding.len() + OVERHEAD);
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(&self.ours);
-        header[8..].copy_from_slice(&self.next.to_be_bytes());
-        self.next = self.next.wrapping_add(1);
-        let nonce: [u8; NONCE] = rand::rng().random();
-        let from = match &self.aes {
-            Some((headers, _)) => {
-                put_block(headers, header, &mut wire)?;
-                wire.len()
-            }
-            None => {
-                wire.extend_from_slice(&nonce);
-                wire.extend_from_slice(&header);
-                NONCE
-            }
-        };
-        wire.push(ANSWER);
-        wire.extend_from_slice(&(self.clock)().to_be_bytes());
-        wire.extend_from_slice(&self.theirs);
-        wire.extend_from_slice(&u16::try_from(padding.len()).unwrap_or(u16::MAX).to_be_bytes());
-        wire.extend_from_slice(&padding);
-        text.iter().for_each(|part| wire.extend_from_slice(part));
-        match &self.aes {
-            Some((_, body)) => body.seal(body_nonce(&header), &[], &mut wire, from)?,
-            None => xchacha::seal(&self.keys.own, &nonce, &mut wire, from)?,
-        }
+        self.put(&text, &padding, rand::rng().random(), &mut wire)?;
         Ok(wire)
     }
 }
