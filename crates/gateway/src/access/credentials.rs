@@ -6,7 +6,7 @@ use ahash::{AHashMap, AHashSet};
 use hezar_engine::server::{CredentialId, Keyring};
 
 use super::{Identity, client_key, login::KnownUser};
-use crate::{GatewayConfig, InboundConfig, LinkSession, User, UserLink, UserOptions};
+use crate::{GatewayConfig, InboundConfig, InboundProtocol, LinkSession, User, UserLink, UserOptions};
 
 /// The context of the hash that names the session of one client address (BLAKE3, mode `derive_key`).
 const CLIENT_SESSION: &str = "hezar 2026 session of a client address";
@@ -60,16 +60,10 @@ impl CredentialTable {
 
     /// Whether a listener with these settings has the same users in the same places with the same credentials.
     fn has_same_credentials(&self, config: &GatewayConfig) -> bool {
-        let protocol = |config: &GatewayConfig| config.inbound.as_ref().map(|inbound| inbound.protocol.clone());
-        let users = self.config.users.iter().zip(&config.users);
-        self.config.users.len() == config.users.len()
-            && protocol(&self.config) == protocol(config)
-            && users.into_iter().all(|(before, now)| {
-                let links = before.links.iter().zip(&now.links);
-                (&before.key, before.uuid) == (&now.key, now.uuid)
-                    && before.links.len() == now.links.len()
-                    && links.into_iter().all(|(before, now)| (&before.name, before.enabled) == (&now.name, now.enabled))
-            })
+        let mut users = self.config.users.iter().zip(&config.users);
+        protocol(&self.config) == protocol(config)
+            && self.config.users.len() == config.users.len()
+            && users.all(|(before, now)| has_same_key(before, now) && links(before).eq(links(now)))
     }
 
     /// The settings that it is made of.
@@ -102,7 +96,7 @@ impl CredentialTable {
         let before = self.config.users.get(place.user)?;
         let index = find(&now.config.users, place.user, |user| user.name == before.name)?;
         let user = now.config.users.get(index)?;
-        if (&user.key, user.uuid) != (&before.key, before.uuid) {
+        if !has_same_key(user, before) {
             return None;
         }
         let link = match place.link {
@@ -120,7 +114,21 @@ impl CredentialTable {
 fn has_lost_one(before: &User, now: &User) -> bool {
     let is_open = |name: &str| now.links.iter().any(|link| link.enabled && *link.name == *name);
     let is_lost = |link: &UserLink| link.enabled && !is_open(&link.name);
-    before.has_key() && ((&before.key, before.uuid) != (&now.key, now.uuid) || before.links.iter().any(is_lost))
+    before.has_key() && (!has_same_key(before, now) || before.links.iter().any(is_lost))
+}
+
+fn protocol(config: &GatewayConfig) -> Option<&InboundProtocol> {
+    config.inbound.as_ref().map(|inbound| &inbound.protocol)
+}
+
+/// What of a user's links decides on credentials.
+fn links(user: &User) -> impl Iterator<Item = (&str, bool)> {
+    user.links.iter().map(|link| (&*link.name, link.enabled))
+}
+
+/// Whether both derive their credentials from the same.
+fn has_same_key(one: &User, other: &User) -> bool {
+    (&one.key, one.uuid) == (&other.key, other.uuid)
 }
 
 /// The place of the item that is meant: where it was before, or anywhere.
@@ -169,7 +177,7 @@ impl fmt::Debug for CredentialTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DefaultOptions, InboundFallback, InboundProtocol, InboundTransport, UserKey};
+    use crate::{DefaultOptions, InboundFallback, InboundTransport, UserKey};
 
     fn inbound() -> InboundConfig {
         InboundConfig {
