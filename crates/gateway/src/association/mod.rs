@@ -15,12 +15,12 @@ use crate::{
 };
 
 mod arrival;
-mod inner;
 mod relay;
+mod unwrapped;
 
 pub(crate) use arrival::with_arrival_buffer;
-pub(crate) use inner::InnerDatagrams;
 use relay::AssociationRelay;
+pub(crate) use unwrapped::UnwrappedDatagrams;
 
 /// The largest datagram there is.
 pub(crate) const MAX_DATAGRAM: usize = 65_535;

@@ -124,8 +124,8 @@ impl ClientBuffer {
     }
 
     /// Whether the client is one of an encrypted inbound, who may be told early that it is served.
-    pub(super) fn is_inner(&self) -> bool {
-        matches!(self.stream, ClientSocket::Inner(_))
+    pub(super) fn is_unwrapped(&self) -> bool {
+        matches!(self.stream, ClientSocket::Unwrapped(_))
     }
 
     /// Tells the client of an encrypted inbound why it is not served, and closes.

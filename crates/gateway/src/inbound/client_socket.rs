@@ -21,7 +21,7 @@ pub(crate) enum ClientSocket {
     /// TLS, from whose handshake the first bytes may have been read before.
     Tls(Box<TlsStream<Prefixed<TcpStream>>>),
     /// One request's bytes, without the protocol that they came in.
-    Inner(BoxServed),
+    Unwrapped(BoxServed),
 }
 
 impl fmt::Debug for ClientSocket {
@@ -29,7 +29,7 @@ impl fmt::Debug for ClientSocket {
         f.write_str(match self {
             Self::Plain(_) => "Plain",
             Self::Tls(_) => "Tls",
-            Self::Inner(_) => "Inner",
+            Self::Unwrapped(_) => "Unwrapped",
         })
     }
 }
@@ -38,7 +38,7 @@ impl ClientSocket {
     /// What tells the client how its request went, where the protocol has been unwrapped.
     pub(super) fn served(&mut self) -> Option<&mut BoxServed> {
         match self {
-            Self::Inner(stream) => Some(stream),
+            Self::Unwrapped(stream) => Some(stream),
             Self::Plain(_) | Self::Tls(_) => None,
         }
     }
@@ -48,7 +48,7 @@ impl ClientSocket {
         let socket = match self {
             Self::Plain(socket) => Some(socket),
             Self::Tls(stream) => stream.get_ref().0.socket(),
-            Self::Inner(stream) => stream.socket(),
+            Self::Unwrapped(stream) => stream.socket(),
         };
         socket.ok_or(io::ErrorKind::NotConnected)?.local_addr()
     }
@@ -60,7 +60,7 @@ impl Stream for ClientSocket {
             Self::Plain(socket) => Some(socket),
             // The kernel must never move bytes past the encryption.
             Self::Tls(_) => None,
-            Self::Inner(stream) => stream.socket(),
+            Self::Unwrapped(stream) => stream.socket(),
         }
     }
 }
@@ -70,7 +70,7 @@ impl AsyncRead for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Inner(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unwrapped(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -80,7 +80,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
-            Self::Inner(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Unwrapped(stream) => Pin::new(stream).poll_write(cx, data),
         }
     }
 
@@ -92,7 +92,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Inner(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Unwrapped(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -100,7 +100,7 @@ impl AsyncWrite for ClientSocket {
         match self {
             Self::Plain(socket) => socket.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
-            Self::Inner(stream) => stream.is_write_vectored(),
+            Self::Unwrapped(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -108,7 +108,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Inner(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unwrapped(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -116,7 +116,7 @@ impl AsyncWrite for ClientSocket {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Inner(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unwrapped(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn connect(
     log_entry.begin(identity, Some(target));
     let end = log_entry.end();
     let mut failover = Box::new(Failover::new(&context.selection, identity, client.ip(), target));
-    let (early, mut may_grant) = (Instant::now() + EARLY_GRANT, buffer.is_inner());
+    let (early, mut may_grant) = (Instant::now() + EARLY_GRANT, buffer.is_unwrapped());
     let connected = loop {
         tokio::select! {
             biased;

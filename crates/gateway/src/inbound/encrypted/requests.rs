@@ -16,7 +16,7 @@ use super::super::{
 use crate::{
     Refusal,
     access::Identity,
-    association::{InnerDatagrams, PendingAssociation},
+    association::{PendingAssociation, UnwrappedDatagrams},
     context::Context,
     encrypted_inbound::EncryptedInbound,
     telemetry::AccessLogEntry,
@@ -192,11 +192,11 @@ impl UnwrappedAssociation {
         let Ok(association) = PendingAssociation::begin(context, &identity, client, log_entry) else { return };
         // A client that leaves meanwhile is noticed when a node is there.
         let Ok(association) = association.connect(pending()).await else { return };
-        association.run(InnerDatagrams::new(datagram, context.telemetry.metrics.clone()), pending()).await;
+        association.run(UnwrappedDatagrams::new(datagram, context.telemetry.metrics.clone()), pending()).await;
     }
 }
 
 /// The bytes of a client whose protocol has been unwrapped; nothing more is read of it before its node is connected.
 fn unwrapped(context: &Context, stream: BoxServed) -> ClientBuffer {
-    ClientBuffer::new(ClientSocket::Inner(stream), Instant::now() + context.config().setup_timeout)
+    ClientBuffer::new(ClientSocket::Unwrapped(stream), Instant::now() + context.config().setup_timeout)
 }

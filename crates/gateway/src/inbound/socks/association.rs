@@ -21,7 +21,7 @@ pub(in crate::inbound) async fn serve(
     identity: &Identity,
     port: u16,
 ) {
-    let log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Udp, client);
+    let log_entry = AccessLogEntry::new(&context.telemetry, InboundKind::Socks5Udp, client);
     let pending = match PendingAssociation::begin(context, identity, client, log_entry) {
         Ok(pending) => pending,
         Err(refusal) => return refuse(context, buffer, &refusal).await,

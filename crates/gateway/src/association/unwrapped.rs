@@ -13,19 +13,19 @@ use super::{ClientDatagrams, Packet, with_arrival_buffer};
 use crate::telemetry::ListenerMetrics;
 
 /// Datagrams of one client, without its protocol.
-pub(crate) struct InnerDatagrams {
+pub(crate) struct UnwrappedDatagrams {
     datagram: BoxDatagram,
     metrics: ListenerMetrics,
 }
 
-impl InnerDatagrams {
+impl UnwrappedDatagrams {
     /// What is lost on the way to the client counts in `metrics`.
     pub(crate) const fn new(datagram: BoxDatagram, metrics: ListenerMetrics) -> Self {
         Self { datagram, metrics }
     }
 }
 
-impl ClientDatagrams for InnerDatagrams {
+impl ClientDatagrams for UnwrappedDatagrams {
     async fn receive(&self) -> io::Result<Packet> {
         poll_fn(|cx| {
             with_arrival_buffer(|bytes| {
