@@ -31,7 +31,8 @@ use std::{
 use async_trait::async_trait;
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use hezar_core::ShortId;
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 #[cfg(test)]
 pub(super) use self::certificate::sample as sample_certificate;
@@ -89,7 +90,7 @@ pub struct RealityServer {
     site: Arc<dyn SiteConnector>,
     profiles: Arc<Profiles>,
     /// The task that learns profiles. It ends with the server.
-    learning: OnceLock<JoinSet<()>>,
+    learning: OnceLock<AbortOnDropHandle<()>>,
     complained: AtomicBool,
 }
 
@@ -148,11 +149,8 @@ impl RealityServer {
     /// Begins to learn what the site sends behind its answer, within a runtime. The first client begins it, too, but gets none of that.
     pub fn begin_learning(&self) {
         let Ok(runtime) = Handle::try_current() else { return };
-        self.learning.get_or_init(|| {
-            let mut tasks = JoinSet::new();
-            tasks.spawn_on(Profiles::keep_learning(Arc::downgrade(&self.profiles)), &runtime);
-            tasks
-        });
+        let learning = || runtime.spawn(Profiles::keep_learning(Arc::downgrade(&self.profiles)));
+        self.learning.get_or_init(|| AbortOnDropHandle::new(learning()));
     }
 
     /// Visits the site as a browser does, and returns the names under which it cannot be imitated. Takes some seconds.
