@@ -7,6 +7,8 @@
 //!              |        4        |     4     |    8     |
 //! ```
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use aws_lc_rs::{
     aead::AES_256_GCM,
     hkdf::{HKDF_SHA256, KeyType, Salt},
@@ -42,6 +44,12 @@ pub(super) fn key(secret: &[u8; 32], random: &[u8; 32]) -> Result<AuthKey, Error
     let derived = Salt::new(HKDF_SHA256, salt).extract(secret);
     derived.expand(&[b"REALITY"], Length).map_err(failed)?.fill(&mut *key).map_err(failed)?;
     Ok(key)
+}
+
+/// The Unix time in seconds, in 32 bits as both sides count it.
+pub(super) fn unix_time() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// Seals the session id for a hello; `now` is in Unix seconds.

@@ -11,11 +11,7 @@ pub(crate) mod server;
 mod tests;
 mod verifier;
 
-use std::{
-    cell::RefCell,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{cell::RefCell, sync::Arc};
 
 use base64::{
     Engine as _,
@@ -89,13 +85,10 @@ impl RealityClient {
 
     /// The hello of one connection; `verifier` learns what answers it.
     fn hello(&self, verifier: &Arc<OrRealSite>) -> Result<Hello, Cause> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        // The server counts in 32 bits too.
-        let now = u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default();
         let shared = RefCell::new(AuthKey::default());
         let seal = |keys: &dyn Agree, random: &[u8; 32], message: &[u8]| {
             let key = auth::key(&Zeroizing::new(keys.agree(&self.public_key)?), random)?;
-            let id = auth::session_id(&key, random, message, self.short_id, now);
+            let id = auth::session_id(&key, random, message, self.short_id, auth::unix_time());
             shared.replace(key);
             id
         };

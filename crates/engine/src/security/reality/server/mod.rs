@@ -25,7 +25,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -40,7 +40,7 @@ use self::{
     certificate::CertificateKey, client_hello::ClientHello, finish::Finishing, flight::Answer, meeting::Meeting,
     profile::Profiles, replay::SeenHellos, watched_site::WatchedSite,
 };
-use super::auth::AuthKey;
+use super::auth::{AuthKey, unix_time};
 use crate::{
     BoxStream, BuildError,
     security::TlsStream,
@@ -233,12 +233,6 @@ impl RealityServer {
 
 fn relayed(meeting: Meeting, why: StrangerReason) -> SiteRelay {
     SiteRelay { why, run: Box::pin(meeting.relay()) }
-}
-
-/// Unix time in seconds, in 32 bits as clients count it.
-fn unix_time() -> u32 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// What came of bytes: whether they are a hello that offers TLS 1.3, and the records of a site's answer.
