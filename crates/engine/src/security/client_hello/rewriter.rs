@@ -13,7 +13,11 @@ use super::{
     retry::{is_retry, second_hello},
     transcript::{self, Random},
 };
-use crate::{Cause, io::write_buffer::WriteBuffer, security::tls::HEADER};
+use crate::{
+    Cause,
+    io::write_buffer::WriteBuffer,
+    security::tls::records::{HEADER, record_header},
+};
 
 /// The most bytes of a record that is looked at for a ServerHello: one with the largest key share in use has less than
 /// half.
@@ -86,10 +90,7 @@ impl Replacer {
         }
         let mut taken = 0;
         loop {
-            let whole = match self.record.first_chunk::<HEADER>() {
-                Some(&[_, _, _, high, low]) => HEADER + usize::from(u16::from_be_bytes([high, low])),
-                None => HEADER,
-            };
+            let whole = record_header(&self.record).map_or(HEADER, |(_, length)| length);
             if self.record.len() == whole {
                 break;
             }

@@ -13,6 +13,7 @@ use tokio::io::ReadBuf;
 use crate::{
     Cause,
     io::codec_stream::{Codec, Opened},
+    security::tls::records::record_header,
 };
 
 /// The length of a mark, in bytes.
@@ -98,8 +99,7 @@ impl Codec for Frames {
     }
 
     fn open(&mut self, wire: &mut [u8], _: &mut ReadBuf<'_>) -> Result<Opened, Cause> {
-        let Some(&[kind, _, _, high, low]) = wire.first_chunk() else { return Ok(Opened::Need(HEADER)) };
-        let whole = HEADER + usize::from(u16::from_be_bytes([high, low]));
+        let Some((kind, whole)) = record_header(wire) else { return Ok(Opened::Need(HEADER)) };
         let Some(frame) = wire.get(HEADER..whole) else { return Ok(Opened::Need(whole)) };
         match (kind, frame.split_first_chunk()) {
             // Anybody can write one, and servers do when our side has ended, with more to come on theirs.

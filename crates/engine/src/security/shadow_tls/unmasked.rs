@@ -26,6 +26,7 @@ use crate::{
         prefixed::Prefixed,
         read_through::{ReadThrough, Reader},
     },
+    security::tls::records::record_header,
 };
 
 /// The size of a read.
@@ -62,8 +63,7 @@ impl Unmask {
 
     /// The next record as the site sent it; `None` while it is not whole.
     pub(super) fn next(&mut self) -> Option<BytesMut> {
-        let &[kind, _, _, high, low] = self.raw.first_chunk()?;
-        let whole = HEADER + usize::from(u16::from_be_bytes([high, low]));
+        let (kind, whole) = record_header(&self.raw)?;
         if self.raw.len() < whole {
             return None;
         }

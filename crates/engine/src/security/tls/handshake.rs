@@ -12,7 +12,7 @@ use rustls::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::records::{HEADER, Records};
+use super::records::{HEADER, Records, record_header};
 use crate::{BoxStream, Stream, io::codec_stream::CodecStream};
 
 /// The size of one read, in bytes.
@@ -250,14 +250,14 @@ impl Incoming {
     /// Shows one more record, if it is there.
     fn show(&mut self) -> io::Result<bool> {
         let rest = self.bytes.get(self.seen..).unwrap_or_default();
-        let Some(&[kind, _, _, high, low]) = rest.first_chunk::<HEADER>() else { return Ok(false) };
+        let Some((kind, length)) = record_header(rest) else { return Ok(false) };
         // A header that is none has no body: rustls refuses it as soon as it sees it.
-        let body = if matches!(kind, 20..=24) { usize::from(u16::from_be_bytes([high, low])) } else { 0 };
-        if self.seen + HEADER + body > MOST_WAITING {
+        let length = if matches!(kind, 20..=24) { length } else { HEADER };
+        if self.seen + length > MOST_WAITING {
             return Err(refused(Error::General("a handshake of impossible length".into())));
         }
-        let whole = HEADER + body <= rest.len();
-        self.seen += if whole { HEADER + body } else { 0 };
+        let whole = length <= rest.len();
+        self.seen += if whole { length } else { 0 };
         Ok(whole)
     }
 

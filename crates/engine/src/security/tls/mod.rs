@@ -34,7 +34,6 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::handshake::{Handshaken, TlsStream, handshake};
-pub(super) use self::records::HEADER;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::records::{
     compare as compare_records, decode as decode_records, decode_client as decode_client_records,

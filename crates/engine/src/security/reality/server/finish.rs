@@ -15,7 +15,7 @@ use crate::{
     io::codec_stream::CodecStream,
     security::tls::{
         TlsStream,
-        records::{ALERT, DATA, Edition, HANDSHAKE, HEADER, Half, Records},
+        records::{ALERT, DATA, Edition, HANDSHAKE, HEADER, Half, Records, record_header},
     },
 };
 
@@ -120,8 +120,7 @@ impl Finishing {
 
     /// Takes the client's next record.
     fn hear(&mut self) -> Heard {
-        let Some(&[kind, _, _, high, low]) = self.said.first_chunk::<HEADER>() else { return Heard::Part };
-        let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
+        let Some((kind, length)) = record_header(&self.said) else { return Heard::Part };
         if length > LONGEST {
             return Heard::Wrong(Some(UNEXPECTED_MESSAGE));
         }
@@ -186,7 +185,5 @@ impl Finishing {
 
 /// The length of the record that `bytes` begin with, if it is whole, its header included.
 pub(super) fn whole_record(bytes: &[u8]) -> Option<usize> {
-    let &[_, _, _, high, low] = bytes.first_chunk::<HEADER>()?;
-    let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
-    (bytes.len() >= length).then_some(length)
+    record_header(bytes).map(|(_, length)| length).filter(|length| *length <= bytes.len())
 }

@@ -16,7 +16,7 @@ use rustls::{
 use crate::security::{
     client_hello::{HELLO_HEAD, KEY_SHARES, is_retry},
     message_reader::{MessageReader, body},
-    tls::records::{DATA, HANDSHAKE, HEADER},
+    tls::records::{DATA, HANDSHAKE, HEADER, record_header},
 };
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -116,8 +116,7 @@ fn record_length(received: &[u8], kind: u8, otherwise: &'static str) -> Result<O
     if received.first().is_some_and(|found| *found != kind) {
         return Err(otherwise);
     }
-    let Some(&[_, _, _, high, low]) = received.first_chunk::<HEADER>() else { return Ok(None) };
-    let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
+    let Some((_, length)) = record_header(received) else { return Ok(None) };
     if length > LONGEST { Err("the site sends a record that is too long") } else { Ok(Some(length)) }
 }
 

@@ -19,8 +19,15 @@ use crate::{
     io::aead::{AeadKey, NonceBytes, TAG},
 };
 
-/// The header of a record.
+/// The length of a record's header: type, version and length.
 pub(in crate::security) const HEADER: usize = 5;
+
+/// The type of the record that `bytes` begin with, and how long it says that it is, its header included. `None` while the header is not
+/// whole.
+pub(in crate::security) fn record_header(bytes: &[u8]) -> Option<(u8, usize)> {
+    let &[kind, _, _, high, low] = bytes.first_chunk::<HEADER>()?;
+    Some((kind, HEADER + usize::from(u16::from_be_bytes([high, low]))))
+}
 
 /// Application data (RFC 8446 §5.1).
 pub(in crate::security) const DATA: u8 = 23;

@@ -22,7 +22,7 @@ use self::{
     post_handshake::{ClientKernel, ServerKernel, half_of},
 };
 pub(in crate::security) use self::{
-    half::{DATA, Edition, HEADER, Half},
+    half::{DATA, Edition, HEADER, Half, record_header},
     post_handshake::PostHandshake,
 };
 #[cfg(feature = "fuzzing")]
