@@ -46,7 +46,7 @@ pub(crate) use self::{
     retry::{HELLO_HEAD, RANDOM, is_retry},
     rewriter::{HelloRewriter, ServerHello},
     template::{Template, template_of},
-    wire::{KEY_SHARES, SESSION_ID},
+    wire::{ALPN, KEY_SHARES, SERVER_NAME, SESSION_ID, VERSIONS, X25519, X25519_MLKEM768},
 };
 use self::{keys::Keys, scripted_rng::ScriptedRng, transcript::Substitute, wire::Fields};
 use super::tls::{Handshaken, handshake};

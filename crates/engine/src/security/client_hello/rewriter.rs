@@ -16,15 +16,13 @@ use super::{
 use crate::{
     Cause,
     io::write_buffer::WriteBuffer,
-    security::tls::records::{HEADER, record_header},
+    security::tls::records::{CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, record_header},
 };
 
 /// The most bytes of a record that is looked at for a ServerHello: one with the largest key share in use has less than
 /// half.
 const MOST_HEARD: usize = 4096;
 
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const HANDSHAKE: u8 = 22;
 const SERVER_HELLO: u8 = 2;
 
 /// The ServerHello message of a connection, once it has come.

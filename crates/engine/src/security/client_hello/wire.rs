@@ -13,14 +13,16 @@ use super::template::{Extension, GREASE, Template};
 /// Where the session id stands in the message.
 pub(crate) const SESSION_ID: std::ops::Range<usize> = 39..71;
 
-const SERVER_NAME: u16 = 0;
+/// Extensions (RFC 8446 §4.2).
+pub(crate) const SERVER_NAME: u16 = 0;
 const GROUPS: u16 = 10;
-const ALPN: u16 = 16;
-const VERSIONS: u16 = 43;
+pub(crate) const ALPN: u16 = 16;
+pub(crate) const VERSIONS: u16 = 43;
 pub(crate) const KEY_SHARES: u16 = 51;
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
-const X25519_MLKEM768: u16 = 0x11ec;
-const X25519: u16 = 0x001d;
+/// Groups of key shares (RFC 8446 §4.2.7, RFC 9794).
+pub(crate) const X25519_MLKEM768: u16 = 0x11ec;
+pub(crate) const X25519: u16 = 0x001d;
 
 /// What differs from one hello to the next.
 #[derive(Debug)]

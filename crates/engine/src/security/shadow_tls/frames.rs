@@ -13,23 +13,16 @@ use tokio::io::ReadBuf;
 use crate::{
     Cause,
     io::codec_stream::{Codec, Opened},
-    security::tls::records::record_header,
+    security::tls::records::{ALERT, DATA, HEADER, record_header},
 };
 
 /// The length of a mark, in bytes.
 pub(super) const MARK: usize = 4;
-/// Type, version and length.
-pub(super) const HEADER: usize = 5;
 /// The most payload in a frame of ours, as in TLS; peers go up to what the length can say.
 const MAX_PAYLOAD: usize = 16 * 1024;
 
 /// The most alerts in a row: nothing in them is authentic, and nobody may keep a connection busy with them.
 const MOST_ALERTS: u8 = 64;
-
-/// The types of records.
-pub(super) const ALERT: u8 = 21;
-pub(super) const HANDSHAKE: u8 = 22;
-pub(super) const DATA: u8 = 23;
 
 /// A running HMAC whose value after each payload is that payload's mark.
 #[derive(Clone)]

@@ -14,14 +14,17 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     ShadowTlsClient, decode,
-    frames::{ALERT, DATA, Frames, Marks},
+    frames::{Frames, Marks},
     session_id,
     unmasked::Unmask,
 };
 use crate::{
     Attempt, BoxStream, Cause, DialError, TlsClients,
     io::codec_stream::{Codec, Opened},
-    security::client_hello::{OwnHello, SESSION_ID},
+    security::{
+        client_hello::{OwnHello, SESSION_ID},
+        tls::records::{ALERT, DATA},
+    },
     testing::{Authority, Chopped},
 };
 

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use super::frames::{DATA, Frames, HANDSHAKE, HEADER, MARK, Marks, put_header};
+use super::frames::{Frames, MARK, Marks, put_header};
 use crate::{
     BoxStream,
     io::{
@@ -26,7 +26,7 @@ use crate::{
         prefixed::Prefixed,
         read_through::{ReadThrough, Reader},
     },
-    security::tls::records::record_header,
+    security::tls::records::{DATA, HANDSHAKE, HEADER, record_header},
 };
 
 /// The size of a read.

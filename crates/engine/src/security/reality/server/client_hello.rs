@@ -1,7 +1,7 @@
 //! Reads a ClientHello (RFC 8446 §4.1.2) that arrives in pieces, and over several records where a client cuts it so.
 
 use crate::security::{
-    client_hello::{HELLO_HEAD, KEY_SHARES, RANDOM, SESSION_ID},
+    client_hello::{ALPN, HELLO_HEAD, KEY_SHARES, RANDOM, SERVER_NAME, SESSION_ID, VERSIONS},
     message_reader::{MessageReader, body},
     tls::records::{HANDSHAKE, HEADER},
 };
@@ -10,10 +10,6 @@ use crate::security::{
 const MOST: usize = 16 * 1024;
 
 const CLIENT_HELLO: u8 = 1;
-/// Extensions (RFC 8446 §4.2).
-const SERVER_NAME: u16 = 0;
-const ALPN: u16 = 16;
-const VERSIONS: u16 = 43;
 const TLS13: [u8; 2] = [3, 4];
 
 /// The first protocol that a client offers by ALPN. What sites send after a handshake depends on it.

@@ -9,13 +9,21 @@ use tokio::{
     time::timeout,
 };
 
-use super::{flight::Answer, meeting::Meeting, relay, schedule::TrafficSecrets};
+use super::{
+    flight::{Answer, FINISHED},
+    meeting::Meeting,
+    relay,
+    schedule::TrafficSecrets,
+};
 use crate::{
     BoxStream, Cause,
     io::codec_stream::CodecStream,
     security::tls::{
         TlsStream,
-        records::{ALERT, DATA, Edition, HANDSHAKE, HEADER, Half, Records, record_header},
+        records::{
+            ALERT, BAD_RECORD_MAC, DATA, DECRYPT_ERROR, Edition, FATAL, HANDSHAKE, HEADER, Half, Records,
+            UNEXPECTED_MESSAGE, record_header,
+        },
     },
 };
 
@@ -27,11 +35,6 @@ const LONGEST: usize = 512;
 
 /// The whole record (RFC 8446 §5); a client usually sends one.
 pub(super) const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
-const FINISHED: u8 = 20;
-const FATAL: u8 = 2;
-const UNEXPECTED_MESSAGE: u8 = 10;
-const BAD_RECORD_MAC: u8 = 20;
-const DECRYPT_ERROR: u8 = 51;
 
 /// What a client's record was.
 enum Heard {

@@ -18,7 +18,7 @@ use crate::{
 
 const CERTIFICATE: u8 = 11;
 const CERTIFICATE_VERIFY: u8 = 15;
-const FINISHED: u8 = 20;
+pub(super) const FINISHED: u8 = 20;
 /// The signature scheme Ed25519 (RFC 8446 §4.2.3).
 const ED25519: [u8; 2] = [8, 7];
 

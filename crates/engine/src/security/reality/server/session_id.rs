@@ -7,14 +7,11 @@ use super::client_hello::ClientHello;
 use crate::{
     io::aead::AeadKey,
     security::{
-        client_hello::{SESSION_ID, agreed},
+        client_hello::{SESSION_ID, X25519, X25519_MLKEM768, agreed},
         reality::auth::{self, AuthKey},
     },
 };
 
-/// The groups in whose shares a client may have its key (RFC 8446 §4.2.7, RFC 9794).
-const X25519: u16 = 0x001d;
-const X25519_MLKEM768: u16 = 0x11ec;
 /// The length of a share of X25519MLKEM768: the ML-KEM encapsulation key, and then the X25519 key.
 const HYBRID: usize = 1184 + 32;
 

@@ -14,16 +14,14 @@ use rustls::{
 };
 
 use crate::security::{
-    client_hello::{HELLO_HEAD, KEY_SHARES, is_retry},
+    client_hello::{HELLO_HEAD, KEY_SHARES, VERSIONS, is_retry},
     message_reader::{MessageReader, body},
-    tls::records::{DATA, HANDSHAKE, HEADER, record_header},
+    tls::records::{CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, HEADER, record_header},
 };
 
-const CHANGE_CIPHER_SPEC: u8 = 20;
 const SERVER_HELLO: u8 = 2;
-/// Extensions of a ServerHello (RFC 8446 §4.2).
+/// An extension of a ServerHello (RFC 8446 §4.2).
 const PRE_SHARED_KEY: u16 = 41;
-const VERSIONS: u16 = 43;
 
 /// A record of handshake messages that is longer than this, header included, has more in it than the EncryptedExtensions.
 const LONGEST_ALONE: usize = 512;

@@ -45,21 +45,23 @@ const MOST_MESSAGE: usize = (1 << 16) + 512;
 /// The most records in a row that carry no data: tickets, and padding that nobody needs.
 const MOST_EMPTY: u8 = 64;
 
+/// Types of records beside [`DATA`] (RFC 8446 §5.1).
+pub(in crate::security) const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(in crate::security) const ALERT: u8 = 21;
 pub(in crate::security) const HANDSHAKE: u8 = 22;
-/// Alerts (RFC 8446 §6).
+/// Alerts (RFC 8446 §6), and the level of those that end the connection.
 const CLOSE_NOTIFY: u8 = 0;
+pub(in crate::security) const UNEXPECTED_MESSAGE: u8 = 10;
+pub(in crate::security) const BAD_RECORD_MAC: u8 = 20;
+const RECORD_OVERFLOW: u8 = 22;
+const DECODE_ERROR: u8 = 50;
+pub(in crate::security) const DECRYPT_ERROR: u8 = 51;
 const USER_CANCELED: u8 = 90;
+pub(in crate::security) const FATAL: u8 = 2;
 /// Handshake messages (RFC 8446 §4, RFC 5246 §7.4).
 const HELLO_REQUEST: u8 = 0;
 const NEW_SESSION_TICKET: u8 = 4;
 const KEY_UPDATE: u8 = 24;
-
-const UNEXPECTED_MESSAGE: u8 = 10;
-const BAD_RECORD_MAC: u8 = 20;
-const RECORD_OVERFLOW: u8 = 22;
-const DECODE_ERROR: u8 = 50;
-const FATAL: u8 = 2;
 
 const CHANGED: &str = "a TLS record does not open";
 const TOO_LONG: &str = "a TLS record is too long";
