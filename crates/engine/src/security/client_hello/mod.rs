@@ -43,7 +43,7 @@ pub(crate) use self::{
     cause::cause_of,
     keys::agreed,
     own::OwnHello,
-    retry::{HELLO_HEAD, RANDOM, is_retry},
+    retry::{HELLO_HEAD, is_retry, random_of},
     rewriter::{HelloRewriter, ServerHello},
     template::{Template, template_of},
     wire::{ALPN, KEY_SHARES, SERVER_NAME, SESSION_ID, VERSIONS, X25519, X25519_MLKEM768},

@@ -17,16 +17,21 @@ const RETRY: [u8; 32] = [
 ];
 
 /// Where the random stands in a hello of either side.
-pub(crate) const RANDOM: std::ops::Range<usize> = 6..38;
+const RANDOM: std::ops::Range<usize> = 6..38;
 
 const COOKIE: u16 = 44;
 
 /// Type, length, version and random of a hello of either side.
 pub(crate) const HELLO_HEAD: usize = 38;
 
+/// The random of a hello of either side; `None` when it is too short for one.
+pub(crate) fn random_of(hello: &[u8]) -> Option<&[u8; 32]> {
+    hello.get(RANDOM)?.try_into().ok()
+}
+
 /// Whether a ServerHello message is a HelloRetryRequest.
 pub(crate) fn is_retry(server_hello: &[u8]) -> bool {
-    server_hello.get(RANDOM) == Some(&RETRY[..])
+    random_of(server_hello) == Some(&RETRY)
 }
 
 /// The second hello after `first`, a browser's; `retry` is the server's message, and `of_rustls` what rustls answers to

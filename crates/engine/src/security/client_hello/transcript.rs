@@ -19,7 +19,7 @@ use rustls::{
     },
 };
 
-use super::retry::RANDOM;
+use super::retry::random_of;
 
 const CLIENT_HELLO: u8 = 1;
 /// The synthetic message that stands for the first hello.
@@ -75,9 +75,9 @@ fn substitute_for(messages: &[u8]) -> Option<(&[u8], Arc<[u8]>)> {
     if hello.first() != Some(&CLIENT_HELLO) {
         return None;
     }
-    let random: Random = hello.get(RANDOM)?.try_into().ok()?;
+    let random = random_of(hello)?;
     let substitutes = SUBSTITUTES.lock();
-    let hellos = substitutes.get(&random)?;
+    let hellos = substitutes.get(random)?;
     let substitute = if is_second { hellos.second.clone()? } else { Arc::clone(&hellos.first) };
     Some((messages.strip_suffix(hello)?, substitute))
 }

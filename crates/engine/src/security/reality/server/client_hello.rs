@@ -1,7 +1,7 @@
 //! Reads a ClientHello (RFC 8446 §4.1.2) that arrives in pieces, and over several records where a client cuts it so.
 
 use crate::security::{
-    client_hello::{ALPN, HELLO_HEAD, KEY_SHARES, RANDOM, SERVER_NAME, SESSION_ID, VERSIONS},
+    client_hello::{ALPN, HELLO_HEAD, KEY_SHARES, SERVER_NAME, SESSION_ID, VERSIONS, random_of},
     message_reader::{MessageReader, body},
     tls::records::{HANDSHAKE, HEADER},
 };
@@ -128,7 +128,7 @@ impl ClientHello {
 
     /// The 32 random bytes.
     pub(super) fn random(&self) -> Option<&[u8; 32]> {
-        self.message.get(RANDOM)?.try_into().ok()
+        random_of(&self.message)
     }
 
     /// The session id, if it has 32 bytes.

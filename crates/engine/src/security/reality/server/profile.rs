@@ -35,7 +35,7 @@ use crate::{
     TlsClients,
     io::read_through::{ReadThrough, Reader},
     security::{
-        client_hello::{self, Hello, RANDOM, Shape, template_of},
+        client_hello::{self, Hello, Shape, random_of, template_of},
         reality::auth::AuthKey,
     },
 };
@@ -109,8 +109,7 @@ impl Profiles {
     /// Notes that nobody has answered one of our hellos. If it has come back, the site is this very listener. Whoever watches our way to a
     /// real site can send us our hello, too, but the site answers it all the same.
     fn note_unanswered(&self, hello: &[u8]) {
-        let random: Option<[u8; 32]> = hello.get(RANDOM).and_then(|random| random.try_into().ok());
-        if random.and_then(|random| self.visits.lock().get(&random).copied()) == Some(true) {
+        if random_of(hello).and_then(|random| self.visits.lock().get(random).copied()) == Some(true) {
             self.leads_back.store(true, Ordering::Relaxed);
         }
     }
@@ -170,8 +169,7 @@ impl Profiles {
     /// A hello of our own, which is known again should it come back.
     fn hello(&self, name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
         let hello = browser_hello(name, first)?;
-        let random: Option<[u8; 32]> = hello.message().get(RANDOM).and_then(|random| random.try_into().ok());
-        self.visits.lock().extend(random.map(|random| (random, false)));
+        self.visits.lock().extend(random_of(hello.message()).map(|random| (*random, false)));
         Ok(hello)
     }
 
