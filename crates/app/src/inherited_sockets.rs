@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
@@ -59,6 +59,28 @@ impl SocketProtocol {
 pub(crate) struct SocketPlace {
     pub(crate) protocol: SocketProtocol,
     pub(crate) address: SocketAddr,
+}
+
+impl SocketPlace {
+    /// That of a TCP socket.
+    pub(crate) const fn tcp(address: SocketAddr) -> Self {
+        Self { protocol: SocketProtocol::Tcp, address }
+    }
+
+    /// Those of the sockets that a listener of this kind has at its own address.
+    pub(crate) fn of_listener(kind: ListenerKind, address: SocketAddr) -> impl Iterator<Item = Self> {
+        SocketProtocol::of(kind).iter().map(move |protocol| Self { protocol: *protocol, address })
+    }
+
+    /// Whether two sockets cannot be bound here and there at the same time.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        let (a, b) = (self.address, other.address);
+        let (one, two) = (a.ip().to_canonical(), b.ip().to_canonical());
+        // `[::]` hears IPv4 too, where the system does not say otherwise.
+        let all = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
+        let is_one_port = self.protocol == other.protocol && a.port() == b.port() && a.port() != 0;
+        is_one_port && (one == two || all(one, two) || all(two, one))
+    }
 }
 
 /// A TCP socket that listens, or a UDP socket that is bound.

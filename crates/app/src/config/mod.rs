@@ -56,7 +56,6 @@ pub use objects::{ConfigOrigin, ObjectKey, ObjectKind, StoredObject};
 pub use problem::{Problem, Problems};
 pub(crate) use reader::ConfigReader;
 pub use reference::reference;
-pub(crate) use resolve::overlap;
 pub(crate) use show::shown;
 pub(crate) use source::feed_url;
 pub use source::{

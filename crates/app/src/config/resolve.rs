@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ use hezar_store::StoreSettings;
 use toml::{Table, de::DeTable};
 use url::Url;
 
-use crate::{inherited_sockets::SocketProtocol, places::DATA_FOLDER};
+use crate::{inherited_sockets::SocketPlace, places::DATA_FOLDER};
 
 use super::{
     AccessLogConfig, Config, GeoConfig, Layers, ListenerConfig, LogConfig, ObjectKey, ObjectKind, Problem, Problems,
@@ -174,8 +174,8 @@ fn unique_names(config: &Config, reading: &Reading<'_>) {
     }
 }
 
-/// A socket that the configuration asks for: where it is said, what it receives, and its address.
-type WantedSocket = (String, SocketProtocol, SocketAddr);
+/// A socket that the configuration asks for: where it is said, and where it is bound.
+type WantedSocket = (String, SocketPlace);
 
 /// Two sockets of one protocol cannot listen on one port of one address, and one on all addresses takes the port everywhere.
 fn unique_addresses(config: &Config, reading: &Reading<'_>) {
@@ -185,13 +185,12 @@ fn unique_addresses(config: &Config, reading: &Reading<'_>) {
         ("engine.expose_controller".to_owned(), config.engine.expose_controller),
         ("engine.expose_gateway_controller".to_owned(), config.engine.expose_gateway_controller),
     ];
-    let first = first.into_iter().filter_map(|(path, address)| Some((path, SocketProtocol::Tcp, address?)));
+    let first = first.into_iter().filter_map(|(path, address)| Some((path, SocketPlace::tcp(address?))));
     let others = config.listeners.iter().enumerate().flat_map(|(index, listener)| listener_sockets(index, listener));
     let all: Vec<WantedSocket> = first.chain(others).collect();
-    for (index, (path, protocol, address)) in all.iter().enumerate() {
-        let mut before = all.iter().take(index).filter(|(_, other, _)| other == protocol);
-        if let Some((other, _, taken)) = before.find(|(.., taken)| overlap(*taken, *address)) {
-            let other = reading.shown_path(other);
+    for (index, (path, place)) in all.iter().enumerate() {
+        if let Some((other, taken)) = all.iter().take(index).find(|(_, taken)| taken.overlaps(*place)) {
+            let (other, address, taken) = (reading.shown_path(other), place.address, taken.address);
             reading.problem(path.as_str(), format_args!("{address} is taken already: {other} is {taken}"));
         }
     }
@@ -199,20 +198,13 @@ fn unique_addresses(config: &Config, reading: &Reading<'_>) {
 
 /// The sockets of one listener.
 fn listener_sockets(index: usize, listener: &ListenerConfig) -> impl Iterator<Item = WantedSocket> {
-    let own = move |protocol: &SocketProtocol| (format!("listener[{index}].listen"), *protocol, listener.listen);
+    let own = SocketPlace::of_listener(listener.kind, listener.listen);
+    let own = own.map(move |place| (format!("listener[{index}].listen"), place));
     let ports = listener.ports.into_iter().flat_map(PortRange::ports).map(move |port| {
         let address = SocketAddr::new(listener.listen.ip(), port);
-        (format!("listener[{index}].ports"), SocketProtocol::Tcp, address)
+        (format!("listener[{index}].ports"), SocketPlace::tcp(address))
     });
-    SocketProtocol::of(listener.kind).iter().map(own).chain(ports)
-}
-
-/// Whether two sockets cannot listen on these addresses at the same time.
-pub(crate) fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
-    // `[::]` hears IPv4 too, where the system does not say otherwise.
-    let all = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
-    a.port() == b.port() && a.port() != 0 && (one == other || all(one, other) || all(other, one))
+    own.chain(ports)
 }
 
 /// The settings of a section that has nothing but settings.

@@ -9,11 +9,7 @@ mod reality;
 
 use serde::Serialize;
 
-use crate::{
-    config::Config,
-    inherited_sockets::{SocketPlace, SocketProtocol},
-    remote::Remote,
-};
+use crate::{config::Config, inherited_sockets::SocketPlace, remote::Remote};
 
 /// How a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -88,14 +84,11 @@ pub(crate) fn unreadable_configuration(error: &anyhow::Error) -> Finding {
 
 /// Every place at which the configuration lets this program listen, with the name of what listens.
 fn listen_places(config: &Config) -> Vec<(String, SocketPlace)> {
-    let tcp = |address| SocketPlace { protocol: SocketProtocol::Tcp, address };
     let listeners = config.listeners.iter().flat_map(|listener| {
-        let place = |protocol: &SocketProtocol| SocketPlace { protocol: *protocol, address: listener.listen };
-        SocketProtocol::of(listener.kind)
-            .iter()
-            .map(move |protocol| (format!("listener {}", listener.name), place(protocol)))
+        let places = SocketPlace::of_listener(listener.kind, listener.listen);
+        places.map(move |place| (format!("listener {}", listener.name), place))
     });
-    let first = ("proxy".to_owned(), tcp(config.proxy.listen));
-    let api = config.api.address().map(|address| ("api".to_owned(), tcp(address)));
+    let first = ("proxy".to_owned(), SocketPlace::tcp(config.proxy.listen));
+    let api = config.api.address().map(|address| ("api".to_owned(), SocketPlace::tcp(address)));
     std::iter::once(first).chain(listeners).chain(api).collect()
 }

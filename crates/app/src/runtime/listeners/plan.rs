@@ -50,7 +50,7 @@ pub(super) fn protocols(config: &GatewayConfig) -> &'static [SocketProtocol] {
 pub(super) fn port_places(config: &GatewayConfig) -> impl Iterator<Item = SocketPlace> + use<> {
     let ip = config.listen.ip();
     let ports = config.ports.into_iter().flat_map(PortRange::ports);
-    ports.map(move |port| SocketPlace { protocol: SocketProtocol::Tcp, address: SocketAddr::new(ip, port) })
+    ports.map(move |port| SocketPlace::tcp(SocketAddr::new(ip, port)))
 }
 
 /// What the listeners are to become. All addresses are bound and all filters are made, and nothing has changed yet.

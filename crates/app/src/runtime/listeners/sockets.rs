@@ -10,11 +10,8 @@ use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use tokio::net::TcpSocket;
 
-use crate::{
-    config::overlap,
-    inherited_sockets::{
-        BoundSocket, InheritedSocket, InheritedSockets, SocketPlace, SocketProtocol, SocketRole, is_for,
-    },
+use crate::inherited_sockets::{
+    BoundSocket, InheritedSocket, InheritedSockets, SocketPlace, SocketProtocol, SocketRole, is_for,
 };
 
 /// How many connections may wait to be accepted at a socket.
@@ -134,8 +131,7 @@ impl ListeningSockets {
     ) -> io::Result<Option<(SocketPlace, BoundSocket)>> {
         let sockets = self.open.lock();
         let exact = sockets.get_key_value(&place);
-        let is_near = |at: SocketPlace| at.protocol == place.protocol && overlap(at.address, place.address);
-        let near = || sockets.iter().find(|(at, _)| is_near(**at) && !kept.contains(at));
+        let near = || sockets.iter().find(|(at, _)| at.overlaps(place) && !kept.contains(at));
         exact.or_else(near).map(|(at, socket)| Ok((*at, socket.try_clone()?))).transpose()
     }
 
