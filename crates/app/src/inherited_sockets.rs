@@ -1,7 +1,7 @@
 //! Listening sockets that this process has from another one: from its predecessor, or from a service manager.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
@@ -83,6 +83,13 @@ impl SocketPlace {
     }
 }
 
+impl fmt::Display for SocketPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = if self.protocol == SocketProtocol::Udp { "/udp" } else { "" };
+        write!(f, "{}{protocol}", self.address)
+    }
+}
+
 /// A TCP socket that listens, or a UDP socket that is bound.
 #[derive(Debug)]
 pub(crate) enum BoundSocket {
@@ -91,6 +98,19 @@ pub(crate) enum BoundSocket {
 }
 
 impl BoundSocket {
+    /// Binds a socket that does not block.
+    ///
+    /// # Errors
+    /// The place is taken, or this process may not have it.
+    pub(crate) fn bind(place: SocketPlace) -> io::Result<Self> {
+        let socket = match place.protocol {
+            SocketProtocol::Tcp => Self::Tcp(TcpListener::bind(place.address)?),
+            SocketProtocol::Udp => Self::Udp(UdpSocket::bind(place.address)?),
+        };
+        socket.set_nonblocking()?;
+        Ok(socket)
+    }
+
     /// A socket that another process has sent.
     pub(crate) fn from_descriptor(protocol: SocketProtocol, descriptor: OwnedFd) -> Self {
         match protocol {

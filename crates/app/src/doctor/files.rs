@@ -1,10 +1,6 @@
 //! The files of an instance: who may read them, whether the store is whole, and whether the ports are free.
 
-use std::{
-    fs, io,
-    net::{TcpListener, UdpSocket},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use hezar_core::Secret;
 use hezar_sidecar::{CoreChoice, CoreName};
@@ -16,7 +12,7 @@ use crate::{
     config::{Config, EngineKind, SourceOrigin, TorCircuits, TorClient},
     cores::advice,
     exposure,
-    inherited_sockets::{SocketPlace, SocketProtocol},
+    inherited_sockets::{BoundSocket, SocketPlace, SocketProtocol},
     token::TOKEN_FILE,
 };
 
@@ -188,27 +184,22 @@ async fn engine(config: &Config) -> Option<Finding> {
 fn port(name: &str, place: SocketPlace, runs: bool) -> Finding {
     const CHECK: &str = "port";
     let SocketPlace { protocol, address } = place;
-    let over_udp = if protocol == SocketProtocol::Udp { "/udp" } else { "" };
-    let place = format!("{name} {address}{over_udp}");
+    let shown = format!("{name} {place}");
     if runs || address.port() == 0 {
-        return Finding::skip(CHECK, if runs { format!("{place}: the instance has it") } else { place });
+        return Finding::skip(CHECK, if runs { format!("{shown}: the instance has it") } else { shown });
     }
-    let bound = match protocol {
-        SocketProtocol::Tcp => TcpListener::bind(address).map(drop),
-        SocketProtocol::Udp => UdpSocket::bind(address).map(drop),
-    };
-    match bound {
-        Ok(()) => Finding::ok(CHECK, format!("{place} is free")),
+    match BoundSocket::bind(place) {
+        Ok(_) => Finding::ok(CHECK, format!("{shown} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let owner = owner(protocol, address.port()).map(|owner| format!(" by {owner}")).unwrap_or_default();
-            Finding::fail(CHECK, format!("{place} is taken{owner}"), "end that program, or choose another port")
+            Finding::fail(CHECK, format!("{shown} is taken{owner}"), "end that program, or choose another port")
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Finding::fail(
             CHECK,
-            format!("{place}: ports below 1024 need rights that this user does not have"),
+            format!("{shown}: ports below 1024 need rights that this user does not have"),
             "use a higher port, or socket activation (hezar install-service)",
         ),
-        Err(error) => Finding::fail(CHECK, format!("{place}: {error}"), "choose an address of this machine"),
+        Err(error) => Finding::fail(CHECK, format!("{shown}: {error}"), "choose an address of this machine"),
     }
 }
 
@@ -241,8 +232,10 @@ fn listening_inode(table: &str, protocol: SocketProtocol, port: u16) -> Option<u
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
     use super::{super::Verdict, *};
-    use crate::{config::Layers, inherited_sockets::BoundSocket};
+    use crate::config::Layers;
 
     #[test]
     fn a_port_that_is_taken_is_told_with_its_owner() {

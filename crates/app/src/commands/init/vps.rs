@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc,
@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::{Context, bail};
 use hezar_core::Host;
-use hezar_gateway::ListenerKind;
 
 use super::{
     super::{GlobalArgs, firewall, runtime, up::Offer},
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     cli::InitArgs,
     config::{Config, template},
+    inherited_sockets::{BoundSocket, SocketPlace},
     invitations::{self, Remark, invitations},
     output::{self, Misuse},
     places::FILE_NAME,
@@ -152,9 +152,12 @@ fn addresses_of(domain: &str) -> Option<Vec<IpAddr>> {
 
 /// Says which ports other programs have.
 fn tell_taken_ports(config: &Config) {
+    let is_taken = |place: &SocketPlace| {
+        BoundSocket::bind(*place).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    };
     for listener in &config.listeners {
-        for protocol in taken(listener.kind, listener.listen) {
-            let (port, name) = (listener.listen.port(), &listener.name);
+        for place in SocketPlace::of_listener(listener.kind, listener.listen).filter(is_taken) {
+            let (port, protocol, name) = (place.address.port(), place.protocol.name(), &listener.name);
             output::note(format!("port {port}/{protocol} is in use: {name} cannot open it until that program ends"));
         }
     }
@@ -165,14 +168,6 @@ const fn is_private(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
-}
-
-/// The protocols in which another program has a listener's port.
-fn taken(kind: ListenerKind, listen: SocketAddr) -> Vec<&'static str> {
-    let in_use = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
-    let tcp = kind.uses_tcp() && TcpListener::bind(listen).is_err_and(in_use);
-    let udp = kind.uses_udp() && UdpSocket::bind(listen).is_err_and(in_use);
-    [(tcp, "tcp"), (udp, "udp")].into_iter().filter(|(taken, _)| *taken).map(|(_, protocol)| protocol).collect()
 }
 
 /// Writes the configuration, and the site beside it unless there is one. What stood in the file is kept beside it, too.

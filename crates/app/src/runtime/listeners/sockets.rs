@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{SocketAddr, TcpListener},
 };
 
 use anyhow::{Context, bail};
@@ -119,7 +119,7 @@ impl ListeningSockets {
             (Some((at, socket)), _) if at == place => Ok(socket),
             (Some((_, socket)), _) => bind_beside(address, &socket).with_context(|| cannot_listen(address, key)),
             (None, SocketProtocol::Tcp) => Ok(BoundSocket::Tcp(listen(address, key).await?.into_std()?)),
-            (None, SocketProtocol::Udp) => bind_udp(address).with_context(|| cannot_listen(address, key)),
+            (None, SocketProtocol::Udp) => BoundSocket::bind(place).with_context(|| cannot_listen(address, key)),
         }
     }
 
@@ -152,13 +152,6 @@ impl ListeningSockets {
     pub(super) fn clear(&self) {
         self.open.lock().clear();
     }
-}
-
-/// Binds a UDP socket that does not block.
-fn bind_udp(address: SocketAddr) -> io::Result<BoundSocket> {
-    let socket = UdpSocket::bind(address)?;
-    socket.set_nonblocking(true)?;
-    Ok(BoundSocket::Udp(socket))
 }
 
 /// Binds an address that overlaps with the one of a socket of ours which is about to be closed, such as 0.0.0.0:8000 with 127.0.0.1:8000.
@@ -199,12 +192,7 @@ fn bind_shared_udp(address: SocketAddr) -> io::Result<BoundSocket> {
 /// Other systems have no such option: the address is bound as any other, and refused.
 #[cfg(not(unix))]
 fn bind_beside(address: SocketAddr, leaving: &BoundSocket) -> io::Result<BoundSocket> {
-    if leaving.protocol() == SocketProtocol::Udp {
-        return bind_udp(address);
-    }
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(BoundSocket::Tcp(listener))
+    BoundSocket::bind(SocketPlace { protocol: leaving.protocol(), address })
 }
 
 /// Binds an address.
@@ -230,6 +218,8 @@ fn cannot_listen(address: SocketAddr, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
 
     fn place(protocol: SocketProtocol, address: SocketAddr) -> SocketPlace {
@@ -303,10 +293,7 @@ mod tests {
     #[tokio::test]
     async fn all_addresses_are_bound_before_the_one_of_this_machine_is_left() {
         for protocol in [SocketProtocol::Tcp, SocketProtocol::Udp] {
-            let is_taken = |address: SocketAddr| match protocol {
-                SocketProtocol::Tcp => TcpListener::bind(address).is_err(),
-                SocketProtocol::Udp => UdpSocket::bind(address).is_err(),
-            };
+            let is_taken = |address: SocketAddr| BoundSocket::bind(place(protocol, address)).is_err();
             let sockets = ListeningSockets::default();
             let one = kept_socket(&sockets, protocol, "127.0.0.1:0").await;
             let all = place(protocol, format!("0.0.0.0:{}", one.address.port()).parse().unwrap());
