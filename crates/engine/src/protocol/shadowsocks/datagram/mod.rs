@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The largest UDP datagram, in bytes.
-const MAX_DATAGRAM: usize = 65_535;
+pub(super) const MAX_DATAGRAM: usize = 65_535;
 /// The most bytes that encryption adds besides address and padding: nonce or headers, the text's header, the tag.
 const OVERHEAD: usize = 256;
 /// The port of DNS. DNS queries are padded, because they would be recognised by their short length.
@@ -111,11 +111,20 @@ pub(super) fn padding(peer: &Target, payload_length: usize) -> Vec<u8> {
     if peer.port() == DNS { random(rand::rng().random_range(0..=most)) } else { Vec::new() }
 }
 
+/// Checks that a payload fits into one packet, whatever its edition.
+///
+/// # Errors
+/// [`unsendable`] when it does not.
+pub(super) fn check_length(payload: &[u8]) -> io::Result<()> {
+    if payload.len() > MAX_DATAGRAM - MAX_ADDRESS - OVERHEAD {
+        return Err(unsendable("the datagram is too large for Shadowsocks"));
+    }
+    Ok(())
+}
+
 impl Datagram for ShadowsocksDatagram {
     fn poll_send_to(&self, cx: &mut Context<'_>, payload: &[u8], target: &Target) -> Poll<io::Result<()>> {
-        if payload.len() > MAX_DATAGRAM - MAX_ADDRESS - OVERHEAD {
-            return Poll::Ready(Err(unsendable("the datagram is too large for Shadowsocks")));
-        }
+        check_length(payload)?;
         // When `outer` does not take the packet yet, the next call encrypts it again. The packet number of the first try is skipped,
         // as if the packet had been lost.
         let packet = self.packets.lock().seal(payload, target)?;

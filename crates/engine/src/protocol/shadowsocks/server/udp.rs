@@ -11,21 +11,19 @@ use hezar_core::Target;
 use parking_lot::Mutex;
 use tokio::{net::UdpSocket, sync::mpsc};
 
-use super::{Edition, ShadowsocksServer, udp2017::Clients2017, udp2022::Sessions2022};
+use super::{
+    super::datagram::{MAX_DATAGRAM, check_length},
+    Edition, ShadowsocksServer,
+    udp2017::Clients2017,
+    udp2022::Sessions2022,
+};
 use crate::{
     Cause, Datagram,
     io::copy::copy_packet,
-    protocol::{
-        address::{MAX_ADDRESS, put_socks, take_socks},
-        packets::unsendable,
-    },
+    protocol::address::{MAX_ADDRESS, put_socks, take_socks},
     served::{CredentialId, DatagramRequest, Keyring},
 };
 
-/// The largest UDP datagram, in bytes.
-const MAX_DATAGRAM: usize = 65_535;
-/// The most bytes that encryption adds besides the address.
-const OVERHEAD: usize = 256;
 /// How many datagrams of a session wait for whoever carries them; more are lost, as UDP allows.
 pub(super) const QUEUE: usize = 64;
 /// How many sessions a listener remembers; only users make any.
@@ -271,9 +269,7 @@ struct ServedDatagram {
 impl Datagram for ServedDatagram {
     /// The packet is lost when the system has no room for it: all sessions share the socket, so none waits for it.
     fn poll_send_to(&self, _: &mut Context<'_>, payload: &[u8], sender: &Target) -> Poll<io::Result<()>> {
-        if payload.len() > MAX_DATAGRAM - MAX_ADDRESS - OVERHEAD {
-            return Poll::Ready(Err(unsendable("the datagram is too large for Shadowsocks")));
-        }
+        check_length(payload)?;
         let mut address = Vec::with_capacity(MAX_ADDRESS);
         put_socks(sender, &mut address);
         let (packet, client) = {
