@@ -17,16 +17,9 @@ const PIECE: usize = 4096;
 /// How long the rest of a head may take that clients send in one piece.
 pub(crate) const HALF_HEAD: Duration = Duration::from_millis(500);
 
-/// What the bytes that have come so far are.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Head<T> {
-    /// A whole head of `length` bytes.
-    Whole { request: T, length: usize },
-    /// The beginning of a head.
-    Incomplete,
-    /// Nothing that a client sends.
-    Stranger(StrangerReason),
-}
+/// What the bytes that have come so far are: a request and the length of its head, `None` for the beginning of a head, or the reason why
+/// no client sends them.
+pub(crate) type HeadRead<T> = Result<Option<(T, usize)>, StrangerReason>;
 
 /// Reads until `judge` knows what the bytes are; it is asked again whenever more have come. Gives the request and the stream
 /// behind its head. A head that is not whole after `most` bytes is a stranger's, as is one that ends too early.
@@ -36,7 +29,7 @@ pub(crate) enum Head<T> {
 pub(crate) async fn read_head<T>(
     stream: BoxStream,
     most: usize,
-    judge: impl FnMut(&[u8]) -> Head<T>,
+    judge: impl FnMut(&[u8]) -> HeadRead<T>,
 ) -> io::Result<Result<(T, BoxStream), Stranger>> {
     read(stream, most, None, judge).await
 }
@@ -49,7 +42,7 @@ pub(crate) async fn read_head<T>(
 pub(crate) async fn read_prompt_head<T>(
     stream: BoxStream,
     most: usize,
-    judge: impl FnMut(&[u8]) -> Head<T>,
+    judge: impl FnMut(&[u8]) -> HeadRead<T>,
 ) -> io::Result<Result<(T, BoxStream), Stranger>> {
     read(stream, most, Some(HALF_HEAD), judge).await
 }
@@ -58,7 +51,7 @@ async fn read<T>(
     mut stream: BoxStream,
     most: usize,
     half: Option<Duration>,
-    mut judge: impl FnMut(&[u8]) -> Head<T>,
+    mut judge: impl FnMut(&[u8]) -> HeadRead<T>,
 ) -> io::Result<Result<(T, BoxStream), Stranger>> {
     let mut bytes = BytesMut::with_capacity(PIECE.min(most));
     let mut until = None;
@@ -76,14 +69,14 @@ async fn read<T>(
             return Err(said_nothing());
         }
         let why = match judge(&bytes) {
-            Head::Whole { request, length } => {
+            Ok(Some((request, length))) => {
                 bytes.advance(length.min(bytes.len()));
                 return Ok(Ok((request, behind(bytes, stream))));
             }
-            Head::Stranger(why) => why,
-            Head::Incomplete if ended => StrangerReason::TooShort,
-            Head::Incomplete if bytes.len() >= most => StrangerReason::Protocol,
-            Head::Incomplete => {
+            Err(why) => why,
+            Ok(None) if ended => StrangerReason::TooShort,
+            Ok(None) if bytes.len() >= most => StrangerReason::Protocol,
+            Ok(None) => {
                 until = until.or_else(|| half.map(|half| Instant::now() + half));
                 bytes.reserve(PIECE.min(most - bytes.len()));
                 continue;

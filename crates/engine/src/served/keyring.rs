@@ -7,7 +7,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA224, SHA256, digest};
 
-use super::CredentialId;
+use super::{CredentialId, StrangerReason};
 
 /// How clients show a key: what [`Keyring::find`] is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +116,22 @@ impl Keyring {
     #[must_use]
     pub fn may_begin_with(&self, prefix: &[u8]) -> bool {
         prefix.get(..self.kind.prefix()).is_none_or(|prefix| self.prefixes.contains(prefix))
+    }
+
+    /// Whose credential the first `length` bytes of a connection show; `None` while they are incomplete. Bytes with which no credential
+    /// begins are known at once: a site would already be answering them.
+    ///
+    /// # Errors
+    /// [`StrangerReason::Credential`] when nobody has it.
+    pub(crate) fn identify(&self, bytes: &[u8], length: usize) -> Result<Option<CredentialId>, StrangerReason> {
+        let shown = bytes.get(..length).unwrap_or(bytes);
+        if !self.may_begin_with(shown) {
+            return Err(StrangerReason::Credential);
+        }
+        if shown.len() < length {
+            return Ok(None);
+        }
+        self.find(shown).map(Some).ok_or(StrangerReason::Credential)
     }
 
     /// The key behind a credential, of the kinds whose keys are needed later (Shadowsocks); else nothing.

@@ -16,7 +16,7 @@ mod web;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use head::{HALF_HEAD, Head, read_head, read_prompt_head};
+pub(crate) use head::{HALF_HEAD, HeadRead, read_head, read_prompt_head};
 pub use keyring::{InboundKey, Keyring, KeyringKind};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use played::{Played, play};

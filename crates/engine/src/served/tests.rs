@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::{CredentialId, Head, InboundKey, Keyring, KeyringKind, StrangerReason, read_head};
+use super::{CredentialId, HeadRead, InboundKey, Keyring, KeyringKind, StrangerReason, read_head};
 
 fn keyring(kind: KeyringKind, keys: &[&[u8]]) -> Keyring {
     Keyring::new(kind, (0..).map(CredentialId).zip(keys.iter().map(|key| InboundKey::new(*key))))
@@ -41,11 +41,11 @@ fn the_first_of_two_equal_keys_counts() {
 }
 
 /// Three letters are a head, in any pieces; a digit is a stranger's.
-fn judge(bytes: &[u8]) -> Head<usize> {
+fn judge(bytes: &[u8]) -> HeadRead<usize> {
     if bytes.iter().take(3).any(u8::is_ascii_digit) {
-        return Head::Stranger(StrangerReason::Credential);
+        return Err(StrangerReason::Credential);
     }
-    if bytes.len() < 3 { Head::Incomplete } else { Head::Whole { request: bytes.len(), length: 3 } }
+    Ok((bytes.len() >= 3).then_some((bytes.len(), 3)))
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::{
         address::{MAX_ADDRESS, put_socks, take_socks},
         packets::{Taken, unsendable},
     },
-    served::{CredentialId, Head, Keyring, StrangerReason},
+    served::{CredentialId, HeadRead, Keyring, StrangerReason},
 };
 
 /// The hashed password in hexadecimal digits.
@@ -97,28 +97,24 @@ pub(super) enum TrojanRequest {
 }
 
 /// Judges the bytes of a connection as early as they can be told from a client's: a site would already be answering.
-pub(super) fn take_request(bytes: &[u8], keyring: &Keyring) -> Head<TrojanRequest> {
+pub(super) fn take_request(bytes: &[u8], keyring: &Keyring) -> HeadRead<TrojanRequest> {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let digits = bytes.get(..KEY_LENGTH).unwrap_or(bytes);
     if !digits.iter().all(is_digit) {
-        return Head::Stranger(StrangerReason::Protocol);
+        return Err(StrangerReason::Protocol);
     }
-    if !keyring.may_begin_with(digits) {
-        return Head::Stranger(StrangerReason::Credential);
-    }
-    let Some((key, rest)) = bytes.split_at_checked(KEY_LENGTH) else { return Head::Incomplete };
-    let Some(credential) = keyring.find(key) else { return Head::Stranger(StrangerReason::Credential) };
-    match take_command(rest) {
-        Ok(None) => Head::Incomplete,
-        Ok(Some((ASSOCIATE, _, length))) => {
-            Head::Whole { request: TrojanRequest::Associate { credential }, length: KEY_LENGTH + length }
-        }
-        Ok(Some((CONNECT, Some(target), length))) => {
-            Head::Whole { request: TrojanRequest::Connect { credential, target }, length: KEY_LENGTH + length }
-        }
-        Ok(Some((MUX, ..))) => Head::Stranger(StrangerReason::Command("mux.cool of Trojan")),
-        Ok(Some(_)) | Err(_) => Head::Stranger(StrangerReason::Protocol),
-    }
+    let Some(credential) = keyring.identify(digits, KEY_LENGTH)? else { return Ok(None) };
+    let rest = bytes.get(KEY_LENGTH..).unwrap_or_default();
+    let Some((command, target, length)) = take_command(rest).map_err(|_| StrangerReason::Protocol)? else {
+        return Ok(None);
+    };
+    let request = match (command, target) {
+        (ASSOCIATE, _) => TrojanRequest::Associate { credential },
+        (CONNECT, Some(target)) => TrojanRequest::Connect { credential, target },
+        (MUX, _) => return Err(StrangerReason::Command("mux.cool of Trojan")),
+        _ => return Err(StrangerReason::Protocol),
+    };
+    Ok(Some((request, KEY_LENGTH + length)))
 }
 
 /// What stands behind the hash: the command, its target where it is one, and how many bytes there were.

@@ -17,7 +17,7 @@ use crate::{
         address::{MAX_ADDRESS, put_v2ray, take_v2ray},
         packet_addr,
     },
-    served::{CredentialId, Head, Keyring, StrangerReason},
+    served::{CredentialId, HeadRead, Keyring, StrangerReason},
 };
 
 const VERSION: u8 = 0;
@@ -104,25 +104,17 @@ pub(super) enum VlessCommand {
 }
 
 /// Judges the bytes of a connection as early as they can be told from a client's.
-pub(super) fn take_request(bytes: &[u8], keyring: &Keyring) -> Head<VlessRequest> {
-    let Some((&version, rest)) = bytes.split_first() else { return Head::Incomplete };
+pub(super) fn take_request(bytes: &[u8], keyring: &Keyring) -> HeadRead<VlessRequest> {
+    let Some((&version, rest)) = bytes.split_first() else { return Ok(None) };
     if version != VERSION {
-        return Head::Stranger(StrangerReason::Protocol);
+        return Err(StrangerReason::Protocol);
     }
-    let shown = rest.get(..ID_LENGTH).unwrap_or(rest);
-    if !keyring.may_begin_with(shown) {
-        return Head::Stranger(StrangerReason::Credential);
-    }
-    let Some((id, rest)) = rest.split_first_chunk::<ID_LENGTH>() else { return Head::Incomplete };
-    let Some(credential) = keyring.find(id) else { return Head::Stranger(StrangerReason::Credential) };
-    match take_addons(rest).and_then(|addons| addons.map_or(Ok(None), |(vision, rest)| take_command(vision, rest))) {
-        Ok(None) => Head::Incomplete,
-        Ok(Some((vision, command, rest))) => {
-            let request = VlessRequest { credential, id: Uuid::from_bytes(*id), vision, command };
-            Head::Whole { request, length: bytes.len() - rest.len() }
-        }
-        Err(why) => Head::Stranger(why),
-    }
+    let Some(credential) = keyring.identify(rest, ID_LENGTH)? else { return Ok(None) };
+    let Some((id, rest)) = rest.split_first_chunk::<ID_LENGTH>() else { return Ok(None) };
+    let Some((vision, rest)) = take_addons(rest)? else { return Ok(None) };
+    let Some((command, rest)) = take_command(rest)? else { return Ok(None) };
+    let request = VlessRequest { credential, id: Uuid::from_bytes(*id), vision, command };
+    Ok(Some((request, bytes.len() - rest.len())))
 }
 
 /// Reads the addons. Returns whether they ask for Vision, and what stands behind them; `None` while they are incomplete.
@@ -156,16 +148,14 @@ fn flow(mut addons: &[u8]) -> Option<&[u8]> {
     addons.is_empty().then_some(flow)
 }
 
-type CommandRead<'a> = (bool, VlessCommand, &'a [u8]);
-
-/// Reads the command and its target. Returns them with `vision`, and what stands behind them; `None` while they are incomplete.
+/// Reads the command and its target. Returns them, and what stands behind them; `None` while they are incomplete.
 ///
 /// # Errors
 /// For a command that is not served, and a target that is none.
-fn take_command(vision: bool, bytes: &[u8]) -> Result<Option<CommandRead<'_>>, StrangerReason> {
+fn take_command(bytes: &[u8]) -> Result<Option<(VlessCommand, &[u8])>, StrangerReason> {
     let Some((&command, rest)) = bytes.split_first() else { return Ok(None) };
     match command {
-        MUX => return Ok(Some((vision, VlessCommand::Mux, rest))),
+        MUX => return Ok(Some((VlessCommand::Mux, rest))),
         REVERSE => return Err(StrangerReason::Command("reverse connections of VLESS")),
         CONNECT | DATAGRAMS => {}
         _ => return Err(StrangerReason::Protocol),
@@ -182,7 +172,7 @@ fn take_command(vision: bool, bytes: &[u8]) -> Result<Option<CommandRead<'_>>, S
         }
         _ => return Err(StrangerReason::Protocol),
     };
-    Ok(Some((vision, command, rest)))
+    Ok(Some((command, rest)))
 }
 
 /// The header in front of the answer. Without a flow its addons have no meaning.

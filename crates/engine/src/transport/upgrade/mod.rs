@@ -23,7 +23,7 @@ use super::{
 use crate::{
     BoxStream, Prefixed,
     io::http_head::{self, MOST_REQUEST_HEAD},
-    served::{Head, Opening, Stranger, StrangerReason, read_head},
+    served::{HeadRead, Opening, Stranger, StrangerReason, read_head},
 };
 
 /// How a client's or a visitor's first request begins.
@@ -184,21 +184,21 @@ fn closed_to_strangers(opening: Opening) -> Opening {
 
 impl Handler {
     /// What the front of a connection is, of which a head may be whole.
-    fn first(&self, bytes: &[u8], is_whole: bool) -> Head<First> {
+    fn first(&self, bytes: &[u8], is_whole: bool) -> HeadRead<First> {
         if !METHODS.iter().any(|method| method.starts_with(bytes) || bytes.starts_with(method)) {
-            return Head::Stranger(StrangerReason::Protocol);
+            return Err(StrangerReason::Protocol);
         }
         if !is_whole {
-            return Head::Incomplete;
+            return Ok(None);
         }
         let Ok(Some((request, length))) = http_head::parse_request(bytes) else {
-            return Head::Stranger(StrangerReason::Protocol);
+            return Err(StrangerReason::Protocol);
         };
         match (self.judge)(&self.path, &request) {
-            Some(acceptance) => Head::Whole { request: First::Client(acceptance), length },
+            Some(acceptance) => Ok(Some((First::Client(acceptance), length))),
             // The head is read again as the first of many.
-            None if is_plain(&request) => Head::Whole { request: First::Visitor, length: 0 },
-            None => Head::Stranger(StrangerReason::Protocol),
+            None if is_plain(&request) => Ok(Some((First::Visitor, 0))),
+            None => Err(StrangerReason::Protocol),
         }
     }
 }

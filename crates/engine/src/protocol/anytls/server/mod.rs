@@ -15,7 +15,7 @@ use super::wire;
 use crate::served::{InboundKey, KeyringKind, Played, play};
 use crate::{
     BoxStream,
-    served::{CredentialId, Head, Keyring, Opening, StrangerReason, read_head, read_prompt_head},
+    served::{CredentialId, HeadRead, Keyring, Opening, read_head, read_prompt_head},
 };
 
 /// The length of the hash that a connection begins with.
@@ -35,30 +35,20 @@ pub(crate) async fn accept(stream: BoxStream, keyring: &Keyring) -> io::Result<O
         Err(stranger) => return Ok(Opening::Stranger(stranger)),
     };
     // The padding of a known client may take its time.
-    let ((), stream) = read_head(stream, MAX_PADDING, take_padding).await?.map_err(|_| io::ErrorKind::UnexpectedEof)?;
+    let padding = |bytes: &[u8]| Ok(padding_length(bytes).map(|length| ((), length)));
+    let ((), stream) = read_head(stream, MAX_PADDING, padding).await?.map_err(|_| io::ErrorKind::UnexpectedEof)?;
     Ok(Opening::Session(Box::new(AnyTlsConnection::new(stream, credential))))
 }
 
-/// Judges the first bytes of a connection as early as they can be told from a client's: a site would already be answering.
-fn take_hash(bytes: &[u8], keyring: &Keyring) -> Head<CredentialId> {
-    let shown = bytes.get(..HASH).unwrap_or(bytes);
-    if !keyring.may_begin_with(shown) {
-        return Head::Stranger(StrangerReason::Credential);
-    }
-    if shown.len() < HASH {
-        return Head::Incomplete;
-    }
-    match keyring.find(shown) {
-        Some(credential) => Head::Whole { request: credential, length: HASH },
-        None => Head::Stranger(StrangerReason::Credential),
-    }
+/// Judges the first bytes of a connection as early as they can be told from a client's.
+fn take_hash(bytes: &[u8], keyring: &Keyring) -> HeadRead<CredentialId> {
+    Ok(keyring.identify(bytes, HASH)?.map(|credential| (credential, HASH)))
 }
 
-/// Takes the padding behind the hash, with its length.
-fn take_padding(bytes: &[u8]) -> Head<()> {
-    let Some(length) = bytes.first_chunk() else { return Head::Incomplete };
-    let length = PADDING_LENGTH + usize::from(u16::from_be_bytes(*length));
-    if bytes.len() < length { Head::Incomplete } else { Head::Whole { request: (), length } }
+/// The length of the padding behind the hash, and of its own length, in bytes; `None` while it is incomplete.
+fn padding_length(bytes: &[u8]) -> Option<usize> {
+    let length = PADDING_LENGTH + usize::from(u16::from_be_bytes(*bytes.first_chunk()?));
+    (bytes.len() >= length).then_some(length)
 }
 
 /// Reads what a client says, in pieces of this size; for the fuzz targets. Unless the first byte is odd, it has shown its password.

@@ -26,8 +26,8 @@ use crate::{
     },
     quic::DatagramQueues,
     served::{
-        CredentialId, DatagramRequest, Head, InboundRequest, InboundSession, SessionItem, StrangerReason,
-        StreamRequest, read_head,
+        CredentialId, DatagramRequest, InboundRequest, InboundSession, SessionItem, StrangerReason, StreamRequest,
+        read_head,
     },
 };
 
@@ -117,10 +117,8 @@ impl InboundSession for ServerSession {
 
 /// Reads what a stream is for; one that does not say it, or not in time, is reset.
 async fn read_request(stream: ClientStream, credential: CredentialId) -> Option<StreamRequest> {
-    let read = read_head(Box::new(stream), wire::MOST_REQUEST, |bytes| match wire::take_request(bytes) {
-        Ok(Some((request, length))) => Head::Whole { request, length },
-        Ok(None) => Head::Incomplete,
-        Err(_) => Head::Stranger(StrangerReason::Protocol),
+    let read = read_head(Box::new(stream), wire::MOST_REQUEST, |bytes| {
+        wire::take_request(bytes).map_err(|_| StrangerReason::Protocol)
     });
     let (target, stream) = timeout(REQUEST, read).await.ok()?.ok()?.ok()?;
     Some(StreamRequest { credential, target, stream: Box::new(AnsweredStream::new(stream)) })

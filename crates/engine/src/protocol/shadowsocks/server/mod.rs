@@ -41,7 +41,7 @@ use crate::{
     io::codec_stream::CodecStream,
     protocol::{packets, uot},
     served::{
-        CredentialId, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason, StreamRequest,
+        CredentialId, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason, StreamRequest,
         read_head, said_nothing,
     },
 };
@@ -183,11 +183,7 @@ impl ServedStream for Prefixed<CodecStream<AnsweringCodec>> {}
 
 /// Reads the request for datagrams inside a stream.
 async fn open_datagrams(stream: BoxStream, credential: CredentialId) -> io::Result<Opening> {
-    let judge = |bytes: &[u8]| match uot::take_request(bytes) {
-        Ok(Some((codec, length))) => Head::Whole { request: codec, length },
-        Ok(None) => Head::Incomplete,
-        Err(_) => Head::Stranger(StrangerReason::Protocol),
-    };
+    let judge = |bytes: &[u8]| uot::take_request(bytes).map_err(|_| StrangerReason::Protocol);
     Ok(match read_head(stream, PIECE, judge).await? {
         Ok((codec, stream)) => Opening::Request(packets::request(credential, stream, codec)),
         Err(stranger) => Opening::Stranger(stranger),

@@ -34,7 +34,7 @@ use crate::{
     },
     security::TlsStream,
     served::{
-        BoxServed, HALF_HEAD, Head, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason,
+        BoxServed, HALF_HEAD, HeadRead, InboundRequest, Keyring, Opening, ServedStream, Stranger, StrangerReason,
         StreamRequest, read_head, said_nothing,
     },
 };
@@ -100,9 +100,9 @@ async fn read_leavable(mut tls: Box<TlsStream>, keyring: &Keyring) -> io::Result
             },
         };
         match judged {
-            Head::Whole { request, .. } => return Ok(Ok(stream_of(request, tls))),
-            Head::Stranger(why) => break why,
-            Head::Incomplete => until = until.or_else(|| Some(Instant::now() + HALF_HEAD)),
+            Ok(Some((request, _))) => return Ok(Ok(stream_of(request, tls))),
+            Err(why) => break why,
+            Ok(None) => until = until.or_else(|| Some(Instant::now() + HALF_HEAD)),
         }
     };
     Ok(Err(Stranger { stream: Box::new(Prefixed::new(head.into(), tls)), why }))
@@ -122,26 +122,26 @@ fn poll_piece(
     head: &mut Vec<u8>,
     keyring: &Keyring,
     cx: &mut Context<'_>,
-) -> Poll<io::Result<Head<VlessRequest>>> {
+) -> Poll<io::Result<HeadRead<VlessRequest>>> {
     let leavable = tls.codec().is_tls13();
     let before = head.len();
     head.extend_from_slice(ready!(tls.poll_chunk(cx))?);
     let more = head.len() - before;
     let judged = match judge(head, keyring, leavable) {
-        Head::Incomplete if head.is_empty() => return Poll::Ready(Err(said_nothing())),
-        Head::Incomplete if more == 0 => Head::Stranger(StrangerReason::TooShort),
-        Head::Incomplete if head.len() >= MAX_HEAD => Head::Stranger(StrangerReason::Protocol),
+        Ok(None) if head.is_empty() => return Poll::Ready(Err(said_nothing())),
+        Ok(None) if more == 0 => Err(StrangerReason::TooShort),
+        Ok(None) if head.len() >= MAX_HEAD => Err(StrangerReason::Protocol),
         judged => judged,
     };
-    tls.consume(if let Head::Whole { length, .. } = judged { length.saturating_sub(before) } else { more });
+    tls.consume(if let Ok(Some((_, length))) = judged { length.saturating_sub(before) } else { more });
     Poll::Ready(Ok(judged))
 }
 
 /// Judges the front of a connection, whose layer may be `leavable`.
-fn judge(bytes: &[u8], keyring: &Keyring, leavable: bool) -> Head<VlessRequest> {
-    match wire::take_request(bytes, keyring) {
-        Head::Whole { request, .. } if request.vision && !leavable => Head::Stranger(NOT_LEAVABLE),
-        head => head,
+fn judge(bytes: &[u8], keyring: &Keyring, leavable: bool) -> HeadRead<VlessRequest> {
+    match wire::take_request(bytes, keyring)? {
+        Some((request, _)) if request.vision && !leavable => Err(NOT_LEAVABLE),
+        head => Ok(head),
     }
 }
 

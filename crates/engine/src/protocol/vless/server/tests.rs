@@ -19,7 +19,7 @@ use crate::{
         vless::{build, wire},
     },
     served::{
-        CredentialId, DatagramRequest, Head, InboundKey, InboundRequest, Keyring, KeyringKind, Opening, Stranger,
+        CredentialId, DatagramRequest, InboundKey, InboundRequest, Keyring, KeyringKind, Opening, Stranger,
         StrangerReason, StreamRequest,
     },
     testing::{Chopped, connector_pair, heard},
@@ -171,7 +171,7 @@ async fn strangers_are_told_apart_at_once_and_lose_no_byte() {
         }
         // It is known without one more byte, unless it only ended too early.
         let judged = judge(&bytes, &keyring(), false);
-        assert_eq!(matches!(judged, Head::Stranger(_)), why != StrangerReason::TooShort, "{judged:?}");
+        assert_eq!(judged.is_err(), why != StrangerReason::TooShort, "{judged:?}");
     }
 }
 
@@ -275,9 +275,9 @@ proptest! {
         let whole = judge(&bytes, &keyring, leavable);
         for length in 0..bytes.len() {
             let part = judge(&bytes[..length], &keyring, leavable);
-            prop_assert!(part == Head::Incomplete || part == whole);
+            prop_assert!(part == Ok(None) || part == whole);
         }
-        if let Head::Whole { length, .. } = whole {
+        if let Ok(Some((_, length))) = whole {
             prop_assert!(length <= bytes.len());
         }
     }
@@ -286,7 +286,7 @@ proptest! {
     fn what_our_client_asks_is_read(name in "[a-z]{1,63}(\\.[a-z]{1,10}){0,3}", port in 1..=u16::MAX, vision: bool) {
         let target = Target::new(Host::new(&name).unwrap(), port).unwrap();
         let bytes = if vision { wire::vision(&ID, &target) } else { wire::request(&ID, wire::CONNECT, &target) };
-        let Head::Whole { request, length } = judge(&bytes, &keyring(), true) else { panic!("not read") };
+        let Ok(Some((request, length))) = judge(&bytes, &keyring(), true) else { panic!("not read") };
         prop_assert_eq!((request.vision, request.id, length), (vision, ID, bytes.len()));
         prop_assert_eq!(request.command, wire::VlessCommand::Connect(target));
     }

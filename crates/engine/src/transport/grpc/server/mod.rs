@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Messages, path, wire::Decoder};
 use crate::{
     BoxStream, Stream,
-    served::{Head, Opening, SessionItem, StrangerReason, read_head},
+    served::{HeadRead, Opening, SessionItem, StrangerReason, read_head},
     transport::{
         http_server::{
             AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opened,
@@ -67,13 +67,13 @@ impl GrpcServer {
 }
 
 /// Whether these bytes begin HTTP/2. None of them is taken away.
-fn preface(bytes: &[u8]) -> Head<()> {
+fn preface(bytes: &[u8]) -> HeadRead<()> {
     if bytes.starts_with(PREFACE) {
-        Head::Whole { request: (), length: 0 }
+        Ok(Some(((), 0)))
     } else if PREFACE.starts_with(bytes) {
-        Head::Incomplete
+        Ok(None)
     } else {
-        Head::Stranger(StrangerReason::Protocol)
+        Err(StrangerReason::Protocol)
     }
 }
 

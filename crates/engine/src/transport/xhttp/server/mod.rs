@@ -33,7 +33,7 @@ use super::plan::random_in;
 use crate::{
     BoxStream,
     io::http_head::{self, MOST_REQUEST_HEAD},
-    served::{Head, Opening, StrangerReason, read_head},
+    served::{HeadRead, Opening, StrangerReason, read_head},
     transport::http_server::{
         AnswerBody, ExchangeHandler, Handled, Handling, Http2Limits, HttpExchange, HttpServer, HttpSession, Opener,
         PREFACE, RequestBody, Responder, WebBodies, open,
@@ -109,18 +109,17 @@ impl XhttpServer {
 
 /// Which version of HTTP these bytes begin. None of them is taken away. With HTTP/1.1 the first request tells whether it is a
 /// client's connection.
-fn version(location: &Location, bytes: &[u8]) -> Head<Version> {
-    let whole = |request| Head::Whole { request, length: 0 };
+fn version(location: &Location, bytes: &[u8]) -> HeadRead<Version> {
     if bytes.starts_with(PREFACE) {
-        return whole(Version::Http2);
+        return Ok(Some((Version::Http2, 0)));
     }
     if PREFACE.starts_with(bytes) {
-        return Head::Incomplete;
+        return Ok(None);
     }
     match http_head::parse_request(bytes) {
-        Ok(Some((request, _))) if location.read(&request).is_some() => whole(Version::Http1),
-        Ok(None) => Head::Incomplete,
-        _ => Head::Stranger(StrangerReason::Protocol),
+        Ok(Some((request, _))) if location.read(&request).is_some() => Ok(Some((Version::Http1, 0))),
+        Ok(None) => Ok(None),
+        _ => Err(StrangerReason::Protocol),
     }
 }
 
