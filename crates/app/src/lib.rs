@@ -26,6 +26,7 @@ mod firewall;
 mod follow;
 mod geo;
 mod greeting;
+mod hex;
 mod history;
 mod host;
 mod inherited_sockets;

@@ -11,7 +11,10 @@ use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::objects::{Actor, audit};
+use crate::{
+    hex::hex,
+    objects::{Actor, audit},
+};
 
 /// How often it is written when tokens were used last.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -89,7 +92,7 @@ impl ApiTokens {
             return Ok(None);
         }
         let bytes: [u8; 32] = rand::random();
-        let text = bytes.iter().fold(PREFIX.to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let text = format!("{PREFIX}{}", hex(&bytes));
         let row = TokenRow {
             name: name.into(),
             hash: hash(&text).into(),

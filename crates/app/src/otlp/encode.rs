@@ -3,7 +3,7 @@
 use hezar_gateway::{AttemptSpan, RequestSpan};
 use serde_json::{Value, json};
 
-use crate::version::VERSION;
+use crate::{hex::hex, version::VERSION};
 
 /// `SPAN_KIND_SERVER` and `SPAN_KIND_CLIENT` of the protocol.
 const SERVER: u8 = 2;
@@ -91,11 +91,6 @@ fn number(key: &str, value: u64) -> Value {
 
 fn nanoseconds(since_epoch: u128) -> String {
     since_epoch.to_string()
-}
-
-/// Ids are written in hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hezar_gateway::{InboundProtocol, RealityPrivateKey, UserKey};
 use crate::{
     commands::keys::shadowsocks_key,
     config::{Config, ListenerConfig, PUBLIC_SOURCES},
+    hex::hex,
 };
 
 /// The user that is made.
@@ -90,10 +91,6 @@ fn keep(secret: &mut String, known: Option<String>) {
     if let Some(known) = known {
         *secret = known;
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl VpsFile<'_> {

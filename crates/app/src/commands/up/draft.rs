@@ -15,6 +15,7 @@ use url::Url;
 use super::input::{Given, Place};
 use crate::{
     config::{Config, ConfigReader, Layers, MANUAL_SOURCES, PUBLIC_SOURCES, SourceConfig, SourceOrigin},
+    hex::hex,
     output::Misuse,
     replace_file::replace_file,
 };
@@ -157,8 +158,7 @@ impl Draft {
             return Ok(());
         }
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, free_port(Ipv4Addr::UNSPECIFIED, LAN_PORT)?));
-        let bytes: [u8; 6] = rand::random();
-        let password: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let password = hex(&rand::random::<[u8; 6]>());
         self.lan = Some(format!(
             "\n# For phones and other machines of this network.\n[[listener]]\nname = \"{LAN_NAME}\"\nlisten = \"{address}\"\n\
              users = [{{ name = \"{LAN_USER}\", password = \"{password}\" }}]\n"
