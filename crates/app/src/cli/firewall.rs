@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, FromArgMatches as _, Subcommand};
 use hezar_core::settings::read_duration;
 
 use crate::firewall::{AllowedPort, FirewallFormat};
@@ -51,17 +51,12 @@ pub(crate) struct PrintFirewallArgs {
 
 impl PrintFirewallArgs {
     /// Those of a command line that names none.
-    pub(crate) fn usual() -> Self {
-        Self {
-            format: FirewallFormat::Nft,
-            ssh: vec![22],
-            allow: Vec::new(),
-            rate: 50,
-            burst: 200,
-            apply: false,
-            yes: false,
-            wait: Duration::from_secs(60),
-        }
+    ///
+    /// # Errors
+    /// Never: each option has a default.
+    pub(crate) fn defaults() -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new("print"));
+        Self::from_arg_matches(&command.try_get_matches_from(["print"])?)
     }
 }
 

@@ -43,9 +43,9 @@ pub(super) async fn print(plane: &dyn ControlPlane, args: PrintFirewallArgs) -> 
     apply(&firewall, &rules, &args).await
 }
 
-/// The rules for nftables with the usual options: SSH stays open at port 22 and at that of the session this runs in.
-pub(super) async fn usual_rules(plane: &dyn ControlPlane) -> anyhow::Result<String> {
-    let args = PrintFirewallArgs::usual();
+/// The rules that `hezar firewall print` prints without options.
+pub(super) async fn default_rules(plane: &dyn ControlPlane) -> anyhow::Result<String> {
+    let args = PrintFirewallArgs::defaults()?;
     Ok(firewall(plane, &args).await?.render(args.format))
 }
 

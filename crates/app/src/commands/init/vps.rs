@@ -191,7 +191,7 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
 
 /// Writes the packet filter beside the configuration. It is not put into force unasked: it would close what else this machine serves.
 fn write_filter(global: &GlobalArgs, file: &Path) -> anyhow::Result<()> {
-    let rules = runtime()?.block_on(async { firewall::usual_rules(&*global.control_plane().await?).await })?;
+    let rules = runtime()?.block_on(async { firewall::default_rules(&*global.control_plane().await?).await })?;
     let path = file.with_file_name("firewall.nft");
     fs::write(&path, rules).with_context(|| format!("cannot write {}", path.display()))?;
     output::note(format!(
