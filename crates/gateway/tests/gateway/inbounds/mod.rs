@@ -108,12 +108,12 @@ fn phone(world: &World, inbound: &InboundConfig, key: &UserKey, link: &str) -> P
     let outbound = match &inbound.protocol {
         InboundProtocol::Trojan => {
             let trojan = Trojan { password: text().into(), inner_shadowsocks: None };
-            Outbound::stream(StreamProtocol::Trojan(trojan), carrier(inbound.transport.kind)).unwrap()
+            Outbound::stream(StreamProtocol::Trojan(trojan), carrier(inbound.transport.kind, Security::None)).unwrap()
         }
         InboundProtocol::Vless => {
             let id = uuid::Uuid::from_slice(credential).unwrap();
             let vless = Vless { id, flow: None, encryption: None, packet_encoding: PacketEncoding::default() };
-            Outbound::stream(StreamProtocol::Vless(vless), carrier(inbound.transport.kind)).unwrap()
+            Outbound::stream(StreamProtocol::Vless(vless), carrier(inbound.transport.kind, Security::None)).unwrap()
         }
         InboundProtocol::Shadowsocks(settings) => {
             let keys = || format!("{}:{}", STANDARD.encode(SERVER_KEY), STANDARD.encode(credential));
@@ -131,8 +131,8 @@ fn phone(world: &World, inbound: &InboundConfig, key: &UserKey, link: &str) -> P
     Phone { dialer, _engine: engine }
 }
 
-fn carrier(kind: InboundTransportKind) -> Carrier {
-    let security = Security::None;
+/// A transport with this security; those of HTTP/1.1 are without TLS.
+fn carrier(kind: InboundTransportKind, security: Security) -> Carrier {
     match kind {
         InboundTransportKind::WebSocket => {
             Carrier::WebSocket { websocket: WebSocket { path: PATH.into(), ..WebSocket::default() }, tls: None }

@@ -2,15 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hezar_accept::ServerTls;
 use hezar_core::{
-    Carrier, Grpc, NodeSpec, Outbound, PacketEncoding, Reality, Security, ShortId, StreamProtocol, Target, Vision,
-    Vless, Xhttp,
+    NodeSpec, Outbound, PacketEncoding, Reality, Security, ShortId, StreamProtocol, Target, Vision, Vless,
 };
 use hezar_engine::{AddressPolicy, Dialer, Engine, NativeEngine, NativeEngineConfig};
 use hezar_gateway::{
-    GatewayConfig, InboundConfig, InboundFallback, InboundProtocol, InboundReality, InboundTransportKind,
-    RealityPrivateKey, User, credential,
+    InboundConfig, InboundFallback, InboundProtocol, InboundReality, InboundTransportKind, RealityPrivateKey, User,
+    credential,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
@@ -19,9 +17,9 @@ use tokio::{
 };
 
 use super::{
-    PATH, SOON, ali, attempt, echo_datagram, inbound, key, ping,
-    secured::{GET, hear, server_tls},
-    stream_to, with,
+    SOON, ali, attempt, carrier, echo_datagram, inbound, key, ping,
+    secured::{GET, hear, secured, server_tls},
+    stream_to,
 };
 use crate::{
     clients::connect,
@@ -37,10 +35,6 @@ fn reality(transport: InboundTransportKind) -> InboundConfig {
         ..InboundReality::default()
     };
     InboundConfig { reality: Some(reality), ..inbound(InboundProtocol::Vless, transport) }
-}
-
-fn listener(inbound: &InboundConfig, tls: &ServerTls, users: impl Into<Vec<User>>) -> GatewayConfig {
-    GatewayConfig { server_tls: Some(tls.clone()), ..with(inbound, users) }
 }
 
 /// A phone that knows a private key's public one.
@@ -64,18 +58,9 @@ fn phone_at(
         own_hello: false,
         alpn: Vec::new(),
     });
-    let carrier = match inbound.transport.kind {
-        InboundTransportKind::Grpc => {
-            Carrier::Grpc { grpc: Grpc { service_name: PATH[1..].into(), ..Grpc::default() }, security }
-        }
-        InboundTransportKind::Xhttp => {
-            Carrier::Xhttp { xhttp: Xhttp { path: PATH.into(), ..Xhttp::default() }, security }
-        }
-        _ => Carrier::Tcp { header: None, security },
-    };
     let id = uuid::Uuid::from_slice(credential(&inbound.protocol, &key(), "").expose()).unwrap();
     let vless = Vless { id, flow, encryption: None, packet_encoding: PacketEncoding::default() };
-    let outbound = Outbound::stream(StreamProtocol::Vless(vless), carrier).unwrap();
+    let outbound = Outbound::stream(StreamProtocol::Vless(vless), carrier(inbound.transport.kind, security)).unwrap();
     let server = Target::parse(&address.to_string()).unwrap();
     let engine = NativeEngine::new(&NativeEngineConfig::default());
     engine.dialer(&NodeSpec::new(server, outbound), AddressPolicy::Any).unwrap()
@@ -89,7 +74,7 @@ async fn clients_are_served_over_reality() {
         [(tcp, None), (tcp, vision), (InboundTransportKind::Grpc, None), (InboundTransportKind::Xhttp, None)]
     {
         let inbound = reality(transport);
-        let world = world(listener(&inbound, &server_tls(), [ali()]), &[Does::Echo]).await;
+        let world = world(secured(&inbound, &server_tls(), [ali()]), &[Does::Echo]).await;
         let phone = phone(&world, &inbound, [5; 32], flow);
         let mut stream = stream_to(&phone, "example.com:443").await;
         ping(&mut stream, &[7; 300_000]).await;
@@ -110,7 +95,7 @@ async fn strangers_of_reality_get_its_site() {
     std::fs::write(folder.path().join("index.html"), "<p>welcome</p>").unwrap();
     let (tls, mut inbound) = (server_tls(), reality(InboundTransportKind::Tcp));
     inbound.fallback = InboundFallback { folder: Some(folder.path().to_owned()), address: None };
-    let world = world(listener(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+    let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
     let page = hear(&world, &tls, GET).await;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("<p>welcome</p>"), "{page}");
     let wrong = phone(&world, &inbound, [6; 32], Some(Vision::Plain));
@@ -133,7 +118,7 @@ async fn strangers_of_reality_get_its_site() {
 #[tokio::test]
 async fn a_new_configuration_remembers_the_hellos_of_before() {
     let (tls, inbound) = (server_tls(), reality(InboundTransportKind::Tcp));
-    let world = world(listener(&inbound, &tls, [ali()]), &[Does::Echo]).await;
+    let world = world(secured(&inbound, &tls, [ali()]), &[Does::Echo]).await;
     // A watcher between the phone and the listener.
     let watcher = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let phone = phone_at(watcher.local_addr().unwrap(), &inbound, [5; 32], None);
@@ -153,7 +138,7 @@ async fn a_new_configuration_remembers_the_hellos_of_before() {
     };
     let talk = async { ping(&mut stream_to(&phone, "example.com:443").await, b"hello").await };
     let (hello, ()) = tokio::join!(watch, talk);
-    world.gateway.configure(listener(&inbound, &tls, [ali(), User { key: None, ..User::new("other", "p") }])).unwrap();
+    world.gateway.configure(secured(&inbound, &tls, [ali(), User { key: None, ..User::new("other", "p") }])).unwrap();
     let mut again = connect(&world).await;
     again.write_all(&hello).await.unwrap();
     again.shutdown().await.unwrap();

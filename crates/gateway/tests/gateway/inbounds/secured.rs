@@ -30,7 +30,8 @@ pub(super) fn server_tls() -> ServerTls {
     ServerTls::new(slot).unwrap()
 }
 
-fn secured(inbound: &InboundConfig, tls: &ServerTls, users: impl Into<Vec<User>>) -> GatewayConfig {
+/// A listener with this inbound behind TLS.
+pub(super) fn secured(inbound: &InboundConfig, tls: &ServerTls, users: impl Into<Vec<User>>) -> GatewayConfig {
     GatewayConfig { server_tls: Some(tls.clone()), ..with(inbound, users) }
 }
 
