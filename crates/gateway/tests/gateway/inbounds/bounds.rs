@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use super::{
-    SOON, ali, attempt, carries_datagrams, echo_datagram, expect_end, expect_refused, inbounds, key, name, passes_ends,
-    phone, ping, stream_to, with,
+    SOON, ali, attempt, carries_datagrams, echo_datagram, expect_end, expect_no_node, expect_refused, inbounds, key,
+    name, passes_ends, phone, ping, stream_to, with,
 };
 use crate::{
     clients::connect,
@@ -102,12 +102,8 @@ async fn what_runs_of_a_refused_user_ends() {
         let renewed = User { key: Some(UserKey::new([9; 32])), ..ali() };
         world.gateway.configure(with(&inbound, [renewed, sara()])).unwrap();
         let before = world.connects()[0];
-        if let Ok(mut stream) = phone.connect(&Target::parse("example.com:443").unwrap(), &attempt()).await {
-            let _ = stream.write_all(b"hello").await;
-            let _ = stream.shutdown().await;
-            let mut answer = Vec::new();
-            let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is ended");
-            assert!(!answer.ends_with(b"hello"), "{inbound:?}");
+        if let Ok(stream) = phone.connect(&Target::parse("example.com:443").unwrap(), &attempt()).await {
+            expect_no_node(stream).await;
         }
         assert_eq!(world.connects()[0], before, "{inbound:?}");
         ping(&mut others, b"still here").await;

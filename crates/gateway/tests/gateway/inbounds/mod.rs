@@ -190,6 +190,15 @@ async fn expect_end(mut stream: BoxStream) {
     assert!(timeout(SOON, stream.read_to_end(&mut rest)).await.is_ok(), "it is ended");
 }
 
+/// The stream ends, and no node has answered through it; a site may have.
+async fn expect_no_node(mut stream: BoxStream) {
+    let _ = stream.write_all(b"hello").await;
+    let _ = stream.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is ended");
+    assert!(!answer.ends_with(b"hello"), "{answer:?}");
+}
+
 /// The client is refused: it gets no byte, and the log has this code.
 async fn expect_refused(
     world: &World,

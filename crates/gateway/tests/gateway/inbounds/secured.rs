@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{SOON, ali, attempt, echo_datagram, expect_end, expect_refused, inbound, key, name, ping, stream_to, with};
+use super::{
+    SOON, ali, attempt, echo_datagram, expect_end, expect_no_node, expect_refused, inbound, key, name, ping, stream_to,
+    with,
+};
 use crate::{
     clients::connect,
     world::{Does, World, eventually, world},
@@ -159,12 +162,7 @@ async fn strangers_get_the_pages_of_a_folder() {
             assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{inbound:?} {garbage:?}: {answer}");
         }
         // A link that nobody has: its request is a bad one to a web server, too.
-        let mut stream = stream_to(&phone(&world, &inbound, &wrong), "example.com:443").await;
-        let _ = stream.write_all(b"hello").await;
-        let _ = stream.shutdown().await;
-        let mut answer = Vec::new();
-        let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is ended");
-        assert!(!answer.ends_with(b"hello"), "{answer:?}");
+        expect_no_node(stream_to(&phone(&world, &inbound, &wrong), "example.com:443").await).await;
         assert!(world.metrics().contains("hezar_connections_rejected_total{code=\"stranger\""), "{}", world.metrics());
         assert_eq!(world.connects(), [0]);
         // A client is served all the same.
