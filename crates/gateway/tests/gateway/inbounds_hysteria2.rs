@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hezar_accept::{Certificate, CertificateSlot, ServerTls};
 use hezar_core::{Hysteria2, NodeSpec, Obfs2, Outbound, Secret, Target, Tls};
 use hezar_engine::{
     AddressPolicy, Attempt, BoxDatagram, BoxStream, Cause, Dialer, Engine, NativeEngine, NativeEngineConfig,
@@ -19,7 +18,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Does, World, config, eventually, world};
+use crate::{
+    tls::self_signed,
+    world::{Does, World, config, eventually, world},
+};
 
 /// Long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -40,20 +42,12 @@ fn with(settings: InboundHysteria2, keys: &[u8]) -> GatewayConfig {
         reality: None,
         fallback: InboundFallback::default(),
     };
-    let server_tls = Some(tls());
+    let server_tls = Some(self_signed(HOST));
     GatewayConfig { name: NAME.into(), users, inbound: Some(inbound), server_tls, ..config() }
 }
 
 fn user(key: u8) -> User {
     User { key: Some(UserKey::new([key; 32])), ..User::new(format!("user-{key}"), "p") }
-}
-
-fn tls() -> ServerTls {
-    let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
-    let slot = CertificateSlot::new();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    slot.set(Certificate::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap());
-    ServerTls::new(slot).unwrap()
 }
 
 /// An open listener beside the mixed one of the world.

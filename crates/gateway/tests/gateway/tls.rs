@@ -20,12 +20,17 @@ const GET: &[u8] = b"GET http://origin.test/who HTTP/1.1\r\nHost: origin.test\r\
 const HEADER_1: &[u8] = b"PROXY TCP4 192.0.2.7 203.0.113.1 50000 443\r\n";
 const HEADER_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\xcb\x00\x71\x01\xc3\x50\x01\xbb";
 
-fn port() -> ServerTls {
+/// TLS with a self-signed certificate for this name.
+pub(crate) fn self_signed(name: &str) -> ServerTls {
     let slot = CertificateSlot::new();
-    let made = rcgen::generate_simple_self_signed(vec!["proxy.example.org".to_owned()]).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
     let pems = (made.cert.pem(), made.signing_key.serialize_pem());
     slot.set(Certificate::from_pem(pems.0.as_bytes(), pems.1.as_bytes()).unwrap());
     ServerTls::new(slot).unwrap()
+}
+
+fn port() -> ServerTls {
+    self_signed("proxy.example.org")
 }
 
 fn networks(text: &str) -> Networks {

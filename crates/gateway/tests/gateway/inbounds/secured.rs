@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use hezar_accept::{Certificate, CertificateSlot, ServerTls};
+use hezar_accept::{CertificateSlot, ServerTls};
 use hezar_core::{
     AnyTls, Carrier, NodeSpec, Outbound, PacketEncoding, Security, StreamProtocol, Target, Tls, Trojan, Vision, Vless,
 };
@@ -22,15 +22,12 @@ use super::{
 };
 use crate::{
     clients::connect,
+    tls::self_signed,
     world::{Does, World, eventually, world},
 };
 
 pub(super) fn server_tls() -> ServerTls {
-    let slot = CertificateSlot::new();
-    let made = rcgen::generate_simple_self_signed(vec!["vps.example.org".to_owned()]).unwrap();
-    let pems = (made.cert.pem(), made.signing_key.serialize_pem());
-    slot.set(Certificate::from_pem(pems.0.as_bytes(), pems.1.as_bytes()).unwrap());
-    ServerTls::new(slot).unwrap()
+    self_signed("vps.example.org")
 }
 
 /// A listener with this inbound behind TLS.
