@@ -47,12 +47,12 @@ impl SharedEndpoints {
         shared.next = (shared.next + 1) % most;
         let place = shared.next;
         let Some(slot) = shared.endpoints.get_mut(place) else {
-            return open(inner(socket()?)?, EndpointConfig::default());
+            return open(plain()?, EndpointConfig::default());
         };
         if let Some(endpoint) = slot.upgrade() {
             return Ok(endpoint);
         }
-        let endpoint = open(inner(socket()?)?, EndpointConfig::default())?;
+        let endpoint = open(plain()?, EndpointConfig::default())?;
         *slot = Arc::downgrade(&endpoint);
         Ok(endpoint)
     }
@@ -68,28 +68,15 @@ pub(super) fn own(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Arc<Endpoint>> 
 
 /// A new socket of this machine as quinn uses it.
 pub(super) fn plain() -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    inner(socket()?)
+    let (socket, _) = udp_socket()?;
+    bound(socket)
 }
 
 /// A bound socket as quinn uses it.
 pub(super) fn bound(socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    ask_for_buffers(&socket);
-    inner(socket)
-}
-
-fn socket() -> io::Result<std::net::UdpSocket> {
-    let (socket, _) = udp_socket()?;
-    ask_for_buffers(&socket);
-    Ok(socket)
-}
-
-fn ask_for_buffers(socket: &std::net::UdpSocket) {
-    let options = SockRef::from(socket);
+    let options = SockRef::from(&socket);
     let _ = options.set_recv_buffer_size(RECEIVE_BUFFER);
     let _ = options.set_send_buffer_size(SEND_BUFFER);
-}
-
-fn inner(socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
     DriverRuntime.wrap_udp_socket(socket)
 }
 

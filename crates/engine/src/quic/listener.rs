@@ -4,7 +4,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hezar_core::Obfs2;
 use quinn::{
-    AsyncUdpSocket, Endpoint, EndpointConfig, IdleTimeout, Incoming, Runtime, ServerConfig, TransportConfig, VarInt,
+    AsyncUdpSocket, Endpoint, EndpointConfig, IdleTimeout, Incoming, ServerConfig, TransportConfig, VarInt,
     crypto::rustls::QuicServerConfig,
 };
 use tokio::time::sleep;
@@ -77,14 +77,9 @@ impl QuicListener {
         };
         let socket = Arc::new(ListeningSocket::new(disguised, is_disguised)?);
         let config = server_config(&crypto, &Promise::default(), 1);
-        let (abstract_socket, runtime) = (Arc::clone(&socket) as Arc<dyn AsyncUdpSocket>, Arc::new(DriverRuntime));
-        let endpoint_config = EndpointConfig::default();
-        let endpoint = Endpoint::new_with_abstract_socket(
-            endpoint_config,
-            Some(config),
-            abstract_socket,
-            runtime as Arc<dyn Runtime>,
-        )?;
+        let beneath = Arc::clone(&socket) as Arc<dyn AsyncUdpSocket>;
+        let (settings, runtime) = (EndpointConfig::default(), Arc::new(DriverRuntime));
+        let endpoint = Endpoint::new_with_abstract_socket(settings, Some(config), beneath, runtime)?;
         Ok(Self { endpoint, crypto, socket })
     }
 
