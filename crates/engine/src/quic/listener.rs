@@ -37,8 +37,8 @@ const MOST_INCOMING: usize = 256;
 /// The bytes that may wait for each of them and for all, beside their first packets.
 const INCOMING_BYTES: (u64, u64) = (16 << 10, 1 << 20);
 /// How often clients are told once more that their connections end, and the time between.
-const FAREWELLS: u32 = 2;
-const FAREWELL: Duration = Duration::from_millis(100);
+const CLOSE_REPEATS: u32 = 2;
+const CLOSE_INTERVAL: Duration = Duration::from_millis(100);
 /// H3_NO_ERROR (RFC 9114 §8.1).
 const NO_ERROR: u32 = 0x100;
 
@@ -93,7 +93,7 @@ impl QuicListener {
 
     /// The next connection, before its handshake; `None` when the listener is closed. Cancel safe.
     pub(crate) async fn accept(&self) -> Option<Incoming> {
-        self.socket.hear();
+        self.socket.start_receiving();
         self.endpoint.accept().await
     }
 
@@ -111,12 +111,12 @@ impl QuicListener {
     /// not.
     pub(crate) async fn close(&self) {
         self.stop_accepting();
-        self.socket.stop_hearing();
+        self.socket.stop_receiving();
         self.endpoint.close(VarInt::from_u32(NO_ERROR), b"");
         if self.endpoint.open_connections() > 0 {
-            for _ in 0..FAREWELLS {
-                sleep(FAREWELL).await;
-                self.socket.say_again();
+            for _ in 0..CLOSE_REPEATS {
+                sleep(CLOSE_INTERVAL).await;
+                self.socket.resend_close_packets();
             }
         }
         self.socket.release();

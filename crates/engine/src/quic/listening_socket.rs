@@ -1,8 +1,8 @@
-//! The socket of a QUIC listener: it can be let go while connections still use it, and it keeps silent where an answer would tell
+//! The socket of a QUIC listener: it can be released while connections still use it, and it sends nothing where an answer would tell
 //! what listens there.
 //!
-//! When the listener closes, another one may read from the same socket of the system at once. So this one hears nothing from then on, and
-//! because it cannot answer clients that have not heard of the end, it tells them several times.
+//! When the listener closes, another one may read from the same socket of the system at once. So this one receives nothing from then on.
+//! It cannot answer a client that has missed the CONNECTION_CLOSE frame, so it sends the packets with these frames several times.
 
 use std::{
     io::{self, IoSliceMut},
@@ -24,34 +24,34 @@ use quinn::{
 
 use super::carried::AlwaysWritable;
 
-/// The most packets that are sent more than once.
-const MOST_FAREWELLS: usize = 32_768;
+/// The most packets that are sent again.
+const MOST_CLOSE_PACKETS: usize = 32_768;
 
 /// The socket.
 #[derive(Debug)]
 pub(super) struct ListeningSocket {
-    /// `None` when it was let go.
+    /// `None` once it was released.
     inner: RwLock<Option<Arc<dyn AsyncUdpSocket>>>,
     address: SocketAddr,
     is_disguised: bool,
-    /// Whether it hears what comes: [`SILENT`], [`HEARING`] or [`CLOSING`].
+    /// Whether it receives: [`SILENT`], [`RECEIVING`] or [`CLOSING`].
     phase: AtomicU8,
-    /// The reader that waits until something is heard.
+    /// The reader that waits until the socket receives.
     reader: AtomicWaker,
-    /// What has been sent since the listener closes, which is that connections end.
-    farewells: Mutex<Vec<Farewell>>,
+    /// What was sent while the listener closes: that connections end.
+    close_packets: Mutex<Vec<ClosePacket>>,
 }
 
 /// Nobody accepts yet. Another process may still read from the system's socket.
 const SILENT: u8 = 0;
-/// What comes is read.
-const HEARING: u8 = 1;
-/// The listener closes: nothing is heard any more.
+/// Packets are received.
+const RECEIVING: u8 = 1;
+/// The listener closes: nothing is received any more.
 const CLOSING: u8 = 2;
 
 /// A packet that says that a connection ends.
 #[derive(Debug)]
-struct Farewell {
+struct ClosePacket {
     destination: SocketAddr,
     ecn: Option<EcnCodepoint>,
     contents: Box<[u8]>,
@@ -59,7 +59,7 @@ struct Farewell {
     src_ip: Option<IpAddr>,
 }
 
-impl Farewell {
+impl ClosePacket {
     fn transmit(&self) -> Transmit<'_> {
         let Self { destination, ecn, contents, segment_size, src_ip } = self;
         let (destination, ecn, segment_size, src_ip) = (*destination, *ecn, *segment_size, *src_ip);
@@ -74,29 +74,29 @@ impl ListeningSocket {
     /// The system does not say its address.
     pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>, is_disguised: bool) -> io::Result<Self> {
         let address = inner.local_addr()?;
-        let (reader, farewells) = Default::default();
+        let (reader, close_packets) = Default::default();
         let phase = AtomicU8::new(SILENT);
-        Ok(Self { inner: RwLock::new(Some(inner)), address, is_disguised, phase, reader, farewells })
+        Ok(Self { inner: RwLock::new(Some(inner)), address, is_disguised, phase, reader, close_packets })
     }
 
     /// Receives from now on, unless the listener closes.
-    pub(super) fn hear(&self) {
-        if self.phase.compare_exchange(SILENT, HEARING, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+    pub(super) fn start_receiving(&self) {
+        if self.phase.compare_exchange(SILENT, RECEIVING, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.reader.wake();
         }
     }
 
     /// Receives nothing any more, and remembers what is sent.
-    pub(super) fn stop_hearing(&self) {
+    pub(super) fn stop_receiving(&self) {
         self.phase.store(CLOSING, Ordering::Release);
     }
 
-    /// Sends once more what was sent since it hears nothing.
-    pub(super) fn say_again(&self) {
+    /// Sends once more what was sent since it receives nothing.
+    pub(super) fn resend_close_packets(&self) {
         let Some(inner) = self.inner() else { return };
-        for farewell in self.farewells.lock().iter() {
+        for packet in self.close_packets.lock().iter() {
             // One for which there is no room is lost, as packets are.
-            let _ = inner.try_send(&farewell.transmit());
+            let _ = inner.try_send(&packet.transmit());
         }
     }
 
@@ -107,10 +107,16 @@ impl ListeningSocket {
     }
 
     fn remember(&self, transmit: &Transmit<'_>) {
-        let mut farewells = self.farewells.lock();
-        if farewells.len() < MOST_FAREWELLS {
+        let mut close_packets = self.close_packets.lock();
+        if close_packets.len() < MOST_CLOSE_PACKETS {
             let Transmit { destination, ecn, segment_size, src_ip, .. } = *transmit;
-            farewells.push(Farewell { destination, ecn, contents: transmit.contents.into(), segment_size, src_ip });
+            close_packets.push(ClosePacket {
+                destination,
+                ecn,
+                contents: transmit.contents.into(),
+                segment_size,
+                src_ip,
+            });
         }
     }
 
@@ -120,7 +126,7 @@ impl ListeningSocket {
 }
 
 /// Whether a packet is the answer to one of an unknown version (RFC 9000 §17.2.1): a long header with version 0.
-pub(super) fn is_version_negotiation(packet: &[u8]) -> bool {
+fn is_version_negotiation(packet: &[u8]) -> bool {
     matches!(packet, [first, 0, 0, 0, 0, ..] if first & 0x80 != 0)
 }
 
@@ -148,10 +154,10 @@ impl AsyncUdpSocket for ListeningSocket {
         bufs: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        if self.phase.load(Ordering::Acquire) != HEARING {
+        if self.phase.load(Ordering::Acquire) != RECEIVING {
             self.reader.register(cx.waker());
             // It may have begun meanwhile.
-            if self.phase.load(Ordering::Acquire) != HEARING {
+            if self.phase.load(Ordering::Acquire) != RECEIVING {
                 return Poll::Pending;
             }
         }
