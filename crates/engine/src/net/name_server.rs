@@ -66,7 +66,7 @@ impl NameServer {
             let socket = Arc::clone(&self.socket);
             answering.spawn(async move {
                 if let Ok(answer) = question.answer(dialer).await.to_vec() {
-                    // Who does not get an answer asks again.
+                    // A client that gets no answer asks again.
                     let _ = socket.send_to(&answer, client).await;
                 }
                 drop(permit);
@@ -75,11 +75,11 @@ impl NameServer {
     }
 }
 
-/// What somebody asks.
+/// One query of a client.
 struct Question {
     id: u16,
     query: Query,
-    /// Absent when it is no name of a host.
+    /// Absent when the query is for something that is no host name.
     name: Option<DomainName>,
 }
 
