@@ -22,7 +22,7 @@ const VERSION: u8 = 0xa0;
 /// The object identifier of Ed25519 (RFC 8410).
 const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
 
-/// The Ed25519 key of a server, which lives as long as the process.
+/// The Ed25519 key of a server, which is made anew with every configuration.
 #[derive(Debug)]
 pub(super) struct CertificateKey(Ed25519KeyPair);
 

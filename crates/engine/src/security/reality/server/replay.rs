@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// The most hellos that one generation keeps: 8 MiB. A new one beyond it is refused, since it might be an old one.
+/// The most hellos that one generation keeps, in about 18 MiB. A new one beyond it is refused, since it might be an old one.
 const MOST: usize = 1 << 20;
 
 /// A server's public key, and how far clocks may differ, in seconds.
