@@ -152,7 +152,7 @@ impl Profiles {
                     Ok(lengths) => {
                         self.learned.lock().after.insert((name.clone(), first), lengths.into());
                     }
-                    // Clients send the hello of a browser.
+                    // This visit decides: clients send the hello of a browser, which offers HTTP/2 first.
                     Err(why) if first == FirstProtocol::Http2 => {
                         let why = if self.leads_back() { "the site is this very listener".into() } else { why };
                         unusable.push(UnusableSite { name: name.clone(), why });
@@ -192,7 +192,7 @@ impl Profiles {
             SiteAnswer::Other(why) => why.into(),
             SiteAnswer::Whole(_) | SiteAnswer::More => why,
         })?;
-        self.rehearse(message, &heard.lock())?;
+        self.check_imitation(message, &heard.lock())?;
         listen(met.stream).await;
         let heard = heard.lock();
         let SiteAnswer::Whole(flight) = site::read(&heard) else { return Err("the site breaks off its answer".into()) };
@@ -201,12 +201,12 @@ impl Profiles {
 
     /// How many records of ChangeCipherSpec the site passes over.
     async fn count_tolerated_changes(&self, name: &str) -> usize {
-        let minds = join_all(TOLERATED.map(|count| self.minds_changes(name, count + 1))).await;
-        TOLERATED.into_iter().zip(minds).find(|(_, minds)| *minds).map_or(usize::MAX, |(count, _)| count)
+        let refused = join_all(TOLERATED.map(|count| self.refuses_changes(name, count + 1))).await;
+        TOLERATED.into_iter().zip(refused).find(|(_, refused)| *refused).map_or(usize::MAX, |(count, _)| count)
     }
 
     /// Whether the site ends a handshake in which so many records of ChangeCipherSpec come.
-    async fn minds_changes(&self, name: &str, count: usize) -> bool {
+    async fn refuses_changes(&self, name: &str, count: usize) -> bool {
         let Ok(hello) = self.hello(name, FirstProtocol::Http2) else { return false };
         let visit = async {
             let (mut site, mut heard) = (self.site.connect().await?, Vec::new());
@@ -216,14 +216,14 @@ impl Profiles {
             while matches!(site::read(&heard), SiteAnswer::More) && site.read_buf(&mut heard).await? > 0 {}
             site.write_all(&CHANGE_CIPHER_SPEC.repeat(count)).await?;
             site.flush().await?;
-            // What comes first may be a ticket.
+            // The site may send a ticket before it ends the connection, so its first bytes say nothing.
             Ok(timeout(MORE, listen(site)).await.is_ok())
         };
         timeout(HANDSHAKE, visit).await.is_ok_and(|visit: io::Result<bool>| visit.unwrap_or(true))
     }
 
-    /// Answers our own hello as if a client had sent it.
-    fn rehearse(&self, hello: Vec<u8>, heard: &[u8]) -> Result<(), Box<str>> {
+    /// Answers our own hello as if a client had sent it: fails where clients would get no answer.
+    fn check_imitation(&self, hello: Vec<u8>, heard: &[u8]) -> Result<(), Box<str>> {
         let flight = match site::read(heard) {
             SiteAnswer::Whole(flight) => flight,
             SiteAnswer::More => return Err("the site's answer has neither one encrypted record nor four".into()),
