@@ -35,7 +35,7 @@ const MOST_PAYLOAD: usize = 64 * 1024;
 /// The size of one read, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// The most bytes of answers to pings that wait to be sent. Who pings without reading gets no more answers.
+/// The most bytes of answers to pings that wait to be sent. Whoever pings without reading gets no more answers.
 const MOST_WAITING: usize = MOST_PAYLOAD + 4096;
 
 /// The status of an ordinary end (RFC 6455 §7.4.1).

@@ -259,7 +259,7 @@ impl Codec for Records {
             return if wire.len() < HEADER { Ok(Opened::Need(HEADER)) } else { Err(UNEXPECTED) };
         };
         let body = usize::from(u16::from_be_bytes([high, low]));
-        // What is of no type has no end that is worth waiting for.
+        // A record of an unknown type is refused at once: its length says nothing either.
         if self.is_tls13() && kind != DATA || !matches!(kind, 20..=24) {
             return Err(UNEXPECTED);
         }
