@@ -52,12 +52,17 @@ fn path() -> ServerPath {
     ServerPath::new("/p", None)
 }
 
+/// A server of VLESS over this transport, whose only user has the id 0.
+pub(crate) fn server(transport: ServerTransport) -> Option<(InboundServer, Arc<Keyring>)> {
+    let settings = InboundSettings { protocol: ServerProtocol::Vless, transport, security: ServerSecurity::None };
+    let keyring = Keyring::new(KeyringKind::Vless, [(CredentialId(0), InboundKey::new([0; 16]))]);
+    Some((InboundServer::new(settings).ok()?, Arc::new(keyring)))
+}
+
 /// Serves the bytes behind the first one, with others in front of them, whole and in pieces.
 fn same_in_pieces(transport: ServerTransport, front: &[u8], data: &[u8]) {
     let [piece, bytes @ ..] = data else { return };
-    let settings = InboundSettings { protocol: ServerProtocol::Vless, transport, security: ServerSecurity::None };
-    let Ok(server) = InboundServer::new(settings) else { return };
-    let keyring = Arc::new(Keyring::new(KeyringKind::Vless, [(CredentialId(0), InboundKey::new([0; 16]))]));
+    let Some((server, keyring)) = server(transport) else { return };
     let bytes: Arc<[u8]> = [front, bytes].concat().into();
     let serve = |piece| {
         let mut came = Came::Nothing;
@@ -80,14 +85,14 @@ async fn serve(server: &InboundServer, keyring: &Arc<Keyring>, client: &Scripted
 }
 
 /// Everything up to the end or an error.
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut bytes = Vec::new();
     while matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
     bytes
 }
 
 /// Every datagram up to the end or an error.
-async fn receive(datagram: &BoxDatagram) -> Vec<(Vec<u8>, String)> {
+pub(crate) async fn receive(datagram: &BoxDatagram) -> Vec<(Vec<u8>, String)> {
     let (mut all, mut buffer) = (Vec::new(), vec![0; 65_535]);
     while let Ok((length, target)) = datagram.recv_from(&mut buffer).await {
         all.push((buffer.get(..length).unwrap_or_default().to_vec(), target.to_string()));

@@ -1,14 +1,11 @@
 //! Feeds the inbounds whose connections carry many requests, gRPC and XHTTP, with a client's bytes.
 
-use std::sync::Arc;
+use hezar_engine::server::{InboundRequest, Opening, ServerTransport, ServerXhttp, SessionItem};
 
-use hezar_engine::server::{
-    CredentialId, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind, Opening,
-    ServerProtocol, ServerSecurity, ServerTransport, ServerXhttp, SessionItem,
+use crate::{
+    inbound::{read, receive, server},
+    outbound::{Scripted, block_on, put_frame},
 };
-use tokio::io::AsyncReadExt;
-
-use crate::outbound::{Scripted, block_on};
 
 /// What a client of HTTP/2 begins with, and its settings.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -48,33 +45,19 @@ fn xhttp_at_p() -> ServerTransport {
     ServerTransport::Xhttp(ServerXhttp { path: "/p".into(), host: None })
 }
 
-/// A frame of the first stream (RFC 9113 §4.1).
-fn put_frame(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
-    out.extend([0, (payload.len() >> 8) as u8, payload.len() as u8, kind, flags, 0, 0, 0, 1]);
-    out.extend_from_slice(payload);
-}
-
 /// Serves a connection that says these bytes, and reads all of its requests.
 fn serve(transport: ServerTransport, bytes: Vec<u8>, piece: u8) {
-    let settings = InboundSettings { protocol: ServerProtocol::Vless, transport, security: ServerSecurity::None };
-    let Ok(server) = InboundServer::new(settings) else { return };
-    let keyring = Arc::new(Keyring::new(KeyringKind::Vless, [(CredentialId(0), InboundKey::new([0; 16]))]));
+    let Some((server, keyring)) = server(transport) else { return };
     let client = Scripted { bytes: bytes.into(), piece: usize::from(piece) + 1 };
     block_on(async move {
         let Ok(Opening::Session(mut session)) = server.accept(client.stream(), &keyring).await else { return };
         while let Some(item) = session.next().await {
             match item {
                 SessionItem::Request(InboundRequest::Stream(mut request)) => {
-                    tokio::spawn(async move {
-                        let mut bytes = Vec::new();
-                        while matches!(request.stream.read_buf(&mut bytes).await, Ok(1..)) {}
-                    });
+                    tokio::spawn(async move { read(&mut request.stream).await });
                 }
                 SessionItem::Request(InboundRequest::Datagrams(request)) => {
-                    tokio::spawn(async move {
-                        let mut buffer = vec![0; 65_535];
-                        while request.datagram.recv_from(&mut buffer).await.is_ok() {}
-                    });
+                    tokio::spawn(async move { receive(&request.datagram).await });
                 }
                 // Its connection goes on without an answer.
                 SessionItem::Web(_) | SessionItem::Stranger(_) => {}

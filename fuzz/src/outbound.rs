@@ -65,11 +65,16 @@ pub(crate) fn grpc(data: &[u8]) {
     let [piece, size, bytes @ ..] = data else { return };
     // Settings; the head of the answer with status 200 (RFC 7541 A: 8); the rest as data of the first stream.
     let mut said = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88".to_vec();
-    for frame in bytes.chunks(usize::from(*size) + 1) {
-        said.extend([0, (frame.len() >> 8) as u8, frame.len() as u8, 0, 0, 0, 0, 0, 1]);
-        said.extend_from_slice(frame);
+    for piece in bytes.chunks(usize::from(*size) + 1) {
+        put_frame(&mut said, 0, 0, piece);
     }
     dial(GRPC, &said, *piece);
+}
+
+/// Appends a frame of HTTP/2's first stream (RFC 9113 §4.1).
+pub(crate) fn put_frame(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
+    out.extend([0, (payload.len() >> 8) as u8, payload.len() as u8, kind, flags, 0, 0, 0, 1]);
+    out.extend_from_slice(payload);
 }
 
 /// XHTTP's `extra`, and the requests that come of it.
