@@ -63,8 +63,24 @@ where
     }
 }
 
+/// Runs the tests for protocols that have no end for one direction.
+pub(crate) async fn all_without_half_close<B, S, F>(build: B, serve: S)
+where
+    B: Fn(TransportConnector) -> Result<Arc<dyn Dialer>, BuildError>,
+    S: Fn(DuplexStream) -> F,
+    F: Future<Output = Served> + Send + 'static,
+{
+    for (seed, most) in [(1, 1), (2, 3), (3, 100), (4, 64 * 1024)] {
+        answers(connect(&build, &serve, seed, most).await).await;
+        speaks_first(connect(&build, &serve, seed, most).await).await;
+        if most > 3 {
+            carries_much_down(connect(&build, &serve, seed, most).await).await;
+        }
+    }
+}
+
 /// A request and its answer, and another one.
-pub(crate) async fn answers((mut client, server): (BoxStream, JoinHandle<Served>)) {
+async fn answers((mut client, server): (BoxStream, JoinHandle<Served>)) {
     client.write_all(b"ping").await.unwrap();
     client.flush().await.unwrap();
     let (asked, mut app) = server.await.unwrap();
@@ -177,7 +193,7 @@ async fn carries_much((client, server): (BoxStream, JoinHandle<Served>)) {
 }
 
 /// A mebibyte comes down after a request. This is for protocols that cannot end one direction alone.
-pub(crate) async fn carries_much_down((mut client, server): (BoxStream, JoinHandle<Served>)) {
+async fn carries_much_down((mut client, server): (BoxStream, JoinHandle<Served>)) {
     let down: Vec<u8> = (0..1_usize << 20).map(|i| ((i * 7) >> 3) as u8).collect();
     client.write_all(b"go").await.unwrap();
     client.flush().await.unwrap();

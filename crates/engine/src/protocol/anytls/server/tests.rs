@@ -96,13 +96,7 @@ async fn serve(peer: DuplexStream) -> Served {
 
 #[tokio::test(start_paused = true)]
 async fn our_own_client_is_served() {
-    for (seed, most) in [(1, 1), (2, 3), (3, 100), (4, 64 * 1024)] {
-        contract::answers(contract::connect(&dialer, &serve, seed, most).await).await;
-        contract::speaks_first(contract::connect(&dialer, &serve, seed, most).await).await;
-        if most > 3 {
-            contract::carries_much_down(contract::connect(&dialer, &serve, seed, most).await).await;
-        }
-    }
+    contract::all_without_half_close(dialer, serve).await;
 }
 
 /// A client by hand: its frames, and what it hears.
