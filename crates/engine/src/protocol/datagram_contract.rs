@@ -13,7 +13,7 @@ use super::{
     packets::{PacketCodec, Taken},
 };
 use crate::{
-    BoxDatagram, BuildError, Cause, Dialer,
+    BoxDatagram, BuildError, Cause, Datagram, Dialer,
     testing::{connector_pair, heard},
     transport::TransportConnector,
 };
@@ -82,6 +82,23 @@ where
         assert!(next(&association).await.is_err(), "an end is not forgotten");
     }
     last
+}
+
+/// A client sends two datagrams, which [`are_answered`] expects.
+pub(crate) async fn ask(association: &BoxDatagram) {
+    association.send_to(b"question", &at("dns.example:53")).await.unwrap();
+    association.send_to(&[5; 1200], &at("192.0.2.9:443")).await.unwrap();
+}
+
+/// A server half receives what [`ask`] has sent, and its answer comes back. When the client drops its association, the server's one ends.
+pub(crate) async fn are_answered(association: BoxDatagram, served: &dyn Datagram) {
+    let (dns, other) = (at("dns.example:53"), at("192.0.2.9:443"));
+    assert_eq!(heard(served).await.unwrap(), (b"question".to_vec(), dns));
+    assert_eq!(heard(served).await.unwrap(), (vec![5; 1200], other.clone()));
+    served.send_to(b"answer", &other).await.unwrap();
+    assert_eq!(heard(&*association).await.unwrap(), (b"answer".to_vec(), other));
+    drop(association);
+    assert!(heard(served).await.is_err());
 }
 
 /// Repeats a call that is cancelled again and again, until it ends. No byte of a datagram may be lost by that.

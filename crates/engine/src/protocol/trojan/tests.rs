@@ -212,21 +212,14 @@ async fn our_own_client_is_served() {
 async fn datagrams_of_our_own_client_are_served() {
     let (connector, peer) = connector_pair(2, 300);
     let association = datagram_contract::associate(&dialer, connector).await;
-    let (dns, other) = (datagram_contract::at("dns.example:53"), datagram_contract::at("192.0.2.9:443"));
-    association.send_to(b"question", &dns).await.unwrap();
-    association.send_to(&[5; 1200], &other).await.unwrap();
+    datagram_contract::ask(&association).await;
     let Opening::Request(InboundRequest::Datagrams(request)) =
         server::accept(Box::new(peer), &keyring()).await.unwrap()
     else {
         panic!("no request for datagrams");
     };
     assert_eq!(request.credential, CredentialId(1));
-    assert_eq!(heard(&*request.datagram).await.unwrap(), (b"question".to_vec(), dns));
-    assert_eq!(heard(&*request.datagram).await.unwrap(), (vec![5; 1200], other.clone()));
-    request.datagram.send_to(b"answer", &other).await.unwrap();
-    assert_eq!(heard(&*association).await.unwrap(), (b"answer".to_vec(), other));
-    drop(association);
-    assert!(heard(&*request.datagram).await.is_err());
+    datagram_contract::are_answered(association, &*request.datagram).await;
 }
 
 #[tokio::test]

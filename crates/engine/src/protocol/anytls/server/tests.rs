@@ -22,7 +22,7 @@ use crate::{
     BuildError, Dialer, TlsClients,
     protocol::{
         contract::{self, Served, pump},
-        uot,
+        datagram_contract, uot,
     },
     served::{
         BoxSession, CredentialId, DatagramRequest, InboundKey, InboundRequest, Keyring, KeyringKind, Opening,
@@ -193,15 +193,8 @@ async fn datagrams_travel_both_ways() {
     let request = asked_datagrams(&mut session).await;
     assert_eq!(request.credential, CredentialId(7));
     keep_moving(session);
-    let (dns, other) = (Target::parse("dns.example:53").unwrap(), Target::parse("192.0.2.9:443").unwrap());
-    association.send_to(b"question", &dns).await.unwrap();
-    association.send_to(&[5; 1200], &other).await.unwrap();
-    assert_eq!(heard(&*request.datagram).await.unwrap(), (b"question".to_vec(), dns));
-    assert_eq!(heard(&*request.datagram).await.unwrap(), (vec![5; 1200], other.clone()));
-    request.datagram.send_to(b"answer", &other).await.unwrap();
-    assert_eq!(heard(&*association).await.unwrap(), (b"answer".to_vec(), other));
-    drop(association);
-    assert!(heard(&*request.datagram).await.is_err());
+    datagram_contract::ask(&association).await;
+    datagram_contract::are_answered(association, &*request.datagram).await;
 }
 
 /// sing-box's clients bind a stream of datagrams to one target, where they know it.
