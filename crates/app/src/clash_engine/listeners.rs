@@ -125,11 +125,7 @@ fn listener(
     filter: Option<Filter>,
     now: Timestamp,
 ) -> CoreListener {
-    let may_use = |user: &&User| {
-        user.enabled
-            && user.expires.is_none_or(|end| now < end)
-            && (user.listeners.is_empty() || user.listeners.iter().any(|name| **name == *config.name))
-    };
+    let may_use = |user: &&User| user.enabled && user.expires.is_none_or(|end| now < end) && user.may_use(&config.name);
     let users = (!config.users.is_empty()).then(|| {
         let users = config.users.iter().filter(may_use);
         users.filter_map(|user| Some((user.name.clone(), user.password.as_ref()?.expose().into()))).collect()

@@ -11,10 +11,7 @@ use hezar_api::{ApiError, SubscriptionTarget, UserLinkDto, UserLinksDto, UserLin
 use hezar_core::{Label, NodeSpec};
 use hezar_gateway::User;
 
-use crate::{
-    client_documents::client_document,
-    config::{Config, ListenerConfig},
-};
+use crate::{client_documents::client_document, config::Config};
 
 pub(crate) use labels::Remark;
 
@@ -52,7 +49,7 @@ pub(crate) fn invitations(
     let mut all = Vec::new();
     for listener in config.listeners.iter().filter(|listener| listener.inbound.is_some()) {
         let user = config.users_of(listener).iter().find(|user| *user.name == *name);
-        let Some(user) = user.filter(|user| may_use(user, listener)) else { continue };
+        let Some(user) = user.filter(|user| user.may_use(&listener.name)) else { continue };
         let listen = bound(&listener.name).unwrap_or(listener.listen);
         let named = user.links.iter().filter(|link| link.enabled).map(|link| &*link.name);
         let of_link = |link: &str| {
@@ -105,8 +102,4 @@ pub(crate) fn links_dto(invitations: &[Invitation], query: &UserLinksQuery) -> R
         uri: found.uri(),
     });
     Ok(UserLinksDto { links: links.collect(), document })
-}
-
-fn may_use(user: &User, listener: &ListenerConfig) -> bool {
-    user.listeners.is_empty() || user.listeners.iter().any(|name| **name == *listener.name)
 }

@@ -214,7 +214,7 @@ impl Access {
         if user.expires.is_some_and(|end| now >= end) {
             return Err(Refusal::UserExpired);
         }
-        if !user.listeners.is_empty() && !user.listeners.iter().any(|name| name == listener) {
+        if !user.may_use(listener) {
             return Err(Refusal::ListenerDenied);
         }
         self.usage.account(&user.name).check(&user.quota, now)

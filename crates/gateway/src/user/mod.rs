@@ -97,6 +97,12 @@ impl User {
         Self { limits, ..self }
     }
 
+    /// Whether the listener of this name is one that the user may use.
+    #[must_use]
+    pub fn may_use(&self, listener: &str) -> bool {
+        self.listeners.is_empty() || self.listeners.iter().any(|name| name == listener)
+    }
+
     /// Whether the user has credentials of encrypted listeners.
     #[must_use]
     pub const fn has_key(&self) -> bool {
