@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use hezar_core::{Host, Target, XhttpMode};
+use hezar_engine::server::ShadowsocksServer;
 use hezar_gateway::{
     InboundConfig, InboundFallback, InboundHysteria2, InboundProtocol, InboundReality, InboundShadowsocks,
     InboundTransport, InboundTransportKind, ListenerKind, RealitySite, User,
@@ -10,8 +11,6 @@ use hezar_gateway::{
 
 use super::{Config, listener::ListenerConfig, resolve::beside, section::Section};
 
-/// The most links of users at a Shadowsocks listener whose cipher has no identities: each of them costs a stranger's connection a try.
-const MOST_TRIED_LINKS: usize = 256;
 /// How the key of a REALITY listener is made.
 const MAKE_REALITY: &str = "it needs an X25519 key: say private_key = what `hezar key reality` prints";
 
@@ -206,11 +205,12 @@ pub(super) fn check_links(section: &Section<'_>, listener: &ListenerConfig, user
         return;
     };
     let links = users.iter().filter(|user| user.has_key()).map(|user| 1 + user.links.len()).sum::<usize>();
-    if !settings.method.has_identities() && links > MOST_TRIED_LINKS {
+    let most = ShadowsocksServer::MOST_TRIED;
+    if !settings.method.has_identities() && links > most {
         section.problem(
             "shadowsocks",
             format_args!(
-                "with this cipher a listener takes at most {MOST_TRIED_LINKS} links of users, and these have {links}: use a cipher of 2022"
+                "with this cipher a listener takes at most {most} links of users, and these have {links}: use a cipher of 2022"
             ),
         );
     }
