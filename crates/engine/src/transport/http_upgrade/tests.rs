@@ -11,7 +11,7 @@ use crate::{
     testing::{Chopped, chopped_pair},
     transport::{
         ServerPath,
-        upgrade::tests::{judge, judge_bytes},
+        upgrade::tests::{judge, judge_bytes, left_to_site},
     },
 };
 
@@ -216,13 +216,7 @@ async fn golden_bytes_of_the_server_and_what_it_leaves_to_a_site() {
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
         ];
         for other in others {
-            let (stranger, mut peer) = judge_bytes(&server, other.as_bytes(), most).await;
-            let mut all = vec![0; other.len()];
-            let mut stranger = stranger.stranger();
-            stranger.stream.read_exact(&mut all).await.unwrap();
-            assert_eq!(String::from_utf8(all).unwrap(), other);
-            drop(stranger);
-            assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0, "nothing was answered");
+            left_to_site(&server, &other, most).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::{Opener, ServerPath, UpgradeServer};
 use crate::{
     BoxStream,
-    served::{BoxSession, CredentialId, InboundRequest, Opening, SessionItem, Stranger, StreamRequest},
+    served::{BoxSession, CredentialId, InboundRequest, Opening, SessionItem, Stranger, StrangerReason, StreamRequest},
     testing::Chopped,
     transport::{
         http_server::testing::{SITE, opener as known},
@@ -71,6 +71,18 @@ impl Judged {
             Self::Visitor => panic!("a visitor"),
         }
     }
+}
+
+/// Sends what is no client's: every byte must be left to a site, and nothing may be answered. Returns the reason.
+pub(in super::super) async fn left_to_site(server: &UpgradeServer, request: &str, most: usize) -> StrangerReason {
+    let (judged, mut peer) = judge_bytes(server, request.as_bytes(), most).await;
+    let Stranger { mut stream, why } = judged.stranger();
+    let mut all = vec![0; request.len()];
+    stream.read_exact(&mut all).await.unwrap();
+    assert_eq!(String::from_utf8(all).unwrap(), request);
+    drop(stream);
+    assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0, "nothing was answered");
+    why
 }
 
 const PLAIN: &str = "GET /index.html HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -142,10 +154,7 @@ async fn what_is_plain_is_served_by_request_and_the_rest_as_it_is() {
         PLAIN.replace("GET", "POST"),
         PLAIN.replace("GET", "GETS"),
     ] {
-        let mut stranger = judge_bytes(&server, other.as_bytes(), 3).await.0.stranger();
-        let mut all = vec![0; other.len()];
-        stranger.stream.read_exact(&mut all).await.unwrap();
-        assert_eq!(String::from_utf8(all).unwrap(), other);
+        left_to_site(&server, &other, 3).await;
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     testing::{Chopped, chopped_pair},
     transport::{
         ServerPath, UpgradeServer,
-        upgrade::tests::{judge, judge_bytes},
+        upgrade::tests::{judge, judge_bytes, left_to_site},
         websocket::{QUIET, SERVER_QUIET, WebSocketClient},
     },
 };
@@ -191,14 +191,7 @@ async fn visitors_of_a_site_are_left_to_it() {
     ];
     for (request, server) in cases {
         for most in [1, 4096] {
-            let (judged, mut peer) = judge_bytes(&server, request.as_bytes(), most).await;
-            let mut stranger = judged.stranger();
-            assert_eq!(stranger.why, StrangerReason::Protocol);
-            let mut all = vec![0; request.len()];
-            stranger.stream.read_exact(&mut all).await.unwrap();
-            assert_eq!(String::from_utf8(all).unwrap(), request);
-            drop(stranger);
-            assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0, "nothing was answered");
+            assert_eq!(left_to_site(&server, &request, most).await, StrangerReason::Protocol);
         }
     }
 }
