@@ -28,4 +28,5 @@ pub use debian_root::{debian_archive, unpack_debian};
 pub use peer::Peer;
 pub use route::{Association, ProxyClient};
 pub use rows::Table;
+pub use site::{LARGE, pattern};
 pub use soak::soak;

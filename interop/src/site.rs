@@ -83,10 +83,11 @@ async fn page(stream: &mut BufReader<TcpStream>) -> io::Result<()> {
 }
 
 /// The largest transfer.
-pub(crate) const LARGE: usize = 8 << 20;
+pub const LARGE: usize = 8 << 20;
 
 /// The first bytes, at most [`LARGE`], of a sequence in which any loss, swap or repetition shows.
-pub(crate) fn pattern(length: usize) -> &'static [u8] {
+#[must_use]
+pub fn pattern(length: usize) -> &'static [u8] {
     static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let mut state = 0x2545_f491_u32;
         let next = |_| {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
-use hezar_interop::{Peer, ProxyClient};
+use hezar_interop::{LARGE, Peer, ProxyClient, pattern};
 use hezar_lab::{DEMO_HOST, ECHO_HOST, hosts};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -27,8 +27,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How long a client with a credential that nobody has waits for bytes that must not come.
 const REFUSAL: Duration = Duration::from_secs(3);
-/// How much goes both ways.
-const LARGE: usize = 8 << 20;
 /// What is echoed after the client has said that nothing more comes.
 const ECHO: usize = 100_000;
 /// The user whose links the clients have.
@@ -131,7 +129,7 @@ async fn large(world: &World, way: ProxyClient) -> anyhow::Result<()> {
     let (mut reader, mut writer) = stream.into_split();
     let mut back = vec![0; LARGE];
     let (first, rest) = back.split_at_mut(1000);
-    writer.write_all(&pattern(first.len())).await?;
+    writer.write_all(pattern(first.len())).await?;
     reader.read_exact(first).await.context("nothing came back")?;
     let sending = tokio::spawn(async move {
         writer.write_all(&pattern(LARGE)[1000..]).await?;
@@ -184,7 +182,7 @@ async fn datagrams(way: ProxyClient) -> anyhow::Result<()> {
     for round in 0..3 {
         association.ask(echo, format!("round {round}").as_bytes(), echo).await?;
     }
-    association.ask(echo, &pattern(1200), echo).await.context("a datagram of 1200 bytes")
+    association.ask(echo, pattern(1200), echo).await.context("a datagram of 1200 bytes")
 }
 
 /// Many clients at once.
@@ -201,9 +199,4 @@ async fn refused(way: ProxyClient) -> anyhow::Result<()> {
         Ok(Ok(())) => Err(anyhow::anyhow!("it was served")),
         Ok(Err(_)) | Err(_) => Ok(()),
     }
-}
-
-/// The first bytes of a sequence in which any loss, swap or repetition shows.
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length as u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 23) as u8).collect()
 }
