@@ -54,7 +54,7 @@ mod tests {
         let listener = |site: &str| {
             let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
             format!(
-                "[[listener]]\nname = \"door\"\nkind = \"vless\"\nlisten = \"127.0.0.1:0\"\n[listener.reality]\n\
+                "[[listener]]\nname = \"reality\"\nkind = \"vless\"\nlisten = \"127.0.0.1:0\"\n[listener.reality]\n\
                  private_key = \"{key}\"\nsite = \"{site}\"\nserver_names = [\"site.example\"]\n"
             )
         };

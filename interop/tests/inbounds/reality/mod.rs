@@ -30,10 +30,10 @@ const VISITS: usize = 7;
 /// sing-box needs uTLS for REALITY, which its package does not have.
 const CLIENTS: [Peer; 2] = [Peer::Mihomo, Peer::Xray];
 
-/// nginx, Hezar's listener in front of it, and watchers: at the door, behind it, and in front of it with a link of another key.
+/// nginx, Hezar's listener for it, and watchers: before the listener, between the two, and before the listener with a link of another key.
 struct Stage {
     world: World,
-    door: Recorder,
+    front: Recorder,
     behind: Recorder,
     wrong: Recorder,
     site: Site,
@@ -41,7 +41,7 @@ struct Stage {
 
 impl Stage {
     fn set(hezar: &Path, nginx: &Path) -> Self {
-        let (door, behind, wrong) = (Recorder::start(), Recorder::start(), Recorder::start());
+        let (front, behind, wrong) = (Recorder::start(), Recorder::start(), Recorder::start());
         let site = Site::start(nginx);
         behind.lead_to(site.address);
         let row = |front: &Recorder, name, key: &str| {
@@ -53,14 +53,14 @@ impl Stage {
             Row::behind(front.address.port(), name, Box::leak(Box::new([&*settings.leak()])))
         };
         let rows = vec![
-            row(&door, "reality", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
+            row(&front, "reality", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
             // What clients show to this one is sent to the first one.
             row(&wrong, "another-key", "IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
         ];
         let world = World::with(hezar, rows);
-        door.lead_to(world.rows[0].1);
+        front.lead_to(world.rows[0].1);
         wrong.lead_to(world.rows[0].1);
-        let stage = Self { world, door, behind, wrong, site };
+        let stage = Self { world, front, behind, wrong, site };
         // What they have learned is in force when all of them are over.
         eventually("both listeners have visited the site", || stage.behind.has_seen(2 * VISITS).then_some(()));
         stage
@@ -84,12 +84,12 @@ impl Stage {
 /// Waits until the site's side of a connection is there, and shows that it was the same on both sides.
 fn is_the_sites(stage: &Stage, seen: &dyn Fn() -> Option<Seen>) -> Seen {
     eventually("both sides have seen the same", || {
-        let at_door = seen()?;
-        stage.behind.seen().into_iter().find(|behind| *behind == at_door)
+        let in_front = seen()?;
+        stage.behind.seen().into_iter().find(|behind| *behind == in_front)
     })
 }
 
-/// What the door has seen of the connection that begins with these bytes.
+/// What a watcher has seen of the connection that begins with these bytes.
 fn at(recorder: &Recorder, begins: &[u8]) -> Option<Seen> {
     recorder.seen().into_iter().rev().find(|seen| seen.up.starts_with(begins) && !seen.up.is_empty())
 }
@@ -121,8 +121,8 @@ fn run(program: &Path, arguments: &[&str], input: &str) -> String {
 fn reality_shows_strangers_the_site() {
     let Some((hezar, [nginx, openssl, curl])) = programs("inbounds", ["nginx", "openssl", "curl"]) else { return };
     let stage = Stage::set(&hezar, &nginx);
-    let (door, root) = (stage.door.address, stage.site.root());
-    let (address, root) = (door.to_string(), root.to_str().unwrap());
+    let (front, root) = (stage.front.address, stage.site.root());
+    let (address, root) = (front.to_string(), root.to_str().unwrap());
     for options in [
         &["-servername", "localhost"][..],
         &["-noservername"],
@@ -131,25 +131,25 @@ fn reality_shows_strangers_the_site() {
         &["-servername", "localhost", "-groups", "P-384"],
         &["-servername", "localhost", "-groups", "X448"],
     ] {
-        let before = stage.door.seen().len();
+        let before = stage.front.seen().len();
         let arguments =
             ["s_client", "-connect", &address, "-CAfile", root, "-verify_return_error", "-quiet", "-ign_eof"];
         let said = run(&openssl, &[&arguments[..], options].concat(), "GET / HTTP/1.0\r\n\r\n");
         assert!(said.contains(PAGE), "{options:?}: {said}");
-        is_the_sites(&stage, &|| stage.door.seen().get(before).cloned());
+        is_the_sites(&stage, &|| stage.front.seen().get(before).cloned());
         println!("inbounds: openssl s_client {options:?} gets the site's bytes through the REALITY listener");
     }
     for version in ["--http1.1", "--http2"] {
         for (path, length) in [("", PAGE.len()), ("large", 4 << 20)] {
-            let before = stage.door.seen().len();
-            let url = format!("https://localhost:{}/{path}", door.port());
+            let before = stage.front.seen().len();
+            let url = format!("https://localhost:{}/{path}", front.port());
             let said = run(
                 &curl,
                 &["-sS", version, "--cacert", root, "-w", "%{http_code} %{size_download}", "-o", "/dev/null", &url],
                 "",
             );
             assert_eq!(said, format!("200 {length}"));
-            is_the_sites(&stage, &|| stage.door.seen().get(before).cloned());
+            is_the_sites(&stage, &|| stage.front.seen().get(before).cloned());
         }
     }
     let mut random = [0; 300];
@@ -158,8 +158,8 @@ fn reality_shows_strangers_the_site() {
     for bytes in
         [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], &[22, 3, 1, 0, 5, 1, 2, 3, 4, 5], &random, b"\x05\x01\x00"]
     {
-        let heard = exchange(door, bytes);
-        let seen = is_the_sites(&stage, &|| at(&stage.door, bytes));
+        let heard = exchange(front, bytes);
+        let seen = is_the_sites(&stage, &|| at(&stage.front, bytes));
         assert_eq!(seen.down, heard);
         assert_eq!(exchange(stage.site.address, bytes).len(), heard.len(), "the site says another thing to {bytes:?}");
     }
@@ -175,7 +175,7 @@ fn reality_clients_look_like_visitors_of_the_site() {
     let (right, other) = (stage.world.rows[0].0, stage.world.rows[1].0);
     for peer in CLIENTS {
         let client = Client::start(peer, &stage.world, &subscription, peer.name());
-        let before = stage.door.seen().len();
+        let before = stage.front.seen().len();
         let served = || stage.world.runtime.block_on(small(client.through(right)));
         // mihomo listens before it has read its nodes.
         eventually("the first request is served", || served().ok());
@@ -183,7 +183,7 @@ fn reality_clients_look_like_visitors_of_the_site() {
             served()
                 .unwrap_or_else(|error| panic!("{}: {error:#}\n{}\n{}", peer.name(), client.log(), stage.world.log()));
         }
-        for seen in stage.door.seen().into_iter().skip(before) {
+        for seen in stage.front.seen().into_iter().skip(before) {
             looks_like_a_visit(&stage, &seen, &visits);
             replays_and_changes_get_the_site(&stage, &seen.up[..hello_length(&seen.up)]);
         }
@@ -236,9 +236,9 @@ fn replays_and_changes_get_the_site(stage: &Stage, hello: &[u8]) {
         if let Some(place) = place {
             bytes[place] ^= 1;
         }
-        let before = stage.door.seen().len();
-        let heard = exchange(stage.door.address, &bytes);
-        let seen = is_the_sites(stage, &|| stage.door.seen().get(before).cloned());
+        let before = stage.front.seen().len();
+        let heard = exchange(stage.front.address, &bytes);
+        let seen = is_the_sites(stage, &|| stage.front.seen().get(before).cloned());
         assert_eq!((seen.up, seen.down), (bytes, heard));
     }
 }
@@ -260,7 +260,7 @@ fn reality_strangers_wait_as_long_as_at_the_site() {
     {
         let mut times: [Vec<Duration>; 2] = Default::default();
         for _ in 0..100 {
-            for (times, address) in times.iter_mut().zip([site.address, stage.door.address]) {
+            for (times, address) in times.iter_mut().zip([site.address, stage.front.address]) {
                 let begun = Instant::now();
                 let mut stream = TcpStream::connect(address).unwrap();
                 stream.write_all(bytes).unwrap();
