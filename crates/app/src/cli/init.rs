@@ -9,8 +9,8 @@ pub(crate) struct InitArgs {
     /// Overwrite an existing file; with --vps its keys and passwords stay
     #[arg(long)]
     pub(crate) force: bool,
-    /// Set up this machine, which the domain leads to, for phones: a listener of each encrypted kind with TLS (ACME), a user, a
-    /// site, the service; prints the links
+    /// Set up this machine, which the domain leads to, for phones: a listener of each encrypted kind, a certificate (ACME), a
+    /// user, a site, the service; prints the links
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) vps: Option<String>,
     /// With --vps: where nodes come from (web addresses, files, channels, share links); public lists when there is none
