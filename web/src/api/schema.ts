@@ -3483,7 +3483,7 @@ export interface components {
             at: number;
             /** @description The stable code. */
             code: string;
-            /** @description `http`, `connect`, `socks4` or `socks5`. */
+            /** @description `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams. */
             inbound: string;
             /** @description The node that was used last. */
             node?: string | null;

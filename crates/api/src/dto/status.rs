@@ -168,7 +168,7 @@ pub struct TrafficDto {
 pub struct TroubleDto {
     /// When, in milliseconds since the Unix epoch.
     pub at: u64,
-    /// `http`, `connect`, `socks4` or `socks5`.
+    /// `http`, `connect`, `socks4`, `socks5` or `socks5-udp`; at an encrypted listener its protocol, such as `vless`, with `-udp` for datagrams.
     pub inbound: String,
     /// Who asked.
     pub user: String,
