@@ -20,9 +20,9 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let first = (proxy.listen, &proxy.users[..], &proxy.tls, &proxy.proxy_protocol, None);
     let listeners: Vec<_> = std::iter::once(first).chain(listeners).collect();
     for (listen, users, tls, proxies, inbound) in &listeners {
-        // Credentials of encrypted listeners pass the network in no clear text, and nobody comes in without one.
-        let shows_passwords = is_public(*listen) && inbound.is_none();
-        if shows_passwords && !users.is_empty() && !tls.is_set() {
+        // Encrypted listeners show nobody a password, and let nobody in without a credential.
+        let is_public_proxy = is_public(*listen) && inbound.is_none();
+        if is_public_proxy && !users.is_empty() && !tls.is_set() {
             warnings.push(format!(
                 "the proxy on {listen} can be reached from other machines and is not encrypted: \
                  passwords of users pass the network in clear text; give it a certificate (tls)"
@@ -34,7 +34,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
                  any client"
             ));
         }
-        if shows_passwords && users.is_empty() {
+        if is_public_proxy && users.is_empty() {
             warnings.push(format!(
                 "the proxy on {listen} has no users: whoever has a private address that open_to names may use it. In a container, publish \
                  the port on 127.0.0.1 only"

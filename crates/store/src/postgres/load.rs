@@ -46,7 +46,7 @@ pub(super) async fn in_parts(
     Ok(())
 }
 
-/// Everything but the nodes. Those would be on their way before anybody could say that they are not wanted.
+/// Everything but the nodes. Whoever reads all in parts, and stops at the first one, has let the database begin to send the nodes.
 pub(super) async fn everything_but_nodes(transaction: &mut Transaction) -> Result<Contents, sqlx::Error> {
     let mut part = Contents::default();
     for row in rows(transaction, SELECT_SOURCES).await? {
