@@ -180,22 +180,27 @@ impl Context {
         *self.accepting.borrow() == Accepting::HandedOver
     }
 
+    /// Completes when a successor accepts the clients. Cancel safe.
+    async fn handed_over(&self) {
+        let mut accepting = self.accepting.subscribe();
+        // It cannot fail: the sender lives as long as this.
+        let _ = accepting.wait_for(|accepting| *accepting == Accepting::HandedOver).await;
+    }
+
     /// Completes when the listener accepts nobody any more: its drain has begun, or a successor accepts. Cancel safe.
     pub(crate) async fn closed(&self) {
-        let mut accepting = self.accepting.subscribe();
         tokio::select! {
             () = self.drain.cancelled() => {}
-            _ = accepting.wait_for(|accepting| *accepting == Accepting::HandedOver) => {}
+            () = self.handed_over() => {}
         }
     }
 
     /// Completes when the UDP socket of the listener must not be read any more, since another listener or a successor reads it. Cancel
     /// safe.
     pub(crate) async fn has_left_udp_socket(&self) {
-        let mut accepting = self.accepting.subscribe();
         tokio::select! {
             () = self.close.cancelled() => {}
-            _ = accepting.wait_for(|accepting| *accepting == Accepting::HandedOver) => {}
+            () = self.handed_over() => {}
         }
     }
 
