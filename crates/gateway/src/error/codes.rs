@@ -53,7 +53,7 @@ impl Refusal {
         ),
         CodeDoc::new(
             "unsupported-command",
-            "A SOCKS command other than CONNECT and UDP ASSOCIATE, or what a server half does not serve, such as sing-box's multiplex.",
+            "A SOCKS command other than CONNECT and UDP ASSOCIATE, or what an encrypted listener does not serve, such as sing-box's multiplex.",
         ),
         CodeDoc::new("bad-socks", "The client sent bytes that SOCKS does not allow."),
         CodeDoc::new(
