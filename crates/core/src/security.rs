@@ -165,6 +165,18 @@ impl ShortId {
         Some(Self { bytes: padded, length: u8::try_from(bytes.len()).ok()? })
     }
 
+    /// Reads 0 to 16 hexadecimal digits, an even number; `None` for anything else.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        Self::new(&hex::decode(text).ok()?)
+    }
+
+    /// The hexadecimal digits as links have them, in lower case.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        hex::encode(self.as_bytes())
+    }
+
     /// The bytes as published.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

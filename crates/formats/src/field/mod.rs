@@ -161,7 +161,7 @@ pub(crate) fn key32(text: &str) -> Option<[u8; 32]> {
 
 /// A REALITY short id in hexadecimal.
 pub(crate) fn short_id(text: &str) -> Option<ShortId> {
-    ShortId::new(&hex::decode(text.trim()).ok()?)
+    ShortId::from_hex(text.trim())
 }
 
 /// Ports and port ranges such as `443,5000-6000`, also with `:` inside and `/`, `;` or `|` between ranges; each range is

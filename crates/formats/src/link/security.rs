@@ -109,7 +109,7 @@ pub(super) fn write_tls<'a>(tls: &'a Tls, spelling: &Spelling, pairs: &mut Pairs
 fn write_reality<'a>(reality: &'a Reality, pairs: &mut Pairs<'a>) {
     pairs.optional("sni", reality.server_name.as_deref());
     pairs.text("pbk", field::base64_url(reality.public_key));
-    pairs.text("sid", hex::encode(reality.short_id.as_bytes()));
+    pairs.text("sid", reality.short_id.to_hex());
     pairs.optional("spx", reality.spider_x.as_deref());
     pairs.optional("pqv", reality.mldsa65_verify.as_ref().map(hezar_core::Secret::expose));
     pairs.optional("fp", reality.fingerprint_name());

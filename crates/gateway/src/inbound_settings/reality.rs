@@ -114,15 +114,6 @@ impl ShortIds {
     pub fn first(&self) -> ShortId {
         self.0.first().copied().unwrap_or_default()
     }
-
-    fn read_one(text: &str) -> Option<ShortId> {
-        let pairs = text.as_bytes().chunks(2);
-        let byte = |pair: &[u8]| {
-            let digits = pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
-            digits.then(|| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).flatten()
-        };
-        ShortId::new(&pairs.map(byte).collect::<Option<Vec<u8>>>()?)
-    }
 }
 
 impl SettingValue for ShortIds {
@@ -131,7 +122,7 @@ impl SettingValue for ShortIds {
 
     fn parse(given: &Given, (): &()) -> Option<Self> {
         let texts = Vec::<String>::parse(given, &())?;
-        let read: Vec<ShortId> = texts.iter().map(|text| Self::read_one(text.trim())).collect::<Option<_>>()?;
+        let read: Vec<ShortId> = texts.iter().map(|text| ShortId::from_hex(text.trim())).collect::<Option<_>>()?;
         (1..=MOST_SHORT_IDS).contains(&read.len()).then_some(Self(read))
     }
 
@@ -140,8 +131,7 @@ impl SettingValue for ShortIds {
     }
 
     fn write(&self) -> Option<Given> {
-        let text = |id: &ShortId| Given::Text(id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect());
-        Some(Given::List(self.0.iter().map(text).collect()))
+        Some(Given::List(self.0.iter().map(|id| Given::Text(id.to_hex())).collect()))
     }
 }
 

@@ -122,7 +122,7 @@ fn reality_opts(map: &mut MapBuilder, reality: &Reality, server_name: &str) -> R
     map.texts("alpn", &reality.alpn).text("client-fingerprint", reality.fingerprint.map_or("", |f| f.name()));
     let mut opts = MapBuilder::default();
     opts.text("public-key", &URL_SAFE_NO_PAD.encode(reality.public_key));
-    opts.text("short-id", &hex::encode(reality.short_id.as_bytes()));
+    opts.text("short-id", &reality.short_id.to_hex());
     map.map("reality-opts", opts);
     Ok(())
 }

@@ -52,7 +52,7 @@ pub(super) fn security(map: &mut MapBuilder, carrier: &Carrier) -> Result<(), Un
     }
     let mut keys = MapBuilder::default();
     keys.flag("enabled", true).text("public_key", &URL_SAFE_NO_PAD.encode(reality.public_key));
-    keys.text("short_id", &hex::encode(reality.short_id.as_bytes()));
+    keys.text("short_id", &reality.short_id.to_hex());
     let mut opts = MapBuilder::default();
     opts.flag("enabled", true).text("server_name", reality.server_name.as_deref().unwrap_or_default());
     opts.texts("alpn", &reality.alpn);

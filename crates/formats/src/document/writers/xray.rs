@@ -291,7 +291,7 @@ fn reality_layer(stream: &mut MapBuilder, reality: &Reality) -> Option<()> {
     let mut opts = MapBuilder::default();
     opts.text("serverName", reality.server_name.as_deref().unwrap_or_default());
     opts.text("publicKey", &field::base64_url(reality.public_key));
-    opts.text("shortId", &hex::encode(reality.short_id.as_bytes()));
+    opts.text("shortId", &reality.short_id.to_hex());
     opts.text("fingerprint", reality.fingerprint_name().unwrap_or_default());
     opts.text("mldsa65Verify", reality.mldsa65_verify.as_ref().map_or("", |key| key.expose()));
     stream.text("security", "reality").map("realitySettings", opts);
