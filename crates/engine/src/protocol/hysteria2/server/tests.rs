@@ -19,7 +19,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    Cause, Dialer, TlsClients,
+    BoxStream, Cause, Dialer, TlsClients,
     protocol::{
         contract,
         hysteria2::{Hysteria2Dialer, wire},
@@ -128,6 +128,14 @@ fn keyring() -> Arc<Keyring> {
     let keys = [(CredentialId(0), "another"), (CredentialId(7), PASSWORD)];
     let keys = keys.map(|(id, key)| (id, InboundKey::new(key.as_bytes())));
     Arc::new(Keyring::new(KeyringKind::Hysteria2, keys))
+}
+
+/// A client's stream that has been an echo.
+async fn echoing(client: &Hysteria2Dialer) -> BoxStream {
+    let mut stream = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
+    stream.write_all(b"ping").await.unwrap();
+    stream.read_exact(&mut [0; 4]).await.unwrap();
+    stream
 }
 
 async fn serve(server: Arc<Hysteria2Server>, ending: Ending, associations: Arc<AtomicUsize>) {
@@ -339,9 +347,7 @@ async fn clients_come_in_while_handshakes_of_others_hang() {
     let under_way = || MOST_HANDSHAKES - world.server.handshakes.available_permits();
     until(|| under_way() >= RETRY_FROM).await;
     let client = world.client(PASSWORD);
-    let mut stream = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
-    stream.write_all(b"ping").await.unwrap();
-    stream.read_exact(&mut [0; 4]).await.unwrap();
+    let _stream = echoing(&client).await;
     // Whoever has not shown that its address is its own costs nothing from then on.
     assert_eq!(under_way(), RETRY_FROM);
     drop(hanging);
@@ -365,9 +371,7 @@ async fn nothing_answers_whoever_does_not_know_the_disguise() {
     }
     // A client that comes later is served, so that the server has seen them all.
     let client = world.client(PASSWORD);
-    let mut stream = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
-    stream.write_all(b"ping").await.unwrap();
-    stream.read_exact(&mut [0; 4]).await.unwrap();
+    let _stream = echoing(&client).await;
     let heard = prober.recv_from(&mut [0; 2000]);
     assert!(heard.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock), "{heard:?}");
 }
@@ -417,9 +421,7 @@ async fn a_client_has_so_many_associations_and_no_more() {
 async fn a_closed_server_leaves_its_socket_to_another_one() {
     let world = World::plain();
     let client = world.client(PASSWORD);
-    let mut stream = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
-    stream.write_all(b"ping").await.unwrap();
-    stream.read_exact(&mut [0; 4]).await.unwrap();
+    let mut stream = echoing(&client).await;
     world.server.close().await;
     assert!(stream.read_u8().await.is_err(), "the client is told");
     assert!(world.server.accept().await.is_none());
@@ -429,9 +431,7 @@ async fn a_closed_server_leaves_its_socket_to_another_one() {
     tokio::spawn(serve(next, Ending::Echo, Arc::default()));
     // Every packet reaches the other one: the first one reads nothing any more.
     for _ in 0..10 {
-        let mut stream = world.client(PASSWORD).connect(&contract::target(), &contract::attempt()).await.unwrap();
-        stream.write_all(b"ping").await.unwrap();
-        stream.read_exact(&mut [0; 4]).await.unwrap();
+        echoing(&world.client(PASSWORD)).await;
     }
 }
 
@@ -442,24 +442,18 @@ async fn a_server_that_accepts_nobody_yet_leaves_the_packets_to_another_one() {
     let listener = listen(&world.authority, world.socket.try_clone().unwrap(), None);
     let next = Hysteria2Server::new(listener, Hysteria2ServerSettings::default(), site);
     for _ in 0..10 {
-        let mut stream = world.client(PASSWORD).connect(&contract::target(), &contract::attempt()).await.unwrap();
-        stream.write_all(b"ping").await.unwrap();
-        stream.read_exact(&mut [0; 4]).await.unwrap();
+        echoing(&world.client(PASSWORD)).await;
     }
     world.server.close().await;
     tokio::spawn(serve(Arc::new(next), Ending::Echo, Arc::default()));
-    let mut stream = world.client(PASSWORD).connect(&contract::target(), &contract::attempt()).await.unwrap();
-    stream.write_all(b"ping").await.unwrap();
-    stream.read_exact(&mut [0; 4]).await.unwrap();
+    echoing(&world.client(PASSWORD)).await;
 }
 
 #[tokio::test]
 async fn what_runs_goes_on_when_nobody_is_accepted_any_more() {
     let world = World::plain();
     let client = world.client(PASSWORD);
-    let mut stream = client.connect(&contract::target(), &contract::attempt()).await.unwrap();
-    stream.write_all(b"ping").await.unwrap();
-    stream.read_exact(&mut [0; 4]).await.unwrap();
+    let mut stream = echoing(&client).await;
     world.server.stop_accepting();
     let attempt = crate::Attempt::within(Duration::from_millis(500));
     assert!(world.client(PASSWORD).connect(&contract::target(), &attempt).await.is_err());
