@@ -8,7 +8,7 @@ use std::{
 
 use bytes::BytesMut;
 use futures_util::FutureExt;
-use hezar_core::{Secret, Shadowsocks, Target};
+use hezar_core::{Secret, Shadowsocks};
 use proptest::prelude::*;
 use shadowsocks::{
     config::{ServerConfig, ServerType},
@@ -34,6 +34,7 @@ use crate::{
     BoxDatagram,
     protocol::{
         contract,
+        datagram_contract::at,
         shadowsocks::{build, unix_now},
     },
     served::{CredentialId, DatagramRequest, Keyring},
@@ -42,10 +43,6 @@ use crate::{
 
 /// A limit for what happens at once or never.
 const SOON: Duration = Duration::from_secs(20);
-
-fn at(text: &str) -> Target {
-    Target::parse(text).unwrap()
-}
 
 /// A listener and its address.
 async fn start(listener: Listener) -> (ShadowsocksUdp, SocketAddr) {
