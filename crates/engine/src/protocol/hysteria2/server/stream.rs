@@ -109,7 +109,7 @@ impl AnsweredStream {
     }
 
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.answer.is_empty() { Poll::Ready(Ok(())) } else { self.answer.poll_drain(&mut self.stream, cx) }
+        self.answer.poll_drain(&mut self.stream, cx)
     }
 }
 
