@@ -1,6 +1,7 @@
 //! The proxy protocols, one folder each.
 //!
-//! Each exposes `build(settings, connector)`, which checks the settings once and returns the dialer.
+//! Each exposes `build(settings, connector)`, which checks the settings once and returns the dialer. Those that inbounds speak have their
+//! server's side in `server`, and mux.cool has nothing else.
 
 mod address;
 pub(crate) mod anytls;

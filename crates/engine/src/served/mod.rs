@@ -123,7 +123,8 @@ pub enum Opening {
     Done,
 }
 
-/// A connection of somebody who is no client. Everything that was read so far comes out of the stream again.
+/// A connection of somebody who is no client. Everything that was read so far comes out of the stream again, unless no site can answer
+/// there: with Shadowsocks, and inside a transport that has answered.
 pub struct Stranger {
     /// The stream beneath the proxy protocol.
     pub stream: BoxStream,

@@ -1,7 +1,7 @@
 //! AnyTLS: streams over TLS connections that are reused one stream after the other, and whose first writes are padded.
 //!
-//! As a client, a connection carries one stream at a time, as in the client of the specification's authors. Datagrams go through a stream
-//! in sing-box's packing (UDP over TCP, version 2).
+//! A client's connection carries one stream at a time, as in the client of the specification's authors. Datagrams go through a stream in
+//! sing-box's packing (UDP over TCP, version 2).
 
 mod padding;
 mod pool;

@@ -1,4 +1,4 @@
-//! Trojan outbound: a hashed password and a SOCKS-like request in front of the payload, everything inside TLS.
+//! Trojan: a hashed password and a SOCKS-like request in front of the payload, everything inside TLS.
 
 mod datagram;
 pub(crate) mod server;
