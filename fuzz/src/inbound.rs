@@ -53,16 +53,16 @@ fn path() -> ServerPath {
 }
 
 /// A server of VLESS over this transport, whose only user has the id 0.
-pub(crate) fn server(transport: ServerTransport) -> Option<(InboundServer, Arc<Keyring>)> {
+pub(crate) fn server(transport: ServerTransport) -> (InboundServer, Arc<Keyring>) {
     let settings = InboundSettings { protocol: ServerProtocol::Vless, transport, security: ServerSecurity::None };
     let keyring = Keyring::new(KeyringKind::Vless, [(CredentialId(0), InboundKey::new([0; 16]))]);
-    Some((InboundServer::new(settings).ok()?, Arc::new(keyring)))
+    (InboundServer::new(settings), Arc::new(keyring))
 }
 
 /// Serves the bytes behind the first one, with others in front of them, whole and in pieces.
 fn same_in_pieces(transport: ServerTransport, front: &[u8], data: &[u8]) {
     let [piece, bytes @ ..] = data else { return };
-    let Some((server, keyring)) = server(transport) else { return };
+    let (server, keyring) = server(transport);
     let bytes: Arc<[u8]> = [front, bytes].concat().into();
     let serve = |piece| {
         let mut came = Came::Nothing;

@@ -47,7 +47,7 @@ fn xhttp_at_p() -> ServerTransport {
 
 /// Serves a connection that says these bytes, and reads all of its requests.
 fn serve(transport: ServerTransport, bytes: Vec<u8>, piece: u8) {
-    let Some((server, keyring)) = server(transport) else { return };
+    let (server, keyring) = server(transport);
     let client = Scripted { bytes: bytes.into(), piece: usize::from(piece) + 1 };
     block_on(async move {
         let Ok(Opening::Session(mut session)) = server.accept(client.stream(), &keyring).await else { return };

@@ -3,7 +3,7 @@
 use std::{fmt, io, sync::Arc};
 
 use crate::{
-    BoxStream, BuildError,
+    BoxStream,
     protocol::{
         anytls, trojan,
         vless::{self, server::Layered},
@@ -98,11 +98,9 @@ pub struct InboundServer {
 }
 
 impl InboundServer {
-    /// Checks how the settings fit together.
-    ///
-    /// # Errors
-    /// [`BuildError::Invalid`] when they do not.
-    pub fn new(settings: InboundSettings) -> Result<Self, BuildError> {
+    /// Serves by these settings.
+    #[must_use]
+    pub fn new(settings: InboundSettings) -> Self {
         let InboundSettings { protocol, transport, security } = settings;
         let transport = match transport {
             ServerTransport::Tcp => TransportServer::Tcp,
@@ -111,7 +109,7 @@ impl InboundServer {
             ServerTransport::Grpc(service) => TransportServer::Grpc(GrpcServer::new(&service)),
             ServerTransport::Xhttp(settings) => TransportServer::Xhttp(XhttpServer::new(&settings)),
         };
-        Ok(Self { protocol: Arc::new(protocol), transport, security })
+        Self { protocol: Arc::new(protocol), transport, security }
     }
 
     /// What serves the packets of Shadowsocks beside its connections.

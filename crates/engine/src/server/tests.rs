@@ -17,7 +17,7 @@ async fn a_request_of_trojan_is_read() {
         transport: ServerTransport::Tcp,
         security: ServerSecurity::None,
     };
-    let server = InboundServer::new(settings).unwrap();
+    let server = InboundServer::new(settings);
     let keyring = Arc::new(Keyring::new(KeyringKind::Trojan, [(CredentialId(3), InboundKey::new(*b"password"))]));
     let (ours, mut theirs) = duplex(1024);
     let request =

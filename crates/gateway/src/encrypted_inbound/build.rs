@@ -36,7 +36,8 @@ pub(super) fn server(
         InboundTransportKind::Grpc => ServerTransport::Grpc(inbound.transport.path.clone().unwrap_or_default()),
         InboundTransportKind::Xhttp => ServerTransport::Xhttp(xhttp(inbound)),
     };
-    InboundServer::new(InboundSettings { protocol, transport, security: security(config, inbound, sites)? }).map(Some)
+    let security = security(config, inbound, sites)?;
+    Ok(Some(InboundServer::new(InboundSettings { protocol, transport, security })))
 }
 
 /// Where clients of a transport over HTTP/1.1 are expected.

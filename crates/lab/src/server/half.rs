@@ -47,7 +47,7 @@ impl ServerHalf {
         };
         let settings = InboundSettings { protocol, transport: ServerTransport::Tcp, security: ServerSecurity::None };
         let keyring = Arc::new(Keyring::new(keyring, [(CredentialId(0), key)]));
-        Ok(Some(Self { server: InboundServer::new(settings)?, keyring }))
+        Ok(Some(Self { server: InboundServer::new(settings), keyring }))
     }
 }
 
