@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use hezar_core::Host;
+use hezar_core::{Host, Reach};
 
 use super::{
     super::{GlobalArgs, firewall, runtime, up::Offer},
@@ -130,7 +130,7 @@ fn tell_name(domain: &str) {
         return;
     };
     // Behind a translation of addresses, this machine does not know the one that others reach.
-    let is_behind_nat = own.iter().all(|ip| is_private(*ip));
+    let is_behind_nat = own.iter().all(|ip| Reach::of_address(*ip) == Reach::Private);
     if !is_behind_nat && !found.iter().any(|ip| own.contains(ip)) {
         output::note(format!(
             "{domain} does not lead to an address of this machine: its certificate cannot be had until it does"
@@ -160,13 +160,6 @@ fn tell_taken_ports(config: &Config) {
             let (port, protocol, name) = (place.address.port(), place.protocol.name(), &listener.name);
             output::note(format!("port {port}/{protocol} is in use: {name} cannot open it until that program ends"));
         }
-    }
-}
-
-const fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
 
