@@ -12,6 +12,13 @@ fn same_in_pieces<T: PartialEq + Debug>(data: &[u8], decode: impl Fn(&[u8], usiz
     assert_eq!(decode(data, piece), decode(data, usize::MAX), "it depends on the pieces");
 }
 
+/// Reads what stands behind the first byte as one record, and in records of a size that is this byte and one more.
+fn same_end_in_records(data: &[u8], read: impl Fn(&[u8], usize) -> Option<usize>) {
+    let [size, data @ ..] = data else { return };
+    let (whole, pieces) = (read(data, usize::MAX), read(data, usize::from(*size) + 1));
+    assert_eq!(whole.is_some(), pieces.is_some(), "it depends on the pieces");
+}
+
 /// The answer of an HTTP server that is read leniently. The first byte is also the size of pieces.
 pub fn http_answer(data: &[u8]) {
     same_in_pieces(data, http::decode_answer);
@@ -130,16 +137,10 @@ pub fn server_shadowsocks_udp(data: &[u8]) {
 
 /// An answer with Vision for the user with the id 0. The first byte is the size of the records.
 pub fn vision(data: &[u8]) {
-    let [piece, data @ ..] = data else { return };
-    let whole = protocol::vless::read_vision_answer(data, usize::MAX);
-    let pieces = protocol::vless::read_vision_answer(data, usize::from(*piece) + 1);
-    assert_eq!(whole.is_some(), pieces.is_some(), "it depends on the pieces");
+    same_end_in_records(data, protocol::vless::read_vision_answer);
 }
 
 /// Payload of a client with Vision, whose id is 0. The first byte is the size of the records.
 pub fn server_vision(data: &[u8]) {
-    let [piece, data @ ..] = data else { return };
-    let whole = protocol::vless::read_vision_payload(data, usize::MAX);
-    let pieces = protocol::vless::read_vision_payload(data, usize::from(*piece) + 1);
-    assert_eq!(whole.is_some(), pieces.is_some(), "it depends on the pieces");
+    same_end_in_records(data, protocol::vless::read_vision_payload);
 }
