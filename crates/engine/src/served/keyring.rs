@@ -113,8 +113,7 @@ impl Keyring {
     }
 
     /// Whether what a client shows may begin so. Fewer bytes than are told apart may always.
-    #[must_use]
-    pub fn may_begin_with(&self, prefix: &[u8]) -> bool {
+    pub(super) fn may_begin_with(&self, prefix: &[u8]) -> bool {
         prefix.get(..self.kind.prefix()).is_none_or(|prefix| self.prefixes.contains(prefix))
     }
 
