@@ -14,8 +14,6 @@ mod http;
 mod http_nodes;
 mod http_wild;
 mod inbounds;
-mod inbounds_hysteria2;
-mod inbounds_shadowsocks;
 mod limits;
 mod listeners;
 mod real_clients;

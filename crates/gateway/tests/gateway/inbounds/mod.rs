@@ -1,9 +1,11 @@
 //! Encrypted inbounds, with clients of the engine's own: what they reach, and what bounds them.
 
 mod bounds;
+mod hysteria2;
 mod reality;
 mod secured;
 mod serving;
+mod shadowsocks;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
