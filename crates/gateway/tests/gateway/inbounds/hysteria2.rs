@@ -7,8 +7,7 @@ use hezar_engine::{
     AddressPolicy, Attempt, BoxDatagram, BoxStream, Cause, Dialer, Engine, NativeEngine, NativeEngineConfig,
 };
 use hezar_gateway::{
-    GatewayConfig, InboundConfig, InboundFallback, InboundHysteria2, InboundProtocol, InboundTransport,
-    ListenerSockets, User, UserKey, credential,
+    GatewayConfig, InboundHysteria2, InboundProtocol, InboundTransportKind, ListenerSockets, UserKey, credential,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,13 +17,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::{SOON, attempt, inbound, secured::secured, users};
 use crate::{
     tls::self_signed,
     world::{Does, World, config, eventually, world},
 };
 
-/// Long enough for a busy machine.
-const SOON: Duration = Duration::from_secs(60);
 /// The name of the listener.
 const NAME: &str = "hy2";
 const HOST: &str = "vps.example.org";
@@ -35,19 +33,8 @@ fn settings(obfs: Option<&str>) -> InboundHysteria2 {
 
 /// A listener with these settings and a user for each key.
 fn with(settings: InboundHysteria2, keys: &[u8]) -> GatewayConfig {
-    let users: Vec<User> = keys.iter().map(|key| user(*key)).collect();
-    let inbound = InboundConfig {
-        protocol: InboundProtocol::Hysteria2(settings),
-        transport: InboundTransport::default(),
-        reality: None,
-        fallback: InboundFallback::default(),
-    };
-    let server_tls = Some(self_signed(HOST));
-    GatewayConfig { name: NAME.into(), users, inbound: Some(inbound), server_tls, ..config() }
-}
-
-fn user(key: u8) -> User {
-    User { key: Some(UserKey::new([key; 32])), ..User::new(format!("user-{key}"), "p") }
+    let inbound = inbound(InboundProtocol::Hysteria2(settings), InboundTransportKind::Tcp);
+    GatewayConfig { name: NAME.into(), ..secured(&inbound, &self_signed(HOST), users(keys)) }
 }
 
 /// An open listener beside the mixed one of the world.
@@ -98,7 +85,7 @@ fn target() -> Target {
 
 /// A stream through which something has come back.
 async fn stream(phone: &Arc<dyn Dialer>) -> BoxStream {
-    let mut stream = phone.connect(&target(), &Attempt::within(SOON)).await.unwrap();
+    let mut stream = phone.connect(&target(), &attempt()).await.unwrap();
     ping(&mut stream).await;
     stream
 }
@@ -133,7 +120,7 @@ async fn streams_and_packets_are_served() {
         let mut back = Vec::new();
         timeout(SOON, open.read_to_end(&mut back)).await.expect("it ends").unwrap();
         assert!(back == [7; 100_000]);
-        let association = phone.associate(&Attempt::within(SOON)).await.unwrap();
+        let association = phone.associate(&attempt()).await.unwrap();
         for payload in [&b"one"[..], &[7; 1200], &[8; 9000]] {
             echo(&association, payload).await;
         }
@@ -152,7 +139,7 @@ async fn a_wrong_credential_reaches_no_node() {
     let settings = settings(None);
     let listener = Listener::open(&world, with(settings.clone(), &[1]));
     let phone = listener.phone(&settings, 2);
-    let failed = phone.connect(&target(), &Attempt::within(SOON)).await.err().unwrap();
+    let failed = phone.connect(&target(), &attempt()).await.err().unwrap();
     assert!(matches!(failed.cause, Cause::Authentication), "{failed}");
     assert_eq!(world.connects(), [0]);
 }
@@ -175,7 +162,7 @@ async fn settings_change_while_it_serves() {
     world.gateway.configure(with(&[2])).unwrap();
     let ended = timeout(SOON, before.read_u8()).await.expect("within seconds");
     assert!(ended.is_err(), "it is cut, not ended");
-    let mut refused = first.connect(&target(), &Attempt::within(SOON)).await.unwrap();
+    let mut refused = first.connect(&target(), &attempt()).await.unwrap();
     refused.write_all(b"ping").await.unwrap();
     assert!(timeout(SOON, refused.read_u8()).await.expect("it is told").is_err());
     ping(&mut other).await;

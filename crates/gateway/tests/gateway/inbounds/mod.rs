@@ -38,6 +38,12 @@ fn ali() -> User {
     User { key: Some(key()), ..User::new("ali", "p") }
 }
 
+/// A user for each of these keys.
+fn users(keys: &[u8]) -> Vec<User> {
+    let user = |key: &u8| User { key: Some(UserKey::new([*key; 32])), ..User::new(format!("user-{key}"), "p") };
+    keys.iter().map(user).collect()
+}
+
 fn key() -> UserKey {
     UserKey::new([7; 32])
 }

@@ -4,10 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hezar_core::{NodeSpec, Outbound, Secret, Shadowsocks, Target};
-use hezar_engine::{AddressPolicy, Attempt, BoxDatagram, Dialer, Engine, NativeEngine, NativeEngineConfig};
+use hezar_engine::{AddressPolicy, Dialer, Engine, NativeEngine, NativeEngineConfig};
 use hezar_gateway::{
-    GatewayConfig, InboundConfig, InboundFallback, InboundProtocol, InboundShadowsocks, InboundTransport,
-    ListenerSockets, ShadowsocksMethod, User, UserKey, credential,
+    GatewayConfig, InboundProtocol, InboundShadowsocks, InboundTransportKind, ListenerSockets, ShadowsocksMethod,
+    UserKey, credential,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,10 +15,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::{SOON, attempt, echo_datagram, inbound, users};
 use crate::world::{Does, World, config, eventually, world};
-
-/// Long enough for a busy machine.
-const SOON: Duration = Duration::from_secs(60);
 
 /// The name of the listener.
 const NAME: &str = "ss";
@@ -29,18 +27,8 @@ fn settings(method: ShadowsocksMethod) -> InboundShadowsocks {
 }
 
 fn with(method: ShadowsocksMethod, keys: &[u8]) -> GatewayConfig {
-    let users: Vec<User> = keys.iter().map(|key| user(*key)).collect();
-    let inbound = InboundConfig {
-        protocol: InboundProtocol::Shadowsocks(settings(method)),
-        transport: InboundTransport::default(),
-        reality: None,
-        fallback: InboundFallback::default(),
-    };
-    GatewayConfig { name: NAME.into(), users, inbound: Some(inbound), ..config() }
-}
-
-fn user(key: u8) -> User {
-    User { key: Some(UserKey::new([key; 32])), ..User::new(format!("user-{key}"), "p") }
+    let inbound = inbound(InboundProtocol::Shadowsocks(settings(method)), InboundTransportKind::Tcp);
+    GatewayConfig { name: NAME.into(), ..super::with(&inbound, users(keys)) }
 }
 
 /// Opens a listener over TCP and UDP, beside the mixed one of the world.
@@ -67,10 +55,6 @@ fn phone(address: SocketAddr, method: ShadowsocksMethod, key: u8) -> Arc<dyn Dia
     NativeEngine::new(&NativeEngineConfig::default()).dialer(&spec, AddressPolicy::Any).unwrap()
 }
 
-fn attempt() -> Attempt {
-    Attempt::within(SOON)
-}
-
 /// What comes back through a stream for these bytes and an end.
 async fn exchange(phone: &Arc<dyn Dialer>, data: &[u8]) -> Vec<u8> {
     let target = Target::parse("example.com:443").unwrap();
@@ -80,14 +64,6 @@ async fn exchange(phone: &Arc<dyn Dialer>, data: &[u8]) -> Vec<u8> {
     let mut back = Vec::new();
     let _ = timeout(SOON, stream.read_to_end(&mut back)).await.expect("it ends");
     back
-}
-
-async fn echo(association: &BoxDatagram, payload: &[u8]) {
-    let target = Target::parse("a.example:443").unwrap();
-    association.send_to(payload, &target).await.unwrap();
-    let mut buffer = [0; 2000];
-    let (length, from) = timeout(SOON, association.recv_from(&mut buffer)).await.expect("in time").unwrap();
-    assert_eq!((&buffer[..length], from), (payload, target));
 }
 
 #[tokio::test]
@@ -100,7 +76,7 @@ async fn streams_and_packets_are_served() {
         assert!(exchange(&phone, &[7; 100_000]).await == [7; 100_000], "{}", method.name());
         let association = phone.associate(&attempt()).await.unwrap();
         for payload in [&b"one"[..], &[7; 1200], b""] {
-            echo(&association, payload).await;
+            echo_datagram(&association, payload).await;
         }
         let [info] = &world.connections.list(0, 10)[..] else { panic!("one connection") };
         assert_eq!((info.inbound, &*info.user, info.up, info.down), ("shadowsocks-udp", "user-2", 1203, 1203));
@@ -166,23 +142,23 @@ async fn settings_change_while_it_serves() {
     let address = open(&world, with(method, &[1])).await;
     let (first, second) = (phone(address, method, 1), phone(address, method, 2));
     let association = first.associate(&attempt()).await.unwrap();
-    echo(&association, b"before").await;
+    echo_datagram(&association, b"before").await;
     // A new user is known at once, also to packets, and the session of the other one goes on.
     world.gateway.configure(with(method, &[2, 1])).unwrap();
     let other = second.associate(&attempt()).await.unwrap();
-    echo(&other, b"the new one").await;
-    echo(&association, b"goes on").await;
+    echo_datagram(&other, b"the new one").await;
+    echo_datagram(&association, b"goes on").await;
     assert_eq!(exchange(&second, b"hello").await, b"hello");
     // One that is gone gets nothing more.
     world.gateway.configure(with(method, &[2])).unwrap();
     eventually("its association has ended", || world.connections.len() == 1).await;
     association.send_to(b"gone", &Target::parse("a.example:443").unwrap()).await.unwrap();
-    echo(&other, b"still here").await;
+    echo_datagram(&other, b"still here").await;
     assert!(exchange(&first, b"hello").await.is_empty());
     // Another cipher on the same sockets.
     let method = ShadowsocksMethod::Aes128Gcm;
     world.gateway.configure(with(method, &[2])).unwrap();
     let phone = phone(address, method, 2);
     assert_eq!(exchange(&phone, b"hello").await, b"hello");
-    echo(&phone.associate(&attempt()).await.unwrap(), b"hello").await;
+    echo_datagram(&phone.associate(&attempt()).await.unwrap(), b"hello").await;
 }
