@@ -11,6 +11,7 @@ pub mod inbounds;
 pub mod load;
 pub mod node;
 mod own_copy;
+mod phone;
 pub mod sidecar;
 pub mod site;
 pub mod truth;

@@ -56,10 +56,15 @@ pub enum NodeKind {
 /// # Errors
 /// When they cannot be made or written.
 pub fn certificate(folder: &Path) -> anyhow::Result<()> {
-    let key = rcgen::KeyPair::generate()?;
-    let certificate = rcgen::CertificateParams::new(vec![SERVER_NAME.to_owned()])?.self_signed(&key)?;
-    fs::write(folder.join("server.pem"), certificate.pem())?;
-    fs::write(folder.join("server.key"), key.serialize_pem())?;
+    certificate_for(folder, &[SERVER_NAME])
+}
+
+/// The same for servers with these names.
+pub(crate) fn certificate_for(folder: &Path, names: &[&str]) -> anyhow::Result<()> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let certificate = rcgen::generate_simple_self_signed(names)?;
+    fs::write(folder.join("server.pem"), certificate.cert.pem())?;
+    fs::write(folder.join("server.key"), certificate.signing_key.serialize_pem())?;
     Ok(())
 }
 

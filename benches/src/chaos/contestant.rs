@@ -13,18 +13,21 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::{
-    Watched, api::Api, command, configure, contest::accepts, free_address, get, process_memory, sidecar::children_of,
+    Watched,
+    api::Api,
+    command, configure,
+    contest::accepts,
+    free_address, get,
+    node::certificate_for,
+    phone::{LINK_HOST, subscribed, subscription, users},
+    process_memory,
+    sidecar::children_of,
 };
 
 /// Between two probes of a node, for everybody, in seconds.
 pub const INTERVAL_SECS: u64 = 10;
 /// What the API of this program asks for.
 const TOKEN: &str = "the-token-of-the-benchmarks";
-/// 32 bytes in base64, from which the credentials of the user of a VLESS listener derive.
-const USER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const SUBSCRIPTION: &str = "subscription-of-the-phone";
-/// How links name the VLESS listener.
-const LINK_HOST: &str = "localhost";
 const PROBE: &str = "http://demo.hezar/generate_204";
 
 /// Lines for this program's configuration.
@@ -69,27 +72,24 @@ impl Contestant {
     pub fn hezar_vless(xray: &Path, home: &Path, list: &str, settings: &ContestantSettings) -> anyhow::Result<Self> {
         let home = home.join("vless");
         fs::create_dir_all(&home)?;
-        let certified = rcgen::generate_simple_self_signed([LINK_HOST.to_owned()])?;
-        let certificate = home.join("server.pem");
-        fs::write(&certificate, certified.cert.pem())?;
-        fs::write(home.join("server.key"), certified.signing_key.serialize_pem())?;
+        certificate_for(&home, &[LINK_HOST])?;
         let (listen, api) = (free_address()?, free_address()?);
         let rest = format!(
-            "{}\nusers = [{{ name = \"phone\", key = \"{USER_KEY}\" }}]\n\
-             [[subscription]]\nname = \"phone\"\ntoken = \"{SUBSCRIPTION}\"\nuser = \"phone\"\ninbounds = true\n\
-             [[listener]]\nname = \"vless\"\nkind = \"vless\"\nlisten = \"{listen}\"\nhost = \"{LINK_HOST}\"\n\
+            "{}\n{}{}[[listener]]\nname = \"vless\"\nkind = \"vless\"\nlisten = \"{listen}\"\nhost = \"{LINK_HOST}\"\n\
              [listener.tls]\ncert = \"server.pem\"\nkey = \"server.key\"\n",
-            own_lines(settings)
+            own_lines(settings),
+            users(),
+            subscription()
         );
         configure(&home, list, &rest)?;
         let running = Self::open(&home, api)?;
         accepts(listen)?;
         let api = Api { address: api, token: TOKEN.to_owned() };
-        let document = Handle::current().block_on(api.get(&format!("/sub/{SUBSCRIPTION}?target=xray")))?;
+        let document = Handle::current().block_on(subscribed(&api, "xray"))?;
         let document: Value = serde_json::from_str(&document).context("the subscription for Xray")?;
         let outbounds = document["outbounds"].as_array().context("no outbounds in the subscription")?;
         let node = outbounds.iter().find(|outbound| outbound["protocol"] == "vless").context("no VLESS")?;
-        let (proxy, client) = xray_client(xray, &home, node, Some(&certificate))?;
+        let (proxy, client) = xray_client(xray, &home, node, Some(&home.join("server.pem")))?;
         let name = "hezar, behind Xray and VLESS".to_owned();
         Self { name, proxy, api: Some(api), _client: Some(client), ..running }.ready()
     }

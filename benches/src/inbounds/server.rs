@@ -17,15 +17,11 @@ use crate::{
     command,
     contest::accepts,
     free_address,
-    node::{RealityKeys, SERVER_NAME},
+    node::{RealityKeys, SERVER_NAME, certificate_for},
+    phone::{LINK_HOST, subscribed, subscription, users},
     site::Site,
 };
 
-/// 32 bytes in base64, from which the credentials of the user derive.
-const USER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const SUBSCRIPTION: &str = "subscription-of-the-phone";
-/// How links name the servers.
-const HOST: &str = "localhost";
 const API_TOKEN: &str = "the-token-of-the-benchmarks";
 
 /// Who serves an inbound.
@@ -108,12 +104,7 @@ impl InboundArena {
     /// # Errors
     /// When they cannot be made or written.
     pub fn certify(&self) -> anyhow::Result<()> {
-        let key = rcgen::KeyPair::generate()?;
-        let names = [HOST, SERVER_NAME].map(str::to_owned).to_vec();
-        let certificate = rcgen::CertificateParams::new(names)?.self_signed(&key)?;
-        fs::write(self.folder.join("server.pem"), certificate.pem())?;
-        fs::write(self.folder.join("server.key"), key.serialize_pem())?;
-        Ok(())
+        certificate_for(&self.folder, &[LINK_HOST, SERVER_NAME])
     }
 
     /// Starts the node that all servers go out through.
@@ -163,14 +154,15 @@ impl InboundArena {
         }
         let (listen, api) = (free_address()?, free_address()?);
         let text = format!(
-            "[proxy]\nlisten = \"127.0.0.1:0\"\nusers = [{{ name = \"phone\", key = \"{USER_KEY}\" }}]\nmax_connections = 100000\n\
+            "[proxy]\nlisten = \"127.0.0.1:0\"\n{}max_connections = 100000\n\
              [api]\nlisten = \"{api}\"\ntoken = \"{API_TOKEN}\"\n[log]\nlevel = \"error\"\n\
              [probe]\nurl = \"http://{}/generate_204\"\ntrace_url = \"\"\ncanary_url = \"\"\ncontrol = []\ninterval = \"1h\"\n\
              [[source]]\nname = \"node\"\nlinks = [\"socks5://{}\"]\nallow_private = true\ninterval = \"12h\"\n\
-             [[subscription]]\nname = \"phone\"\ntoken = \"{SUBSCRIPTION}\"\nuser = \"phone\"\ninbounds = true\n\
-             [[listener]]\nname = \"measured\"\nlisten = \"{listen}\"\nhost = \"{HOST}\"\n{}",
+             {}[[listener]]\nname = \"measured\"\nlisten = \"{listen}\"\nhost = \"{LINK_HOST}\"\n{}",
+            users(),
             self.site.clear,
             self.node,
+            subscription(),
             kind.hezar(&self.keys, &self.site.tls.to_string())
         );
         fs::write(home.join("hezar.toml"), text)?;
@@ -178,11 +170,10 @@ impl InboundArena {
         accepts(if kind.is_udp() { api } else { listen }).context("hezar")?;
         let api = Api { address: api, token: API_TOKEN.to_owned() };
         accepts(api.address).context("the API of hezar")?;
-        let read = async |target: &str| api.get(&format!("/sub/{SUBSCRIPTION}?target={target}")).await;
-        let links = read("links").await?;
+        let links = subscribed(&api, "links").await?;
         let node = hezar_formats::parse(links.as_bytes()).nodes.into_iter().next().context("an empty subscription")?;
         let shown = Shown::of(&node.spec.outbound)?;
-        Ok((process, Subscribed { shown, clash: read("clash").await?, port: listen.port() }))
+        Ok((process, Subscribed { shown, clash: subscribed(&api, "clash").await?, port: listen.port() }))
     }
 
     fn start_peer(
