@@ -1,5 +1,12 @@
 //! Takes the fields of TLS messages apart, from the front to the end.
 
+/// The type of the handshake message that `bytes` begin with, and its whole length, by its first four bytes (RFC 8446 §4). `None` while these
+/// are not there.
+pub(super) fn message_header(bytes: &[u8]) -> Option<(u8, usize)> {
+    let &[kind, a, b, c] = bytes.first_chunk()?;
+    Some((kind, 4 + u32::from_be_bytes([0, a, b, c]) as usize))
+}
+
 /// An extension's number and body.
 pub(super) type Extension<'a> = (u16, &'a [u8]);
 

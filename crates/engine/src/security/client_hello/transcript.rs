@@ -20,6 +20,7 @@ use rustls::{
 };
 
 use super::retry::random_of;
+use crate::security::message_reader::message_header;
 
 const CLIENT_HELLO: u8 = 1;
 /// The synthetic message that stands for the first hello.
@@ -84,8 +85,8 @@ fn substitute_for(messages: &[u8]) -> Option<(&[u8], Arc<[u8]>)> {
 
 /// The messages after the first one.
 fn after_first(messages: &[u8]) -> Option<&[u8]> {
-    let &[_, a, b, c] = messages.first_chunk()?;
-    messages.get(4 + (usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c))..)
+    let (_, length) = message_header(messages)?;
+    messages.get(length..)
 }
 
 /// The TLS 1.3 suites, best first, with such hash functions.

@@ -2,7 +2,7 @@
 
 use crate::security::{
     client_hello::{ALPN, HELLO_HEAD, KEY_SHARES, SERVER_NAME, SESSION_ID, VERSIONS, random_of},
-    message_reader::{MessageReader, body},
+    message_reader::{MessageReader, body, message_header},
     tls::records::{HANDSHAKE, HEADER},
 };
 
@@ -59,9 +59,8 @@ impl HelloReader {
             let Some(text) = self.wire.get(HEADER..HEADER + length) else { return Progress::More };
             self.message.extend_from_slice(text);
             self.wire.drain(..HEADER + length);
-            match self.message.first_chunk() {
-                Some(&[CLIENT_HELLO, a, b, c]) => {
-                    let whole = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+            match message_header(&self.message) {
+                Some((CLIENT_HELLO, whole)) => {
                     if self.message.len() >= whole {
                         return self.finish(whole);
                     }

@@ -15,7 +15,7 @@ use rustls::{
 
 use crate::security::{
     client_hello::{HELLO_HEAD, KEY_SHARES, VERSIONS, is_retry},
-    message_reader::{MessageReader, body},
+    message_reader::{MessageReader, body, message_header},
     tls::records::{CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, HEADER, record_header},
 };
 
@@ -124,10 +124,10 @@ type Agreed = (Range<usize>, &'static Tls13CipherSuite, &'static dyn SupportedKx
 fn read_server_hello(record: &[u8]) -> Result<Agreed, &'static str> {
     let malformed = "the site's ServerHello is malformed";
     let text = record.get(HEADER..).unwrap_or_default();
-    let Some(&[SERVER_HELLO, a, b, c]) = text.first_chunk() else {
+    let Some((SERVER_HELLO, length)) = message_header(text) else {
         return Err("the site's answer is no ServerHello");
     };
-    let message = text.get(..4 + u32::from_be_bytes([0, a, b, c]) as usize).ok_or(malformed)?;
+    let message = text.get(..length).ok_or(malformed)?;
     if is_retry(message) {
         return Err("the site asks for another key share (HelloRetryRequest)");
     }
