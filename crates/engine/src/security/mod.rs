@@ -6,6 +6,7 @@ mod decoy;
 mod message_reader;
 mod reality;
 mod shadow_tls;
+mod tap;
 pub(crate) mod tls;
 
 use hezar_core::{Host, Security, Stage, Target, Tls};

@@ -1,16 +1,11 @@
 //! The second hello: handshakes with servers that ask for another key share, and what browsers never change in it.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use rustls::NamedGroup;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::{
     super::{
@@ -22,30 +17,13 @@ use super::{
     name, narrow, talk,
 };
 use crate::{
-    io::read_through::{ReadThrough, Reader},
-    security::tls::trusting,
+    io::read_through::ReadThrough,
+    security::{tap::Tap, tls::trusting},
     testing::{Authority, Chopped},
 };
 
 /// The groups that Chrome offers without a share, and the length of a share.
 const GROUPS: [(NamedGroup, usize); 2] = [(NamedGroup::secp256r1, 65), (NamedGroup::secp384r1, 97)];
-
-/// Keeps what a server reads.
-struct Tap(Arc<Mutex<Vec<u8>>>);
-
-impl Reader for Tap {
-    fn poll_read<S: AsyncRead + Unpin>(
-        &mut self,
-        inner: &mut S,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = Pin::new(inner).poll_read(cx, buf);
-        self.0.lock().extend_from_slice(&buf.filled()[before..]);
-        result
-    }
-}
 
 /// The records of a client whose server takes this group alone, up to its first encrypted one.
 async fn records(authority: &Authority, group: NamedGroup, most: usize) -> Vec<Vec<u8>> {

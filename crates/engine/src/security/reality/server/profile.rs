@@ -5,12 +5,10 @@
 use std::{
     collections::HashMap,
     io,
-    pin::Pin,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -19,7 +17,7 @@ use hezar_core::{Fingerprint, Tls};
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     time::{sleep, timeout},
 };
 
@@ -33,18 +31,17 @@ use super::{
 };
 use crate::{
     TlsClients,
-    io::read_through::{ReadThrough, Reader},
+    io::read_through::ReadThrough,
     security::{
         client_hello::{self, Hello, Shape, random_of, template_of},
         reality::auth::AuthKey,
+        tap::{MOST_KEPT, Tap},
     },
 };
 
 /// The most names of a site that are visited, and the most records behind the answer that are imitated.
 const MOST_NAMES: usize = 8;
 const MOST_RECORDS: usize = 8;
-/// The most bytes of a site that are read during one visit.
-const MOST_HEARD: usize = 128 * 1024;
 /// How long a handshake with the site may take, how long its first bytes after that are waited for, and how long more of them.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 const FIRST: Duration = Duration::from_secs(5);
@@ -254,10 +251,10 @@ fn browser_hello(name: &str, first: FirstProtocol) -> Result<Hello, Box<str>> {
     Hello::new(shape, Arc::new(config), name, None).map_err(failed)
 }
 
-/// Reads what the site sends by itself: until it ends, or sends nothing more.
+/// Reads what the site sends by itself: until it ends, sends nothing more, or has sent as much as is kept.
 async fn listen(mut site: impl AsyncRead + Unpin) {
     let (mut buffer, mut heard, mut patience) = (vec![0; 4096], 0, FIRST);
-    while heard < MOST_HEARD {
+    while heard < MOST_KEPT {
         match timeout(patience, site.read(&mut buffer)).await {
             Ok(Ok(length @ 1..)) => heard += length,
             _ => return,
@@ -274,24 +271,4 @@ fn record_lengths(mut bytes: &[u8]) -> Vec<usize> {
         bytes = bytes.get(length..).unwrap_or_default();
     }
     lengths
-}
-
-/// Keeps what is read.
-pub(super) struct Tap(pub(super) Arc<Mutex<Vec<u8>>>);
-
-impl Reader for Tap {
-    fn poll_read<S: AsyncRead + Unpin>(
-        &mut self,
-        inner: &mut S,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = ready!(Pin::new(inner).poll_read(cx, buf));
-        let mut heard = self.0.lock();
-        let room = MOST_HEARD.saturating_sub(heard.len());
-        let read = buf.filled().get(before..).unwrap_or_default();
-        heard.extend_from_slice(read.get(..room.min(read.len())).unwrap_or_default());
-        Poll::Ready(result)
-    }
 }

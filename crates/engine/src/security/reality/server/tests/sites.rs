@@ -18,9 +18,7 @@ use super::{
     super::{RealityAccepted, RealityServer, SiteConnector, client_hello::FirstProtocol},
     world::{NAME, Script, TestSite, World, answer, attempt, client, hear_hello, hello_of, record, records, scripted},
 };
-use crate::{
-    BoxStream, Prefixed, io::read_through::ReadThrough, security::reality::server::profile::Tap, testing::Authority,
-};
+use crate::{BoxStream, Prefixed, io::read_through::ReadThrough, security::tap::Tap, testing::Authority};
 
 fn script(lengths: &[usize]) -> Script {
     Script { suite: 0x1302, group: 0x001d, lengths: lengths.to_vec() }

@@ -11,10 +11,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use super::super::{
     RealityAccepted, RealityServer, RealitySettings, SiteConnector,
     client_hello::{ClientHello, HelloReader, Progress},
-    profile::Tap,
 };
 use crate::{
-    Attempt, BoxStream, TlsClients, io::read_through::ReadThrough, security::reality::RealityClient, testing::reality,
+    Attempt, BoxStream, TlsClients,
+    io::read_through::ReadThrough,
+    security::{reality::RealityClient, tap::Tap},
+    testing::reality,
 };
 
 pub(in crate::security::reality) const SHORT_ID: [u8; 8] = [0xab, 0xcd, 0, 0, 0, 0, 0, 0];
