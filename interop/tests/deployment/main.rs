@@ -9,6 +9,7 @@ mod firewall;
 mod guides;
 mod kubernetes;
 mod memory_store;
+mod namespaced_shell;
 mod netns;
 mod packages;
 mod systemd;

@@ -1,15 +1,11 @@
 //! `hezar init --vps`: a machine that is set up by one command, and a phone that comes in by each link that it prints.
 
-use std::{
-    env, fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path};
 
 use hezar_interop::harness::programs;
 use serde_json::json;
 
-use crate::tls::Authority;
+use crate::{namespaced_shell, tls::Authority};
 
 /// How long all of it may take, in seconds: a bound for what hangs, not a figure.
 const LONGEST: &str = "300";
@@ -81,33 +77,14 @@ done
 fn one_command_sets_up_a_machine_for_phones() {
     let names = ["pebble", "mihomo", "curl", "iproute2"];
     let Some((hezar, [pebble, mihomo, ..])) = programs("vps", names) else { return };
-    if !Command::new("unshare").args(["--net", "--mount", "true"]).status().is_ok_and(|status| status.success()) {
-        assert!(env::var_os("HEZAR_REQUIRE_PEERS").is_none(), "a network namespace is required: run this as root");
-        println!("vps: SKIPPED, no network namespace can be made (not root?)");
+    if !namespaced_shell::can_be_made("vps") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     prepare(folder.path());
-    let mut command = Command::new("unshare");
-    command.args([
-        "--net",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "timeout",
-        LONGEST,
-        "bash",
-        "-c",
-    ]);
-    command.arg(SCRIPT).stdin(Stdio::null()).current_dir(folder.path());
-    let is_ours =
-        |name: &str| name.starts_with("HEZAR_") || name.starts_with("XDG_") || name.to_lowercase().ends_with("_proxy");
-    for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| is_ours(name)) {
-        command.env_remove(name);
-    }
-    command.env("STAGE", folder.path()).env("HOME", folder.path()).env("DOMAIN", DOMAIN).env("LC_ALL", "C.UTF-8");
+    let mut command = namespaced_shell::shell(LONGEST);
+    command.args(["-c", SCRIPT]).current_dir(folder.path());
+    command.env("STAGE", folder.path()).env("HOME", folder.path()).env("DOMAIN", DOMAIN);
     command.env("HEZAR", hezar).env("PEBBLE", pebble).env("MIHOMO", mihomo).env("PHONE", PHONE.to_string());
     let output = command.output().unwrap();
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

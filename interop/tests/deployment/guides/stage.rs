@@ -5,13 +5,14 @@ use std::{
     env, fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Instant,
 };
 
 use hezar_interop::harness::programs;
 
 use super::block::Block;
+use crate::namespaced_shell;
 
 /// How long the commands of one guide may take, in seconds: a bound for what hangs, not a figure.
 const LONGEST: &str = "600";
@@ -56,12 +57,7 @@ impl Stage {
         let (hezar, [python, undici, ..]) = programs("guides", names)?;
         let python = python.parent()?.join("lib");
         let node = undici.parent()?.join("node_modules");
-        if !Command::new("unshare").args(["--net", "true"]).status().is_ok_and(|status| status.success()) {
-            assert!(env::var_os("HEZAR_REQUIRE_PEERS").is_none(), "a network namespace is required: run this as root");
-            println!("guides: SKIPPED, no network namespace can be made (not root?)");
-            return None;
-        }
-        Some(Self { hezar, python, node })
+        namespaced_shell::can_be_made("guides").then_some(Self { hezar, python, node })
     }
 
     /// Runs the commands of one guide, in one shell, in their order.
@@ -99,20 +95,12 @@ impl Stage {
         fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// The shell in namespaces of its own; what it starts ends with it.
+    /// The shell with the script.
     fn command(&self, stage: &Path, script: &Path) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "timeout", LONGEST, "bash"]);
-        command.arg(script).stdin(Stdio::null()).current_dir(stage);
-        let is_ours = |name: &str| name.starts_with("HEZAR_") || name.starts_with("XDG_");
-        let is_proxy = |name: &str| name.to_lowercase().ends_with("_proxy");
-        for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
-            if is_ours(&name) || is_proxy(&name) {
-                command.env_remove(name);
-            }
-        }
+        let mut command = namespaced_shell::shell(LONGEST);
+        command.arg(script).current_dir(stage);
         let cache = env::var_os("HOME").map(|home| Path::new(&home).join(".cache/go-build")).unwrap_or_default();
-        command.env("GOCACHE", env::var_os("GOCACHE").unwrap_or_else(|| cache.into())).env("LC_ALL", "C.UTF-8");
+        command.env("GOCACHE", env::var_os("GOCACHE").unwrap_or_else(|| cache.into()));
         command.env("STAGE", stage).env("PROGRAM", &self.hezar).env("PYTHONPATH", &self.python);
         command
     }
