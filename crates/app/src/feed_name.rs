@@ -5,7 +5,7 @@ use std::{fs, io::Read, path::Path, sync::Arc};
 
 use hezar_store::ChangePosition;
 
-use crate::{hex::hex, running::write_private};
+use crate::running::write_private;
 
 /// The file that holds the name, in the data folder.
 const FILE: &str = "feed-name";
@@ -36,7 +36,7 @@ pub(crate) fn load_or_make(data: &Path) -> Arc<str> {
         return name.into();
     }
     let bytes: [u8; DIGITS / 2] = rand::random();
-    let name = hex(&bytes);
+    let name = hex::encode(bytes);
     if let Err(error) = write_private(&file, format!("{name}\n").as_bytes()) {
         tracing::warn!(file = %file.display(), %error, "the name of this instance in feeds cannot be kept");
     }

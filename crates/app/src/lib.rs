@@ -26,7 +26,6 @@ mod firewall;
 mod follow;
 mod geo;
 mod greeting;
-mod hex;
 mod history;
 mod host;
 mod inherited_sockets;

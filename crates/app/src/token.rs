@@ -6,7 +6,7 @@ use anyhow::Context;
 use hezar_api::ApiToken;
 use hezar_core::Secret;
 
-use crate::{config::Config, exposure, hex::hex, running::write_private};
+use crate::{config::Config, exposure, running::write_private};
 
 /// The file that holds the token, in the data folder.
 pub(crate) const TOKEN_FILE: &str = "token";
@@ -33,7 +33,7 @@ pub(crate) fn load_or_make_file(file: &Path, what: &str) -> anyhow::Result<Secre
         }
     }
     let bytes: [u8; 32] = rand::random();
-    let text = hex(&bytes);
+    let text = hex::encode(bytes);
     write_private(file, format!("{text}\n").as_bytes())
         .with_context(|| format!("cannot write {what} to {}", file.display()))?;
     Ok(Secret::new(text))

@@ -11,10 +11,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    hex::hex,
-    objects::{Actor, audit},
-};
+use crate::objects::{Actor, audit};
 
 /// How often it is written when tokens were used last.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -92,7 +89,7 @@ impl ApiTokens {
             return Ok(None);
         }
         let bytes: [u8; 32] = rand::random();
-        let text = format!("{PREFIX}{}", hex(&bytes));
+        let text = format!("{PREFIX}{}", hex::encode(bytes));
         let row = TokenRow {
             name: name.into(),
             hash: hash(&text).into(),

@@ -84,8 +84,7 @@ impl ObjectType {
         if keys.get("token").is_some_and(|token| !token.is_null()) {
             return None;
         }
-        let bytes: [u8; 16] = rand::random();
-        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = hex::encode(rand::random::<[u8; 16]>());
         keys.insert("token".to_owned(), token.as_str().into());
         Some(token)
     }

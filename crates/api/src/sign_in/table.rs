@@ -72,8 +72,7 @@ fn code_lives(entry: &Entry) -> bool {
 
 /// Keeps a token under a new random name of 256 bits; where the table is full, the entry that was idle for longest goes.
 fn put(table: &Mutex<HashMap<String, Entry>>, token: Secret, most: usize, lives: fn(&Entry) -> bool) -> String {
-    let bytes: [u8; 32] = rand::random();
-    let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = hex::encode(rand::random::<[u8; 32]>());
     let now = Instant::now();
     let mut table = table.lock();
     table.retain(|_, entry| lives(entry));

@@ -8,8 +8,6 @@ use hezar_probe::{CanaryBody, CanaryPage, ProbeConfig};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use crate::hex::hex;
-
 use super::{AlertConfig, Config, ListenerConfig, ObjectKey, ObjectKind, SourceConfig, objects::to_json};
 
 /// The whole configuration as text.
@@ -208,7 +206,7 @@ fn probe(config: &Config) -> Value {
     let shown = settings(probe, "probe").chain(settings(&config.health, "probe"));
     let own = own_canary(probe).map(|page| match &page.body {
         CanaryBody::Text(known) => ("canary_text".to_owned(), Value::String(known.to_string())),
-        CanaryBody::Sha256(hash) => ("canary_sha256".to_owned(), Value::String(hex(hash))),
+        CanaryBody::Sha256(hash) => ("canary_sha256".to_owned(), Value::String(hex::encode(hash))),
     });
     let url = canary_url(probe).map(|url| ("canary_url".to_owned(), url));
     Value::Table(shown.chain(url).chain(own).collect())

@@ -3,7 +3,7 @@
 use hezar_gateway::{AttemptSpan, RequestSpan};
 use serde_json::{Value, json};
 
-use crate::{hex::hex, version::VERSION};
+use crate::version::VERSION;
 
 /// `SPAN_KIND_SERVER` and `SPAN_KIND_CLIENT` of the protocol.
 const SERVER: u8 = 2;
@@ -48,8 +48,8 @@ fn encode_request(request: &RequestSpan) -> Value {
     let begun = nanoseconds(u128::from(request.begun.0) * 1_000_000);
     let ended = nanoseconds(u128::from(request.begun.0) * 1_000_000 + request.took.as_nanos());
     json!({
-        "traceId": hex(&request.trace_id),
-        "spanId": hex(&request.span_id),
+        "traceId": hex::encode(request.trace_id),
+        "spanId": hex::encode(request.span_id),
         "name": request.inbound,
         "kind": SERVER,
         "startTimeUnixNano": begun,
@@ -68,9 +68,9 @@ fn encode_attempt(request: &RequestSpan, attempt: &AttemptSpan) -> Value {
     }
     let begun = u128::from(request.begun.0) * 1_000_000 + attempt.after.as_nanos();
     json!({
-        "traceId": hex(&request.trace_id),
-        "spanId": hex(&attempt.span_id),
-        "parentSpanId": hex(&request.span_id),
+        "traceId": hex::encode(request.trace_id),
+        "spanId": hex::encode(attempt.span_id),
+        "parentSpanId": hex::encode(request.span_id),
         "name": "attempt",
         "kind": CLIENT,
         "startTimeUnixNano": nanoseconds(begun),

@@ -7,7 +7,6 @@ use hezar_gateway::{InboundProtocol, RealityPrivateKey, UserKey};
 use crate::{
     commands::keys::shadowsocks_key,
     config::{Config, ListenerConfig, PUBLIC_SOURCES},
-    hex::hex,
 };
 
 /// The user that is made.
@@ -51,11 +50,11 @@ impl Secrets {
     pub(super) fn generate() -> anyhow::Result<Self> {
         Ok(Self {
             key: UserKey::generate().to_text().expose().to_owned(),
-            password: hex(&rand::random::<[u8; 12]>()),
+            password: hex::encode(rand::random::<[u8; 12]>()),
             reality_key: RealityPrivateKey::generate().to_text().expose().to_owned(),
-            short_id: hex(&rand::random::<[u8; 8]>()),
-            websocket_path: format!("/{}", hex(&rand::random::<[u8; 8]>())),
-            xhttp_path: format!("/{}", hex(&rand::random::<[u8; 8]>())),
+            short_id: hex::encode(rand::random::<[u8; 8]>()),
+            websocket_path: format!("/{}", hex::encode(rand::random::<[u8; 8]>())),
+            xhttp_path: format!("/{}", hex::encode(rand::random::<[u8; 8]>())),
             shadowsocks_key: shadowsocks_key(METHOD)?,
             shadowsocks_port: rand::random_range(SHADOWSOCKS_PORTS),
         })
@@ -70,7 +69,7 @@ impl Secrets {
         let listener = |name: &str| old.listeners.iter().find(|listener| &*listener.name == name);
         if let Some(reality) = listener(REALITY).and_then(|listener| listener.inbound.as_ref()?.reality.as_ref()) {
             keep(&mut self.reality_key, reality.private_key.as_ref().map(|key| key.to_text().expose().to_owned()));
-            keep(&mut self.short_id, Some(hex(reality.short_ids.first().as_bytes())));
+            keep(&mut self.short_id, Some(hex::encode(reality.short_ids.first().as_bytes())));
         }
         let path = |listener: &ListenerConfig| listener.inbound.as_ref()?.transport.path.as_deref().map(str::to_owned);
         keep(&mut self.websocket_path, listener("websocket").and_then(path));

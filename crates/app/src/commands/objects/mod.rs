@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     cli::{JsonArgs, ListenerCommand, NamedArgs, ObjectArgs, SourceCommand, SubscriptionCommand, UserCommand},
-    hex::hex,
     output::{self, Misuse},
 };
 use arguments::is_assignment;
@@ -132,7 +131,7 @@ impl Objects {
         if value.contains_key("password") || value.contains_key("password_hash") {
             return self.create(&args.name, value, args.output).await;
         }
-        let password = hex(&rand::random::<[u8; 12]>());
+        let password = hex::encode(rand::random::<[u8; 12]>());
         value.insert("password".to_owned(), password.as_str().into());
         let made = self.plane.create(self.kind, &args.name, value).await?;
         if args.output.json {

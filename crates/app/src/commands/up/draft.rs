@@ -15,7 +15,6 @@ use url::Url;
 use super::input::{Given, Place};
 use crate::{
     config::{Config, ConfigReader, Layers, MANUAL_SOURCES, PUBLIC_SOURCES, SourceConfig, SourceOrigin},
-    hex::hex,
     output::Misuse,
     replace_file::replace_file,
 };
@@ -158,7 +157,7 @@ impl Draft {
             return Ok(());
         }
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, free_port(Ipv4Addr::UNSPECIFIED, LAN_PORT)?));
-        let password = hex(&rand::random::<[u8; 6]>());
+        let password = hex::encode(rand::random::<[u8; 6]>());
         self.lan = Some(format!(
             "\n# For phones and other machines of this network.\n[[listener]]\nname = \"{LAN_NAME}\"\nlisten = \"{address}\"\n\
              users = [{{ name = \"{LAN_USER}\", password = \"{password}\" }}]\n"
