@@ -20,6 +20,8 @@ const MOST_ANSWERS: usize = 256 * 1024;
 /// From so many bytes on that one stream has not read, nothing more is read for any of them: the protocol has no other way to slow a
 /// client down.
 const MOST_UNREAD: usize = 256 * 1024;
+/// The same for all streams together.
+const MOST_UNREAD_IN_ALL: usize = 4 * 1024 * 1024;
 
 /// A stream as its connection sees it.
 #[derive(Debug, Default)]
@@ -113,7 +115,10 @@ impl State {
 
     /// Whether nothing more may be read now.
     pub(super) fn is_full(&self) -> bool {
-        self.to_send.len() >= MOST_ANSWERS || self.streams.values().any(|stream| stream.received.len() >= MOST_UNREAD)
+        let unread = || self.streams.values().map(|stream| stream.received.len());
+        self.to_send.len() >= MOST_ANSWERS
+            || unread().any(|length| length >= MOST_UNREAD)
+            || unread().sum::<usize>() >= MOST_UNREAD_IN_ALL
     }
 
     /// Wakes the streams that wait for room.
@@ -136,19 +141,17 @@ impl State {
     /// # Errors
     /// [`io::ErrorKind::ConnectionReset`] when the connection is gone and the stream had not been ended.
     pub(super) fn poll_read(&mut self, id: u32, cx: &Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let is_over = self.is_over;
+        let (is_over, was_full) = (self.is_over, self.is_full());
         let Some(stream) = self.streams.get_mut(&id) else { return Poll::Ready(Ok(())) };
         if !stream.received.is_empty() {
-            let was_full = stream.received.len() >= MOST_UNREAD;
             let before = out.filled().len();
             pour(&mut &stream.received[..], out);
             stream.received.advance(out.filled().len() - before);
-            let is_full = stream.received.len() >= MOST_UNREAD;
             if stream.received.is_empty() {
                 // An idle stream holds no buffer.
                 stream.received = BytesMut::new();
             }
-            if was_full && !is_full {
+            if was_full && !self.is_full() {
                 self.wake_connection();
             }
             return Poll::Ready(Ok(()));

@@ -432,6 +432,31 @@ async fn what_is_not_read_slows_the_client_down() {
     assert!(got.iter().all(|byte| *byte == 3));
 }
 
+/// Many streams of which each holds less than it may do not hold more together than all may.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_read_of_many_streams_does_not_pile_up() {
+    let (mut client, mut session) = Client::usual().await;
+    let mut requests = Vec::new();
+    for stream in 1..=32 {
+        client.ask(stream).await;
+        requests.push(asked(&mut session).await);
+    }
+    keep_moving(session);
+    let piece = [3; 16_000];
+    let mut sent = 0;
+    // 192 kB for each stream.
+    for stream in (0..12).flat_map(|_| 1..=32) {
+        if timeout(Duration::from_millis(200), client.send(Command::Push, stream, &piece)).await.is_err() {
+            break;
+        }
+        sent += piece.len();
+    }
+    assert!((4 << 20..5 << 20).contains(&sent), "{sent}");
+    requests[0].stream.read_exact(&mut vec![0; 100_000]).await.unwrap();
+    let more = timeout(Duration::from_millis(200), client.io.write_all(&[3; 1000])).await;
+    assert!(more.is_ok(), "it does not go on");
+}
+
 /// A target that sends more than the client reads is slowed down, too.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_slows_the_target_down() {
