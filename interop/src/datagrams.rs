@@ -12,9 +12,9 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    pattern::pattern,
     peer::Relays,
     route::{Association, Route},
-    site::pattern,
 };
 
 /// A datagram may be lost: the question is asked again after this.

@@ -12,6 +12,7 @@ mod datagrams;
 mod debian_root;
 pub mod harness;
 mod link;
+mod pattern;
 mod peer;
 mod process;
 mod quota;
@@ -25,8 +26,8 @@ mod suite;
 
 pub use board::run;
 pub use debian_root::{debian_archive, unpack_debian};
+pub use pattern::{LARGE, pattern};
 pub use peer::Peer;
 pub use route::{Association, ProxyClient};
 pub use rows::Table;
-pub use site::{LARGE, pattern};
 pub use soak::soak;

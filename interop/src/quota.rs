@@ -9,10 +9,7 @@ use hezar_engine::Engine;
 use hezar_gateway::{Quota, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{
-    route::Route,
-    site::{LARGE, request},
-};
+use crate::{pattern::LARGE, route::Route, site::request};
 
 const NAME: &str = "alice";
 const PASSWORD: &str = "secret";

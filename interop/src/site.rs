@@ -1,6 +1,6 @@
 //! The targets behind the peers, in this process: a small page, bytes down, bytes up, an echo.
 
-use std::{io, net::SocketAddr, sync::LazyLock};
+use std::{io, net::SocketAddr};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -8,6 +8,8 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::pattern::{LARGE, pattern};
 
 /// The small page's body.
 pub(crate) const PAGE: &str = "a small page";
@@ -80,21 +82,4 @@ async fn page(stream: &mut BufReader<TcpStream>) -> io::Result<()> {
     let length = PAGE.len();
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{PAGE}");
     stream.write_all(answer.as_bytes()).await
-}
-
-/// The largest transfer.
-pub const LARGE: usize = 8 << 20;
-
-/// The first bytes, at most [`LARGE`], of a sequence in which any loss, swap or repetition shows.
-#[must_use]
-pub fn pattern(length: usize) -> &'static [u8] {
-    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let mut state = 0x2545_f491_u32;
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        };
-        (0..LARGE).map(next).collect()
-    });
-    BYTES.get(..length).unwrap_or(&BYTES)
 }

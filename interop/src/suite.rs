@@ -18,12 +18,13 @@ use crate::{
     certificate::Certificate,
     datagrams,
     link::link,
+    pattern::{LARGE, pattern},
     peer::{AtEnd, Part, Relays},
     quota,
     route::Route,
     row::{Row, Trust},
     secrets::{Access, SERVER_NAME},
-    site::{LARGE, PAGE, Site, pattern, request},
+    site::{PAGE, Site, request},
 };
 
 /// What is echoed after we have said that nothing more comes.

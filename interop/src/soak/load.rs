@@ -19,8 +19,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    pattern::pattern,
     route::ProxyClient,
-    site::{PAGE, pattern, request},
+    site::{PAGE, request},
 };
 
 /// What one transfer moves.
