@@ -26,7 +26,7 @@ mod suite;
 
 pub use board::run;
 pub use debian_root::{debian_archive, unpack_debian};
-pub use pattern::{LARGE, pattern};
+pub use pattern::{Damage, LARGE, pattern};
 pub use peer::Peer;
 pub use route::{Association, ProxyClient};
 pub use rows::Table;

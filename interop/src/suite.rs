@@ -18,7 +18,7 @@ use crate::{
     certificate::Certificate,
     datagrams,
     link::link,
-    pattern::{LARGE, pattern},
+    pattern::{Damage, LARGE, pattern},
     peer::{AtEnd, Part, Relays},
     quota,
     route::Route,
@@ -181,7 +181,7 @@ async fn down(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
     stream.write_all(request("DOWN", LARGE).as_bytes()).await?;
     let mut bytes = vec![0; LARGE];
     stream.read_exact(&mut bytes).await.context("the stream ended early")?;
-    ensure!(bytes == pattern(LARGE), "damaged");
+    Damage::check(&bytes, pattern(LARGE))?;
     Ok(())
 }
 
@@ -204,7 +204,7 @@ async fn half_close(route: &Route, stage: &Stage, row: Row, at_end: AtEnd) -> an
     stream.shutdown().await?;
     let mut back = vec![0; ECHO];
     stream.read_exact(&mut back).await.context("the answer was cut off")?;
-    ensure!(back == sent, "damaged");
+    Damage::check(&back, sent)?;
     if at_end == AtEnd::Passes {
         let more = stream.read(&mut [0; 16]).await.context("no clean end")?;
         ensure!(more == 0, "bytes after the end");
@@ -228,7 +228,7 @@ async fn inner_tls(link: &str, stage: &Stage, part: Part) -> anyhow::Result<()> 
     stream.flush().await?;
     let mut bytes = vec![0; LARGE];
     stream.read_exact(&mut bytes).await.context("the stream ended early")?;
-    ensure!(bytes == pattern(LARGE), "damaged on the way down");
+    Damage::check(&bytes, pattern(LARGE)).context("on the way down")?;
     let mut stream = dialer.connect(&target, &attempt).await?;
     stream.write_all(request("UP", LARGE).as_bytes()).await?;
     stream.write_all(pattern(LARGE)).await?;

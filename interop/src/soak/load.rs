@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    pattern::pattern,
+    pattern::{Damage, pattern},
     route::ProxyClient,
     site::{PAGE, request},
 };
@@ -80,7 +80,7 @@ async fn one(client: ProxyClient, site: SocketAddr, random: &mut StdRng) -> anyh
             stream.write_all(request("DOWN", TRANSFER).as_bytes()).await?;
             let mut bytes = vec![0; TRANSFER];
             stream.read_exact(&mut bytes).await?;
-            ensure!(bytes == pattern(TRANSFER), "damaged");
+            Damage::check(&bytes, pattern(TRANSFER))?;
         }
         60..75 => {
             stream.write_all(request("UP", TRANSFER).as_bytes()).await?;
@@ -95,7 +95,7 @@ async fn one(client: ProxyClient, site: SocketAddr, random: &mut StdRng) -> anyh
                 stream.write_all(pattern(ECHO)).await?;
                 let mut back = vec![0; ECHO];
                 stream.read_exact(&mut back).await?;
-                ensure!(back == pattern(ECHO), "damaged");
+                Damage::check(&back, pattern(ECHO))?;
                 sleep(Duration::from_millis(random.random_range(0..3_000))).await;
             }
         }

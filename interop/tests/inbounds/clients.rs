@@ -101,6 +101,17 @@ impl Client {
         }
     }
 
+    /// Whether it is known to send some bytes twice when the machine is busy. Xray (v1.260327.0) does with XHTTP in many requests: its
+    /// writer counts the bytes of a buffer after it has passed the buffer on, when it may be empty already, and sends them again.
+    pub(crate) fn repeats(&self, row: Row) -> bool {
+        self.peer == Peer::Xray && row.name == "vless-xhttp"
+    }
+
+    /// The program.
+    pub(crate) fn peer(&self) -> &'static str {
+        self.peer.name()
+    }
+
     /// The way through one listener.
     pub(crate) fn through(&self, row: Row) -> ProxyClient {
         self.ways[row.name]
