@@ -183,8 +183,12 @@ impl UploadQueue {
         if state.in_one_body {
             return Some(Err(QueueError::Conflict));
         }
-        if number < state.next || state.pieces.contains_key(&number) || state.coming.contains(&number) {
+        if number < state.next || state.pieces.contains_key(&number) {
             return Some(Ok(None));
+        }
+        // The request before may be lost with its connection: then this one takes its place.
+        if state.coming.contains(&number) {
+            return None;
         }
         let waiting = state.pieces.len() + state.coming.len();
         let most = if state.proven { MOST_BYTES } else { MOST_UNPROVEN_BYTES };

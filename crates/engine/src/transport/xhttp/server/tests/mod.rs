@@ -16,6 +16,7 @@ use tokio::{
     runtime::Handle,
     time::timeout,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{ServerXhttp, XhttpServer};
 use crate::{
@@ -377,6 +378,33 @@ async fn a_piece_that_is_too_long_or_does_not_come() {
     timeout(Duration::from_secs(60), slow.read_to_end(&mut rest)).await.unwrap().unwrap();
     assert!(rest.is_empty());
     until(|| server.handler.sessions.load() == (0, 0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_a_piece_that_was_taken_back_is_not_read() {
+    let (server, gateway) = (Arc::new(server()), Arc::<Gateway>::default());
+    let (client, wire) = h2::client::handshake(connected(&server, &gateway)).await.unwrap();
+    let _wire = AbortOnDropHandle::new(tokio::spawn(wire));
+    let mut client = client.ready().await.unwrap();
+    let body = "!a whole piece";
+    let mut post = |part: &'static str, ends: bool| {
+        let padding = format!("https://a.example/x/?x_padding={}", "X".repeat(100));
+        let request = http::Request::post("https://a.example/x/S/0").header("referer", padding);
+        let request = request.header("content-length", body.len()).body(()).unwrap();
+        let (answer, mut upload) = client.send_request(request, false).unwrap();
+        upload.send_data(part.into(), ends).unwrap();
+        (answer, upload)
+    };
+    let (_, mut upload) = post("!a", false);
+    until(|| server.handler.sessions.load() == (1, body.len())).await;
+    upload.send_reset(h2::Reason::NO_ERROR);
+    until(|| server.handler.sessions.load() == (1, 0)).await;
+    let (said, _) = post(body, true);
+    assert_eq!(said.await.unwrap().status(), 200);
+    let mut down = connected(&server, &gateway);
+    down.write_all(head("GET", "/x/S", "").as_bytes()).await.unwrap();
+    answer(&mut down).await;
+    assert_eq!(chunk(&mut down).await, body[1..]);
 }
 
 #[tokio::test(start_paused = true)]

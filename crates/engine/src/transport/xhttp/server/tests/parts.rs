@@ -151,6 +151,21 @@ fn room_that_is_not_used_comes_back() {
 }
 
 #[test]
+fn a_piece_that_is_sent_again_takes_the_place_of_one_that_is_lost() {
+    let (queue, _) = queue();
+    let first = queue.room(0, 1000).now_or_never().unwrap().unwrap().unwrap();
+    let mut second = Box::pin(queue.room(0, 1000));
+    assert!((&mut second).now_or_never().is_none(), "the first one may still come");
+    drop(first);
+    let second = second.now_or_never().unwrap().unwrap().unwrap();
+    let mut third = Box::pin(queue.room(0, 1000));
+    assert!((&mut third).now_or_never().is_none());
+    second.fill(Bytes::from_static(b"here"));
+    assert!(third.now_or_never().unwrap().unwrap().is_none(), "the second one has come");
+    assert_eq!(read(&queue), b"here");
+}
+
+#[test]
 fn an_upload_is_streamed_or_comes_in_pieces() {
     let (pieces, _) = queue();
     assert_eq!(put(&pieces, 5, b"x"), Some(Ok(true)));
