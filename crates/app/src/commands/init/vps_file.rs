@@ -18,6 +18,18 @@ const METHOD: &str = "2022-blake3-aes-128-gcm";
 /// The ports from which that of the Shadowsocks listener is drawn: below those that systems give sockets without one.
 const SHADOWSOCKS_PORTS: std::ops::Range<u16> = 20_000..32_000;
 
+/// How many UDP associations the phones may have, and for how long.
+const UDP_BOUNDS: &str = r#"
+# UDP of every listener. A phone that sends all its traffic here begins an association for nearly every DNS query and
+# every QUIC connection. Clients of Hysteria 2 and Shadowsocks cannot say that one has ended, so each of them stays open
+# until it has been idle for udp_idle_timeout. Two minutes are the least that RFC 4787 (REQ-5) lets a NAT wait for ports
+# that are not well known: programs that keep a UDP port for longer send something more often.
+# A phone in use has an estimated 40 associations at a time, so one listener has room for about 100 of them. A full
+# listener holds 256 MiB of buffers (64 KiB for each association); raise max_associations where there is more memory.
+udp_idle_timeout = "2m"
+max_associations = 4096
+"#;
+
 /// What is random in the file, and stays when the file is written again.
 pub(super) struct Secrets {
     key: String,
@@ -100,7 +112,8 @@ impl VpsFile<'_> {
             "# Hezar for phones at {domain}, written by `hezar init --vps {domain}`: docs/inbounds.md says more.\n\
              # `hezar user link {USER} --qr` prints the links again; whoever has one can use this machine as that user.\n\n\
              [proxy]                             # for programs on this machine; other machines use the listeners below\n\
-             listen = \"127.0.0.1:8000\"\n\n\
+             listen = \"127.0.0.1:8000\"\n\
+             {UDP_BOUNDS}\n\
              [[proxy.users]]\n\
              name = \"{USER}\"\n\
              password = \"{password}\"   # for the port of [proxy] alone\n\
@@ -176,9 +189,12 @@ fn place_of(place: &str) -> (&'static str, serde_json::Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         config::Layers,
+        convert,
         invitations::{Remark, invitations},
     };
 
@@ -210,6 +226,16 @@ mod tests {
         assert_eq!(links(&config).len(), 21);
         assert!(config.sources.len() >= 5);
         assert!(config.proxy.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn every_listener_has_room_for_the_datagrams_of_many_phones() {
+        let config = read(&file(Secrets::generate().unwrap()));
+        for listener in &config.listeners {
+            let gateway = convert::listener(&config, listener, None);
+            let bounds = (gateway.max_associations, gateway.udp_idle_timeout);
+            assert_eq!(bounds, (4096, Duration::from_secs(120)), "{}", listener.name);
+        }
     }
 
     #[test]
