@@ -6,7 +6,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Overwrite an existing file; with --vps its keys and passwords stay
+    /// Overwrite an existing file, and keep what stood there beside it; with --vps its keys and passwords stay
     #[arg(long)]
     pub(crate) force: bool,
     /// Set up this machine, which the domain leads to, for phones: a listener of each encrypted kind, a certificate (ACME), a

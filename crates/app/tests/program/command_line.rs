@@ -21,6 +21,13 @@ fn init_writes_a_configuration_that_is_good() {
     assert!(home.run(&["config", "check"]).good().contains("the configuration is good"));
     home.run(&["init"]).refused(1, &["hezar.toml", "--force"]);
     home.run(&["init", "--force"]).good();
+    assert!(!home.path().join("hezar.toml.old").exists(), "the same text is not kept");
+    for (text, copy) in [("# one\n", "hezar.toml.old"), ("# two\n", "hezar.toml.old.2")] {
+        home.write("hezar.toml", text);
+        let said = home.run(&["init", "--force"]);
+        said.good();
+        assert!(said.err.contains(copy) && home.read(copy) == text, "{said:?}");
+    }
     assert!(home.run(&["config", "show"]).good().contains("[proxy]"));
 }
 

@@ -150,6 +150,15 @@ fn a_machine_for_phones_is_set_up_without_a_question() {
     assert_eq!(home.read("site/index.html"), "mine");
     assert!(home.read("hezar.toml.old").contains("https://sub.example/list"), "what stood there is kept");
     assert!(home.read("hezar.toml").contains("github"), "without a source, public lists");
+    // What was kept before stays, each under a name that is told; what is the same is not kept twice.
+    home.write("firewall.nft", "mine");
+    let third = set_up(&["--force", "https://other.example/list"]);
+    third.good();
+    assert!(third.err.contains("hezar.toml.old.2") && third.err.contains("firewall.nft.old"), "{third:?}");
+    assert!(home.read("hezar.toml.old").contains("https://sub.example/list"));
+    assert!(home.read("hezar.toml.old.2").contains("github") && home.read("firewall.nft.old") == "mine");
+    let fourth = set_up(&["--force", "https://other.example/list"]);
+    assert!(fourth.out == third.out && !fourth.err.contains("kept what stood"), "{fourth:?}");
     home.run(&["init", "--vps", "localhost"]).refused(2, &["vps.example.org"]);
     home.run(&["init", "https://sub.example/list"]).refused(2, &["--vps"]);
     let printed = home.run(&["user", "link", "phone", "--listener", "reality", "--link", ""]);

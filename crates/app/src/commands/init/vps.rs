@@ -14,6 +14,7 @@ use hezar_core::{Host, Reach};
 
 use super::{
     super::{GlobalArgs, firewall, runtime, up::Offer},
+    keep_what_differs,
     vps_file::{Secrets, USER, VpsFile, sources},
 };
 use crate::{
@@ -167,11 +168,7 @@ fn tell_taken_ports(config: &Config) {
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let site = folder.join("site");
-    if file.exists() {
-        let before = file.with_extension("toml.old");
-        fs::copy(file, &before).with_context(|| format!("cannot write {}", before.display()))?;
-        output::note(format!("kept what stood in {} as {}", file.display(), before.display()));
-    }
+    keep_what_differs(file, text)?;
     fs::create_dir_all(&site).with_context(|| format!("cannot make {}", site.display()))?;
     replace_file(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     let page = site.join("index.html");
@@ -182,10 +179,12 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the packet filter beside the configuration. It is not put into force unasked: it would close what else this machine serves.
+/// Writes the packet filter beside the configuration; another one that stood there is kept. It is not put into force unasked: it would
+/// close what else this machine serves.
 fn write_filter(global: &GlobalArgs, file: &Path) -> anyhow::Result<()> {
     let rules = runtime()?.block_on(async { firewall::default_rules(&*global.control_plane().await?).await })?;
     let path = file.with_file_name("firewall.nft");
+    keep_what_differs(&path, &rules)?;
     fs::write(&path, rules).with_context(|| format!("cannot write {}", path.display()))?;
     output::note(format!(
         "wrote {}: `hezar firewall print --apply` puts these rules into force, and takes them back unless you can still log in",
