@@ -176,3 +176,51 @@ fn keys_are_made_for_the_file() {
     assert!(home.run(&["key", "user"]).good().starts_with("key = \""));
     home.run(&["key", "shadowsocks", "aes-128-gcm"]).refused(2, &["2022-blake3-aes-128-gcm"]);
 }
+
+#[test]
+fn commands_of_users_and_keys_print_one_json_document() {
+    let home = Home::new();
+    home.write("hezar.toml", format!("{}[[proxy.users]]\nname = \"mina\"\npassword = \"p\"\n", config()));
+    let document = |words: &[&str]| -> Value {
+        let said = home.run(&[words, &["--json"]].concat());
+        let lines = links(said.good());
+        assert_eq!(lines.len(), 1, "{words:?}: {said:?}");
+        serde_json::from_str(&lines[0]).unwrap_or_else(|error| panic!("{words:?}: {error}: {said:?}"))
+    };
+    let every_command = || {
+        let added = document(&["user", "add", "ali"]);
+        assert!(added["password"].as_str().is_some_and(|password| password.len() == 24), "{added}");
+        document(&["user", "add", "bob", "password=p"]);
+        for words in [
+            ["user", "edit", "ali", "note=n"].as_slice(),
+            &["user", "disable", "ali"],
+            &["user", "enable", "ali"],
+            &["user", "key", "ali", "--new"],
+            &["user", "link", "ali"],
+            &["user", "link", "ali", "--qr"],
+            &["user", "link", "ali", "--target", "clash"],
+            &["user", "remove", "ali"],
+            &["user", "remove", "bob"],
+            &["key", "reality"],
+            &["key", "shadowsocks"],
+            &["key", "user"],
+        ] {
+            assert!(document(words).is_object(), "{words:?}");
+        }
+        // Nothing is changed for users of the file: the key is what the file is to say.
+        for words in [["user", "key", "sara", "--new"].as_slice(), &["user", "key", "mina"]] {
+            let told = document(words);
+            assert_eq!((&told["name"], &told["origin"]), (&json!(words[2]), &json!("file")), "{told}");
+            assert_eq!(told["key"].as_str().map(str::len), Some(KEY.len()), "{told}");
+        }
+        // A list is a document for each entry.
+        for (words, entries) in [(["user", "list", "--json"], 2), (["user", "usage", "--json"], 0)] {
+            let said = home.run(&words);
+            assert_eq!(said.good().lines().count(), entries, "{said:?}");
+            assert!(said.out.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{said:?}");
+        }
+    };
+    every_command();
+    let _instance = home.start(&[]);
+    every_command();
+}

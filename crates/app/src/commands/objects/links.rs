@@ -7,6 +7,7 @@ use hezar_api::{ObjectType, UserLinksQuery};
 use hezar_gateway::UserKey;
 use serde_json::Value;
 
+use super::with_secret;
 use crate::{
     cli::{UserKeyArgs, UserLinkArgs},
     commands::control_plane::ControlPlane,
@@ -57,6 +58,9 @@ pub(super) async fn key(plane: &dyn ControlPlane, args: UserKeyArgs) -> anyhow::
     if let Some(user) = known.as_ref().filter(|user| user.origin != "store") {
         let line = user.line.map(|line| format!(" at line {line}")).unwrap_or_default();
         output::note(format!("user {name:?} is said in the configuration file{line}: put this there"));
+        if args.output.json {
+            return with_secret(user, "key", key.expose());
+        }
         output::line(format!("key = \"{}\"", key.expose()))?;
         return Ok(ExitCode::SUCCESS);
     }
