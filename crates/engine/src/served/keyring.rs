@@ -84,25 +84,33 @@ pub struct Keyring {
     secret: [u8; 32],
     shown: HashMap<Fingerprint, CredentialId>,
     prefixes: HashSet<Box<[u8]>>,
-    /// In the order of their credentials.
+    /// In the order in which they were given.
     keys: Vec<(CredentialId, Box<[u8]>)>,
+    /// Where in `keys` the key of a credential is.
+    places: HashMap<CredentialId, usize>,
 }
 
 impl Keyring {
     /// A keyring of these keys. Of two that are the same, the first one counts.
     pub fn new(kind: KeyringKind, keys: impl IntoIterator<Item = (CredentialId, InboundKey)>) -> Self {
-        let mut keyring =
-            Self { kind, secret: rand::random(), shown: HashMap::new(), prefixes: HashSet::new(), keys: Vec::new() };
+        let mut keyring = Self {
+            kind,
+            secret: rand::random(),
+            shown: HashMap::new(),
+            prefixes: HashSet::new(),
+            keys: Vec::new(),
+            places: HashMap::new(),
+        };
         for (credential, InboundKey(key)) in keys {
             let shown = kind.shown(&key);
             let fingerprint = keyring.fingerprint(&shown);
             keyring.shown.entry(fingerprint).or_insert(credential);
             keyring.prefixes.insert(shown.iter().copied().take(kind.prefix()).collect());
             if kind.keeps_keys() {
+                keyring.places.insert(credential, keyring.keys.len());
                 keyring.keys.push((credential, key));
             }
         }
-        keyring.keys.sort_by_key(|(credential, _)| *credential);
         keyring
     }
 
@@ -136,11 +144,11 @@ impl Keyring {
     /// The key behind a credential, of the kinds whose keys are needed later (Shadowsocks); else nothing.
     #[must_use]
     pub fn psk(&self, credential: CredentialId) -> &[u8] {
-        let at = self.keys.binary_search_by_key(&credential, |(credential, _)| *credential);
-        at.ok().and_then(|at| self.keys.get(at)).map(|(_, key)| &**key).unwrap_or_default()
+        let key = self.places.get(&credential).and_then(|at| self.keys.get(*at));
+        key.map(|(_, key)| &**key).unwrap_or_default()
     }
 
-    /// All keys, of the kinds whose keys are needed later (Shadowsocks).
+    /// All keys in the order in which they were given, of the kinds whose keys are needed later (Shadowsocks).
     pub fn iter(&self) -> impl Iterator<Item = (CredentialId, &[u8])> {
         self.keys.iter().map(|(credential, key)| (*credential, &**key))
     }

@@ -23,9 +23,9 @@ pub(crate) use played::{Played, play};
 pub(crate) use web::adapt_head;
 pub use web::{WebAnswer, WebBody, WebRequest, WebResponder};
 
-/// Which credential a client has shown: an index into the table of whoever made the [`Keyring`].
+/// Which credential a client has shown: the number by which whoever made the [`Keyring`] knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CredentialId(pub u32);
+pub struct CredentialId(pub u64);
 
 /// What a client asks for.
 pub enum InboundRequest {

@@ -33,6 +33,16 @@ fn finds_what_each_kind_shows() {
     assert_eq!(shadowsocks.iter().count(), 2);
 }
 
+/// Where not all keys are tried, it is the first ones that are, whatever their numbers.
+#[test]
+fn keys_stay_in_the_order_in_which_they_were_given() {
+    let keys = [(CredentialId(9), InboundKey::new(*b"first")), (CredentialId(3), InboundKey::new(*b"second"))];
+    let keyring = Keyring::new(KeyringKind::Shadowsocks, keys);
+    let all: Vec<_> = keyring.iter().collect();
+    assert_eq!(all, [(CredentialId(9), &b"first"[..]), (CredentialId(3), b"second")]);
+    assert_eq!((keyring.psk(CredentialId(3)), keyring.psk(CredentialId(4))), (&b"second"[..], &b""[..]));
+}
+
 #[test]
 fn the_first_of_two_equal_keys_counts() {
     let keyring = keyring(KeyringKind::Hysteria2, &[b"same", b"same"]);

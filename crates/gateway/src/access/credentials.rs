@@ -1,6 +1,6 @@
 //! Who has which credential of an encrypted listener.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{collections::hash_map::Entry, fmt, net::IpAddr, sync::Arc};
 
 use ahash::{AHashMap, AHashSet};
 use hezar_engine::server::{CredentialId, Keyring};
@@ -15,8 +15,7 @@ const CLIENT_SESSION: &str = "hezar 2026 session of a client address";
 pub(crate) struct CredentialTable {
     config: Arc<GatewayConfig>,
     keyring: Arc<Keyring>,
-    /// By [`CredentialId`].
-    places: Arc<[Place]>,
+    places: Arc<AHashMap<CredentialId, Place>>,
 }
 
 /// Where a credential belongs.
@@ -41,21 +40,21 @@ impl CredentialTable {
             let (keyring, places) = (before.keyring.clone(), before.places.clone());
             return Self { config: config.clone(), keyring, places };
         }
-        let mut places = Vec::new();
+        let mut places = AHashMap::new();
         let mut keys = Vec::new();
         for (index, user) in config.users.iter().enumerate() {
-            let named = user.links.iter().enumerate().filter(|(_, link)| link.enabled);
-            let links = named.map(|(link, named)| (Some(link), &*named.name));
-            for (link, name) in [(None, "")].into_iter().chain(links) {
+            for (link, name) in open_links(user) {
                 let Some(key) = user.credential(&inbound.protocol, name) else { continue };
-                // Listeners have fewer credentials than there are numbers for them.
-                let Ok(id) = u32::try_from(places.len()) else { break };
-                keys.push((CredentialId(id), key));
-                places.push(Place { user: index, link });
+                let id = user.credential_id(name);
+                // Two with one number would be taken for each other.
+                if let Entry::Vacant(place) = places.entry(id) {
+                    place.insert(Place { user: index, link });
+                    keys.push((id, key));
+                }
             }
         }
         let keyring = Arc::new(Keyring::new(inbound.protocol.keyring_kind(), keys));
-        Self { config: config.clone(), keyring, places: places.into() }
+        Self { config: config.clone(), keyring, places: Arc::new(places) }
     }
 
     /// Whether a listener with these settings has the same users in the same places with the same credentials.
@@ -63,7 +62,9 @@ impl CredentialTable {
         let mut users = self.config.users.iter().zip(&config.users);
         protocol(&self.config) == protocol(config)
             && self.config.users.len() == config.users.len()
-            && users.all(|(before, now)| has_same_key(before, now) && links(before).eq(links(now)))
+            && users.all(|(before, now)| {
+                before.name == now.name && has_same_key(before, now) && links(before).eq(links(now))
+            })
     }
 
     /// The settings that it is made of.
@@ -87,27 +88,17 @@ impl CredentialTable {
         before.config.users.iter().filter(is_meant).map(|user| &*user.name).collect()
     }
 
-    /// Whose credential of this table it is, with the settings that `now` has for them; `None` when they have it no more.
-    pub(crate) fn holder(&self, credential: CredentialId, now: &Self) -> Option<Holder> {
-        let place = *self.places.get(usize::try_from(credential.0).ok()?)?;
-        if Arc::ptr_eq(&self.config, &now.config) {
-            return Some(Holder { known: KnownUser::new(&now.config, place.user)?, link: place.link });
-        }
-        let before = self.config.users.get(place.user)?;
-        let index = find(&now.config.users, place.user, |user| user.name == before.name)?;
-        let user = now.config.users.get(index)?;
-        if !has_same_key(user, before) {
-            return None;
-        }
-        let link = match place.link {
-            None => None,
-            Some(at) => {
-                let name = &before.links.get(at)?.name;
-                Some(find(&user.links, at, |link| link.enabled && link.name == *name)?)
-            }
-        };
-        Some(Holder { known: KnownUser::new(&now.config, index)?, link })
+    /// Whose credential it is, by whichever table of the listener it was recognized; `None` when they have it no more.
+    pub(crate) fn holder(&self, credential: CredentialId) -> Option<Holder> {
+        let place = *self.places.get(&credential)?;
+        Some(Holder { known: KnownUser::new(&self.config, place.user)?, link: place.link })
     }
+}
+
+/// The links by which a user may come in, first the one without a name.
+fn open_links(user: &User) -> impl Iterator<Item = (Option<usize>, &str)> {
+    let named = user.links.iter().enumerate().filter(|(_, link)| link.enabled);
+    [(None, "")].into_iter().chain(named.map(|(at, link)| (Some(at), &*link.name)))
 }
 
 /// Whether a credential of a user's counts no more. What a user had without a key was none.
@@ -129,11 +120,6 @@ fn links(user: &User) -> impl Iterator<Item = (&str, bool)> {
 /// Whether both derive their credentials from the same.
 fn has_same_key(one: &User, other: &User) -> bool {
     (&one.key, one.uuid) == (&other.key, other.uuid)
-}
-
-/// The place of the item that is meant: where it was before, or anywhere.
-fn find<T>(items: &[T], before: usize, is_meant: impl Fn(&T) -> bool) -> Option<usize> {
-    if items.get(before).is_some_and(&is_meant) { Some(before) } else { items.iter().position(is_meant) }
 }
 
 impl Holder {
@@ -210,8 +196,9 @@ mod tests {
 
     /// Every credential of a table, in the order of the links.
     fn identities(table: &CredentialTable, now: &CredentialTable, client: &str) -> Vec<Option<Identity>> {
-        let ids = (0..table.places.len()).map(|id| CredentialId(u32::try_from(id).unwrap()));
-        ids.map(|id| Some(table.holder(id, now)?.identity(client.parse().unwrap()))).collect()
+        let ids =
+            table.config.users.iter().flat_map(|user| open_links(user).map(move |(_, name)| user.credential_id(name)));
+        ids.map(|id| Some(now.holder(id)?.identity(client.parse().unwrap()))).collect()
     }
 
     #[test]
@@ -245,6 +232,8 @@ mod tests {
         };
         let (ali, sara) = (Some("ali".into()), Some("sara".into()));
         assert_eq!(names(&before), [ali.clone(), ali.clone(), sara.clone()]);
+        let others = table(vec![user("new", links.clone()), user("ali2", links.clone()), user("omid", Vec::new())]);
+        assert_eq!(names(&others), [None, None, None], "with the same key, but by other names");
         let moved = table(vec![user("new", Vec::new()), user("sara", Vec::new()), user("ali", links.clone())]);
         assert_eq!(names(&moved), [ali.clone(), ali.clone(), sara.clone()]);
         let removed = table(vec![user("ali", links.clone())]);

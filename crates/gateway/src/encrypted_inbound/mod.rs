@@ -97,9 +97,9 @@ impl EncryptedInbound {
         self.table.keyring()
     }
 
-    /// Who has shown a credential of this inbound, with the settings that `now` has for them; `None` when they have it no more.
-    pub(crate) fn holder(&self, credential: CredentialId, now: &Self) -> Option<Holder> {
-        self.table.holder(credential, &now.table)
+    /// Who has shown a credential of the listener, now or with older settings; `None` when they have it no more.
+    pub(crate) fn holder(&self, credential: CredentialId) -> Option<Holder> {
+        self.table.holder(credential)
     }
 
     /// The users with a credential that counted before and counts no more.

@@ -1,6 +1,6 @@
 //! What a user's clients show to an encrypted inbound: derived from the user's key, the protocol and the name of the link.
 
-use hezar_engine::server::{InboundKey, KeyringKind};
+use hezar_engine::server::{CredentialId, InboundKey, KeyringKind};
 use uuid::Builder;
 
 use super::{User, UserKey};
@@ -8,6 +8,8 @@ use crate::inbound_settings::{InboundProtocol, encode};
 
 /// The context of the derivation (BLAKE3, mode `derive_key`). Another one makes other credentials of every key.
 const CONTEXT: &str = "hezar 2026 inbound credential v1";
+/// The same for the numbers of credentials, which no client sees.
+const NUMBER: &str = "hezar 2026 number of a credential";
 /// The bytes behind a password, which has 24 characters in base64url.
 const PASSWORD_BYTES: usize = 18;
 
@@ -79,6 +81,20 @@ impl User {
             }
             _ => self.key.as_ref().map(|key| credential(protocol, key, link)),
         }
+    }
+
+    /// The number of the credential by one of its links: the same for as long as the user has the same name and key. It is a hash, so
+    /// that connections which are open while other users come and go name nobody else by it.
+    pub(crate) fn credential_id(&self, link: &str) -> CredentialId {
+        let uuid = self.uuid.map(|uuid| uuid.expose().into_bytes());
+        let uuid: &[u8] = uuid.as_ref().map_or(&[], |uuid| uuid);
+        let key: &[u8] = self.key.as_ref().map_or(&[], |key| key.bytes());
+        let mut hasher = blake3::Hasher::new_derive_key(NUMBER);
+        for part in [self.name.as_bytes(), link.as_bytes(), key, uuid] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        let hash = hasher.finalize();
+        CredentialId(u64::from_le_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default()))
     }
 }
 

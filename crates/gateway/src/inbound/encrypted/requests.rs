@@ -87,7 +87,7 @@ pub(super) async fn serve(
             let mut log_entry = AccessLogEntry::new(&context.telemetry, inbound.stream_kind(), client);
             log_entry.set_target(&target);
             let buffer = unwrapped(context, stream);
-            match admit(context, inbound, credential, Some(&target), client, &mut log_entry) {
+            match admit(context, credential, Some(&target), client, &mut log_entry) {
                 Ok(identity) => serve_stream(context, buffer, client, &identity, &target, log_entry).await,
                 Err(refusal) => {
                     buffer.refuse_and_close(&refusal, &context.access.reject_budget).await;
@@ -98,7 +98,7 @@ pub(super) async fn serve(
         InboundRequest::Datagrams(DatagramRequest { credential, client: sender, datagram }) => {
             let client = sender.unwrap_or(client);
             let mut log_entry = AccessLogEntry::new(&context.telemetry, inbound.datagrams_kind(), client);
-            let identity = admit(context, inbound, credential, None, client, &mut log_entry).ok()?;
+            let identity = admit(context, credential, None, client, &mut log_entry).ok()?;
             Some(ServedRequest::Datagrams(Box::new(UnwrappedAssociation { datagram, client, identity, log_entry })))
         }
     }
@@ -125,13 +125,12 @@ pub(super) async fn refuse(
 /// Whether whoever has shown a credential may do this now; the log learns who it is, and of a refusal.
 fn admit(
     context: &Context,
-    inbound: &EncryptedInbound,
     credential: CredentialId,
     target: Option<&Target>,
     client: SocketAddr,
     log_entry: &mut AccessLogEntry,
 ) -> Result<Identity, Refusal> {
-    let recognized = recognize(context, inbound, credential, client).and_then(|identity| {
+    let recognized = recognize(context, credential, client).and_then(|identity| {
         log_entry.set_user(&identity.user);
         let identity = context.access.admit(identity, client)?;
         if let Some(target) = target {
@@ -152,15 +151,10 @@ fn check_is_a_place(target: &Target) -> Result<(), Refusal> {
 }
 
 /// Who has shown a credential.
-fn recognize(
-    context: &Context,
-    inbound: &EncryptedInbound,
-    credential: CredentialId,
-    client: SocketAddr,
-) -> Result<Identity, Refusal> {
+fn recognize(context: &Context, credential: CredentialId, client: SocketAddr) -> Result<Identity, Refusal> {
     // A session may have begun with older settings, or before the listener became a mixed one.
     let now = context.encrypted().ok_or(Refusal::UserRemoved)?;
-    let holder = inbound.holder(credential, &now).ok_or(Refusal::UserRemoved)?;
+    let holder = now.holder(credential).ok_or(Refusal::UserRemoved)?;
     context.access.recognize(holder, client)
 }
 

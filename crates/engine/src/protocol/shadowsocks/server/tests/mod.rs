@@ -61,7 +61,7 @@ impl Listener {
 
     fn keyring_of<const N: usize>(self, users: [u8; N]) -> Keyring {
         let kind = if self.is_2022() { KeyringKind::Shadowsocks2022 } else { KeyringKind::Shadowsocks };
-        let key = |user| (CredentialId(10 + u32::from(user)), InboundKey::new(self.user_key(user)));
+        let key = |user| (CredentialId(10 + u64::from(user)), InboundKey::new(self.user_key(user)));
         Keyring::new(kind, users.map(key))
     }
 

@@ -51,7 +51,7 @@ fn request(opening: Opening) -> Result<StreamRequest, StrangerReason> {
 async fn serve(listener: Listener, user: u8, peer: DuplexStream) -> Served {
     let io = Box::new(Chopped::new(peer, 7, 600));
     let served = request(listener.server().accept(io, &listener.keyring()).await.unwrap()).unwrap();
-    assert_eq!(served.credential, CredentialId(10 + u32::from(user)), "{}", listener.method);
+    assert_eq!(served.credential, CredentialId(10 + u64::from(user)), "{}", listener.method);
     (served.target, pump(served.stream))
 }
 
@@ -73,7 +73,7 @@ async fn foreign(listener: Listener, user: u8) {
     let mut client = ProxyClientStream::from_stream(context, near, &config, ("example.com".to_owned(), 443));
     let serving = tokio::spawn(async move {
         let served = request(listener.server().accept(Box::new(far), &listener.keyring()).await.unwrap()).unwrap();
-        assert_eq!(served.credential, CredentialId(10 + u32::from(user)));
+        assert_eq!(served.credential, CredentialId(10 + u64::from(user)));
         assert_eq!(served.target, Target::parse("example.com:443").unwrap());
         let mut stream = served.stream;
         let mut question = vec![0; 100_000];
@@ -304,7 +304,7 @@ async fn datagrams_inside_a_stream_are_served() {
 #[tokio::test(start_paused = true)]
 async fn so_many_keys_are_tried_and_no_more() {
     let listener = Listener { method: "aes-128-gcm" };
-    let users = (0..300_u32).map(|user| (CredentialId(user), InboundKey::new(format!("password {user}").into_bytes())));
+    let users = (0..300_u64).map(|user| (CredentialId(user), InboundKey::new(format!("password {user}").into_bytes())));
     let keyring = Keyring::new(KeyringKind::Shadowsocks, users);
     for (user, is_known) in [(0, true), (255, true), (256, false), (299, false)] {
         let (mut near, far) = duplex(1024);

@@ -153,7 +153,7 @@ async fn our_own_clients_are_served() {
             let mut client = Client::new(listener, user, address).await;
             client.send(b"question", "example.com:53").await;
             let request = begun(&mut server, &keyring).await;
-            assert_eq!(request.credential, CredentialId(10 + u32::from(user)), "{}", listener.method);
+            assert_eq!(request.credential, CredentialId(10 + u64::from(user)), "{}", listener.method);
             assert_eq!(request.client, Some(client.socket.local_addr().unwrap()));
             let question = carried(&mut server, &keyring, &request.datagram).await;
             assert_eq!(question, (b"question".to_vec(), "example.com:53".to_owned()));
