@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hezar_engine::{
     BoxDatagram,
     server::{
-        CredentialId, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind, Opening,
-        ServerPath, ServerProtocol, ServerSecurity, ServerTransport, StrangerReason,
+        CredentialId, CurrentKeyring, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind,
+        Opening, ServerPath, ServerProtocol, ServerSecurity, ServerTransport, StrangerReason,
     },
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -53,10 +53,10 @@ fn path() -> ServerPath {
 }
 
 /// A server of VLESS over this transport, whose only user has the id 0.
-pub(crate) fn server(transport: ServerTransport) -> (InboundServer, Arc<Keyring>) {
+pub(crate) fn server(transport: ServerTransport) -> (InboundServer, CurrentKeyring) {
     let settings = InboundSettings { protocol: ServerProtocol::Vless, transport, security: ServerSecurity::None };
     let keyring = Keyring::new(KeyringKind::Vless, [(CredentialId(0), InboundKey::new([0; 16]))]);
-    (InboundServer::new(settings), Arc::new(keyring))
+    (InboundServer::new(settings), keyring.into())
 }
 
 /// Serves the bytes behind the first one, with others in front of them, whole and in pieces.
@@ -72,7 +72,7 @@ fn same_in_pieces(transport: ServerTransport, front: &[u8], data: &[u8]) {
     assert_eq!(serve(usize::from(*piece) + 1), serve(usize::MAX), "it depends on the pieces");
 }
 
-async fn serve(server: &InboundServer, keyring: &Arc<Keyring>, client: &Scripted) -> Came {
+async fn serve(server: &InboundServer, keyring: &CurrentKeyring, client: &Scripted) -> Came {
     match server.accept(client.stream(), keyring).await {
         Ok(Opening::Request(InboundRequest::Stream(mut request))) => {
             request.stream.grant();

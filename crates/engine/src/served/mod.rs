@@ -7,6 +7,7 @@ use hezar_core::Target;
 
 use crate::{BoxDatagram, BoxStream, Stream};
 
+mod current_keyring;
 mod head;
 mod keyring;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -16,6 +17,7 @@ mod web;
 #[cfg(test)]
 mod tests;
 
+pub use current_keyring::CurrentKeyring;
 pub(crate) use head::{HALF_HEAD, HeadRead, read_head, read_prompt_head};
 pub use keyring::{InboundKey, Keyring, KeyringKind};
 #[cfg(any(test, feature = "fuzzing"))]

@@ -23,8 +23,8 @@ pub use crate::protocol::shadowsocks::server::{ShadowsocksServer, ShadowsocksUdp
 pub use crate::quic::QuicListener;
 pub use crate::security::{RealityServer, RealitySettings, SiteConnector, UnusableSite};
 pub use crate::served::{
-    BoxServed, BoxSession, CredentialId, DatagramRequest, InboundKey, InboundRequest, InboundSession, Keyring,
-    KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, SiteRelay, Stranger, StrangerReason,
+    BoxServed, BoxSession, CredentialId, CurrentKeyring, DatagramRequest, InboundKey, InboundRequest, InboundSession,
+    Keyring, KeyringKind, Opening, RequestRefusal, ServedStream, SessionItem, SiteRelay, Stranger, StrangerReason,
     StreamRequest, WebAnswer, WebBody, WebRequest, WebResponder,
 };
 pub use crate::transport::{ServerPath, ServerXhttp};
@@ -121,11 +121,11 @@ impl InboundServer {
         }
     }
 
-    /// Reads what a client asks for. The caller bounds the time.
+    /// Reads what a client asks for. The caller bounds the time. A session goes on asking for the credentials.
     ///
     /// # Errors
     /// The connection failed, or ended before it said anything; nobody can be answered.
-    pub async fn accept(&self, stream: BoxStream, keyring: &Arc<Keyring>) -> io::Result<Opening> {
+    pub async fn accept(&self, stream: BoxStream, keyring: &CurrentKeyring) -> io::Result<Opening> {
         let secured = match &self.security {
             ServerSecurity::None => Layered::Other(stream),
             ServerSecurity::Tls(tls) => match tls.accept(stream).await? {
@@ -139,7 +139,7 @@ impl InboundServer {
             },
         };
         match &self.transport {
-            TransportServer::Tcp => self.protocol.read_request(secured, keyring).await,
+            TransportServer::Tcp => self.protocol.read_request(secured, &keyring.get()).await,
             TransportServer::Upgrade(server) => server.accept(secured.into_stream(), self.opener(keyring)).await,
             TransportServer::Grpc(server) => server.accept(secured.into_stream(), self.opener(keyring)).await,
             TransportServer::Xhttp(server) => server.accept(secured.into_stream(), self.opener(keyring)).await,
@@ -147,10 +147,10 @@ impl InboundServer {
     }
 
     /// Reads what clients ask for on the many streams of one connection.
-    fn opener(&self, keyring: &Arc<Keyring>) -> Opener {
-        let (protocol, keyring) = (Arc::clone(&self.protocol), Arc::clone(keyring));
+    fn opener(&self, keyring: &CurrentKeyring) -> Opener {
+        let (protocol, keyring) = (Arc::clone(&self.protocol), keyring.clone());
         Arc::new(move |stream| {
-            let (protocol, keyring) = (Arc::clone(&protocol), Arc::clone(&keyring));
+            let (protocol, keyring) = (Arc::clone(&protocol), keyring.get());
             Box::pin(async move { protocol.read_request(Layered::Other(stream), &keyring).await })
         })
     }

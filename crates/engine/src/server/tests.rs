@@ -1,13 +1,11 @@
 //! The server halves through their one face.
 
-use std::sync::Arc;
-
 use hezar_core::Target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::{
-    CredentialId, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind, Opening,
-    ServerProtocol, ServerSecurity, ServerTransport,
+    CredentialId, CurrentKeyring, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind,
+    Opening, ServerProtocol, ServerSecurity, ServerTransport,
 };
 
 #[tokio::test]
@@ -18,7 +16,8 @@ async fn a_request_of_trojan_is_read() {
         security: ServerSecurity::None,
     };
     let server = InboundServer::new(settings);
-    let keyring = Arc::new(Keyring::new(KeyringKind::Trojan, [(CredentialId(3), InboundKey::new(*b"password"))]));
+    let keyring = Keyring::new(KeyringKind::Trojan, [(CredentialId(3), InboundKey::new(*b"password"))]);
+    let keyring = CurrentKeyring::from(keyring);
     let (ours, mut theirs) = duplex(1024);
     let request =
         b"d63dc919e201d7bc4c825630d2cf25fdc93d4b2f0d46706d29038d01\r\n\x01\x03\x0bexample.com\x01\xbb\r\nhello";

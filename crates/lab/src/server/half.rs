@@ -1,14 +1,14 @@
 //! Shadowsocks, Trojan and VLESS without TLS, by the server halves of the program itself.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hezar_engine::{
     BoxStream, BuildError, Prefixed,
     server::{
-        CredentialId, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind, Opening,
-        RequestRefusal, ServerProtocol, ServerSecurity, ServerTransport, ShadowsocksServer, StreamRequest,
+        CredentialId, CurrentKeyring, InboundKey, InboundRequest, InboundServer, InboundSettings, Keyring, KeyringKind,
+        Opening, RequestRefusal, ServerProtocol, ServerSecurity, ServerTransport, ShadowsocksServer, StreamRequest,
     },
 };
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -20,7 +20,7 @@ use crate::{Kind, link::Credential};
 /// The server half of one server, which remembers what it has seen, and the one credential that it knows.
 pub(crate) struct ServerHalf {
     server: InboundServer,
-    keyring: Arc<Keyring>,
+    keyring: CurrentKeyring,
 }
 
 impl ServerHalf {
@@ -46,7 +46,7 @@ impl ServerHalf {
             _ => return Ok(None),
         };
         let settings = InboundSettings { protocol, transport: ServerTransport::Tcp, security: ServerSecurity::None };
-        let keyring = Arc::new(Keyring::new(keyring, [(CredentialId(0), key)]));
+        let keyring = Keyring::new(keyring, [(CredentialId(0), key)]).into();
         Ok(Some(Self { server: InboundServer::new(settings), keyring }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hezar_engine::server::Opening;
+use hezar_engine::server::{CurrentKeyring, Opening};
 use tokio::time::{Instant, timeout_at};
 
 use super::{ClientBuffer, Handover};
@@ -29,8 +29,9 @@ pub(super) async fn open(
 ) -> Option<Handover> {
     let server = inbound.server()?;
     let patience = buffer.deadline().max(Instant::now() + LEAST_PATIENCE);
+    let keyring = current_keyring(context, &inbound);
     let opening = tokio::select! {
-        opening = timeout_at(patience, server.accept(Box::new(buffer.into_client()), inbound.keyring())) => match opening {
+        opening = timeout_at(patience, server.accept(Box::new(buffer.into_client()), &keyring)) => match opening {
             Ok(opening) => opening.map_err(|error| failed(context, error)),
             Err(_) => Err(Refusal::ClientTimeout),
         },
@@ -56,6 +57,16 @@ pub(super) async fn open(
             None
         }
     }
+}
+
+/// The credentials by which the requests of a connection are read: those that the listener has when they come, as long as it speaks what it
+/// spoke when the connection began.
+fn current_keyring(context: &Arc<Context>, begun: &Arc<EncryptedInbound>) -> CurrentKeyring {
+    let (context, begun) = (Arc::clone(context), Arc::clone(begun));
+    CurrentKeyring::new(move || {
+        let now = context.encrypted().filter(|now| now.protocol() == begun.protocol());
+        Arc::clone(now.as_ref().unwrap_or(&begun).keyring())
+    })
 }
 
 /// Why no request was read.

@@ -1,18 +1,18 @@
 //! A client reaches nodes through an encrypted inbound as through the mixed port, and a stranger does not.
 
 use hezar_core::Target;
-use hezar_gateway::{GatewayConfig, InboundProtocol, InboundTransportKind, UserKey, credential};
+use hezar_gateway::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind, UserKey, credential};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
 
 use super::{
-    SOON, ali, attempt, carries_datagrams, echo_datagram, expect_no_node, inbound, inbounds, key, name, passes_ends,
-    phone, ping, stream_to, trojan, with,
+    PATH, SOON, ali, attempt, carries_datagrams, echo_datagram, expect_no_node, inbound, inbounds, key, name,
+    passes_ends, phone, ping, stream_to, trojan, users, with,
 };
 use crate::{
-    clients::{connect, say},
+    clients::{ask, connect, say},
     world::{Does, eventually, world},
 };
 
@@ -175,4 +175,35 @@ async fn a_listener_becomes_encrypted_and_mixed_again() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("node-0"), "{answer}");
+}
+
+/// What a client of VLESS sends first, and what comes back from an echo.
+fn vless_ping(inbound: &InboundConfig, key: u8) -> Vec<u8> {
+    let id = credential(&inbound.protocol, &UserKey::new([key; 32]), "");
+    [&b"\0"[..], id.expose(), b"\0\x01\x01\xbb\x02\x0bexample.com", b"ping"].concat()
+}
+
+/// A CDN or a web server in front keeps its connections, and sends over each of them whoever comes.
+#[tokio::test]
+async fn who_comes_over_an_older_connection_is_judged_by_the_settings_of_now() {
+    let inbound = inbound(InboundProtocol::Vless, InboundTransportKind::HttpUpgrade);
+    let world = world(with(&inbound, users(&[1, 2])), &[Does::Echo]).await;
+    let upgrade = format!("GET {PATH} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    let mut older = Vec::new();
+    for _ in 0..3 {
+        let mut connection = connect(&world).await;
+        let answer = ask(&mut connection, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        older.push(connection);
+    }
+    world.gateway.configure(with(&inbound, users(&[3, 2]))).unwrap();
+    for (mut connection, (key, is_user)) in older.into_iter().zip([(1, false), (2, true), (3, true)]) {
+        let answer = ask(&mut connection, upgrade.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        let _ = connection.write_all(&vless_ping(&inbound, key)).await;
+        let mut heard = [0; 6];
+        let read = timeout(SOON, connection.read_exact(&mut heard)).await.expect("in time");
+        assert_eq!(read.is_ok() && heard == *b"\0\0ping", is_user, "user {key}: {heard:?}");
+    }
+    assert_eq!(world.connects(), [2]);
 }
