@@ -4,6 +4,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,10 +16,13 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::visitors::Visitor;
+
 /// The lent stream.
 pub(super) struct LentStream {
     stream: Option<BoxStream>,
     back: Option<oneshot::Sender<BoxStream>>,
+    visitor: Arc<Visitor>,
     idle: Duration,
     /// When it fails unless something has been answered by then.
     answer_by: Option<Instant>,
@@ -28,14 +32,20 @@ pub(super) struct LentStream {
 }
 
 impl LentStream {
-    /// Lends `stream`, on which something must be answered by a time, and something must move within each `idle`. It comes back
-    /// through the receiver.
-    pub(super) fn new(stream: BoxStream, answer_by: Instant, idle: Duration) -> (Self, oneshot::Receiver<BoxStream>) {
+    /// Lends the `stream` of a visitor, on which something must be answered by a time, and something must move within each `idle`. It
+    /// comes back through the receiver.
+    pub(super) fn new(
+        stream: BoxStream,
+        visitor: &Arc<Visitor>,
+        answer_by: Instant,
+        idle: Duration,
+    ) -> (Self, oneshot::Receiver<BoxStream>) {
         let (back, receiver) = oneshot::channel();
         let last_move = Instant::now();
         let mut lent = Self {
             stream: Some(stream),
             back: Some(back),
+            visitor: Arc::clone(visitor),
             idle,
             answer_by: Some(answer_by),
             last_move,
@@ -83,6 +93,7 @@ impl LentStream {
     ) -> Poll<io::Result<T>> {
         let result = ready!(self.watch(cx, poll));
         self.last_move = Instant::now();
+        self.visitor.note_move();
         Poll::Ready(result)
     }
 }

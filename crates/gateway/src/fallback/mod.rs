@@ -7,6 +7,7 @@ mod relay;
 mod site;
 #[cfg(test)]
 mod tests;
+mod visitors;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,13 +20,14 @@ use hezar_engine::{
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
-use self::{placed_body::PlacedBody, site::Site};
+use self::{
+    placed_body::PlacedBody,
+    site::Site,
+    visitors::{Visitor, Visitors},
+};
 use crate::InboundFallback;
-
-/// The most connections of strangers, and single requests over others, that are answered at a time.
-const MOST_STRANGERS: usize = 256;
 
 /// What answers the strangers of one inbound. Who they are, and why they are no users, makes no difference to it.
 pub(crate) struct Fallback {
@@ -33,7 +35,7 @@ pub(crate) struct Fallback {
     address: Option<Target>,
     /// This machine's own sockets: the address is the operator's, and no byte of a client chooses it.
     direct: Arc<dyn Dialer>,
-    open: Arc<Semaphore>,
+    visitors: Visitors,
 }
 
 impl Fallback {
@@ -46,17 +48,25 @@ impl Fallback {
             site: Arc::new(Site::new(settings.folder.clone())),
             address: settings.address.clone(),
             direct,
-            open: Arc::new(Semaphore::new(MOST_STRANGERS)),
+            visitors: Visitors::new(),
         }
     }
 
     /// Serves a stranger to its end. Our own site gives one up that has asked for nothing until `patience` ends; between a stranger and
-    /// a web server nothing may move for `idle`. When too many are served already, the connection is closed.
+    /// a web server nothing may move for `idle`. When too many are served already, the one that has been silent for the longest gives
+    /// way, as at a web server; when all of them are busy, the connection is closed.
     pub(crate) async fn serve(&self, stream: BoxStream, patience: Instant, idle: Duration) {
-        let Ok(_place) = self.open.try_acquire() else { return };
-        let Some(address) = &self.address else { return site::serve(Arc::clone(&self.site), stream, patience).await };
-        if let Err(unserved) = relay::join(&*self.direct, address, stream, idle).await {
-            site::serve(Arc::new(Site::failing(StatusCode::BAD_GATEWAY)), unserved, patience).await;
+        let Some(place) = self.visitors.connection().await else { return };
+        let visitor = &place.visitor;
+        visitor.leave.run_until_cancelled(self.serve_visitor(stream, visitor, patience, idle)).await;
+    }
+
+    async fn serve_visitor(&self, stream: BoxStream, visitor: &Arc<Visitor>, patience: Instant, idle: Duration) {
+        let Some(address) = &self.address else {
+            return site::serve(Arc::clone(&self.site), stream, visitor, patience).await;
+        };
+        if let Err(unserved) = relay::join(&*self.direct, address, stream, idle, || visitor.note_move()).await {
+            site::serve(Arc::new(Site::failing(StatusCode::BAD_GATEWAY)), unserved, visitor, patience).await;
         }
     }
 }
@@ -66,7 +76,7 @@ impl WebAnswer for Fallback {
     /// One connection may ask for much at a time, and each answer may need a file or a socket: too many are told to come later.
     async fn answer(&self, request: Request<Bytes>) -> Response<WebBody> {
         let method = request.method().clone();
-        let Ok(place) = Arc::clone(&self.open).try_acquire_owned() else {
+        let Some(place) = self.visitors.place().await else {
             return site::plain(StatusCode::SERVICE_UNAVAILABLE, &method);
         };
         let answer = match &self.address {

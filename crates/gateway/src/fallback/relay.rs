@@ -20,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Joins a stranger with the web server until both have ended or nothing has moved for `idle`.
+/// Joins a stranger with the web server until both have ended or nothing has moved for `idle`. Whenever something moves, `moved` is called.
 ///
 /// # Errors
 /// The stranger's stream, when the web server cannot be reached.
@@ -29,9 +29,10 @@ pub(super) async fn join(
     address: &Target,
     mut stream: BoxStream,
     idle: Duration,
+    moved: impl Fn(),
 ) -> Result<(), BoxStream> {
     let Some(mut server) = connect(direct, address).await else { return Err(stream) };
-    relay(&mut stream, &mut server, idle, |_, _, _| {}, || u64::MAX).await;
+    relay(&mut stream, &mut server, idle, |_, _, _| moved(), || u64::MAX).await;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ use tokio::{
 };
 use tower_http::services::ServeDir;
 
-use super::lent_stream::LentStream;
+use super::{lent_stream::LentStream, visitors::Visitor};
 use crate::relay::poll_discard;
 
 /// How long a connection may be silent: what widely used web servers allow between two requests.
@@ -124,7 +124,7 @@ pub(super) fn plain(status: StatusCode, method: &Method) -> Response<WebBody> {
 
 /// Serves the site over a connection until the client leaves it. A client that has got no answer until `patience` ends is left without
 /// a word, as one would be whose bytes might still have become those of a user.
-pub(super) async fn serve(site: Arc<Site>, stream: BoxStream, patience: Instant) {
+pub(super) async fn serve(site: Arc<Site>, stream: BoxStream, visitor: &Arc<Visitor>, patience: Instant) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     // For the first head, `patience` ends before it.
     let head_timeout = patience.duration_since(Instant::now()).max(HEAD_TIMEOUT) + Duration::from_secs(1);
@@ -135,7 +135,7 @@ pub(super) async fn serve(site: Arc<Site>, stream: BoxStream, patience: Instant)
         let site = Arc::clone(&site);
         async move { Ok::<_, Infallible>(site.answer(request.map(drop)).await) }
     });
-    let (lent, back) = LentStream::new(stream, patience, IDLE);
+    let (lent, back) = LentStream::new(stream, visitor, patience, IDLE);
     let served = server.serve_connection(TokioIo::new(lent), service).await;
     if let Err(error) = served {
         tracing::trace!(%error, "a connection to the site for strangers has failed");

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use hezar_core::{Stage, Target};
 use hezar_engine::{Attempt, BoxStream, Cause, DialError, Dialer, server::WebAnswer as _};
 use http::{Method, Request, StatusCode};
@@ -13,10 +14,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
-use super::Fallback;
+use super::{Fallback, visitors::MOST_STRANGERS};
 use crate::InboundFallback;
 
 /// The way to the web server: streams that were made before.
@@ -258,8 +259,64 @@ async fn single_requests_are_answered() {
 #[tokio::test]
 async fn too_many_strangers_are_closed_at_once() {
     let fallback = nothing();
-    let _all = fallback.open.acquire_many(u32::try_from(super::MOST_STRANGERS).unwrap()).await.unwrap();
+    let all = u32::try_from(MOST_STRANGERS).unwrap();
+    let _all = fallback.visitors.places.acquire_many(all).await.unwrap();
     assert_eq!(hear(&fallback, &get("/")).await, "");
+}
+
+/// Who keeps a connection open and says nothing does not close the site for others, whoever serves it.
+#[tokio::test(start_paused = true)]
+async fn the_most_silent_stranger_gives_way() {
+    for has_server in [false, true] {
+        let (near, mut servers): (Vec<_>, Vec<_>) = (0..=MOST_STRANGERS).map(|_| duplex(1 << 20)).unzip();
+        let fallback = Arc::new(if has_server { behind(near) } else { nothing() });
+        let mut strangers = Vec::new();
+        for _ in 0..MOST_STRANGERS {
+            let (ours, theirs) = duplex(1 << 20);
+            let fallback = Arc::clone(&fallback);
+            let served = tokio::spawn(async move { fallback.serve(Box::new(ours), soon(), IDLE).await });
+            strangers.push((theirs, served));
+            sleep(Duration::from_millis(2)).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        // The first one is heard of again, so that the second one has been silent for longer.
+        strangers[0].0.write_all(b"GET").await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        if has_server {
+            // The streams were taken from the end; the last one is for who comes now.
+            let mut last = servers.swap_remove(0);
+            tokio::spawn(async move {
+                last.read_to_end(&mut Vec::new()).await.unwrap();
+                last.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").await.unwrap();
+            });
+        }
+        let answer = hear(&fallback, &get("/")).await;
+        assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{has_server}: {answer}");
+        let over: Vec<_> = strangers.iter().map(|(_, served)| served.is_finished()).collect();
+        assert!(over[1] && over.iter().filter(|over| **over).count() == 1, "{has_server}: {over:?}");
+    }
+}
+
+/// While all of them are busy, nobody is cut off for somebody else.
+#[tokio::test(start_paused = true)]
+async fn busy_strangers_give_way_to_nobody() {
+    let fallback = nothing();
+    let (mut theirs, ours): (Vec<_>, Vec<_>) = (0..MOST_STRANGERS).map(|_| duplex(1 << 20)).unzip();
+    let all = join_all(ours.into_iter().map(|ours| fallback.serve(Box::new(ours), soon(), IDLE)));
+    let others = async {
+        sleep(Duration::from_secs(3)).await;
+        for stranger in &mut theirs {
+            stranger.write_all(&get("/")).await.unwrap();
+        }
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!(hear(&fallback, &get("/")).await, "");
+        for mut stranger in theirs {
+            let mut first = [0; 12];
+            stranger.read_exact(&mut first).await.unwrap();
+            assert_eq!(&first, b"HTTP/1.1 404");
+        }
+    };
+    tokio::join!(all, others);
 }
 
 /// Many requests over few connections are bounded like connections, for as long as their answers are sent.
@@ -268,7 +325,7 @@ async fn too_many_single_requests_are_told_to_come_later() {
     let fallback = nothing();
     let ask = || fallback.answer(Request::new(Bytes::new()));
     let mut sent = Vec::new();
-    for _ in 0..super::MOST_STRANGERS {
+    for _ in 0..MOST_STRANGERS {
         sent.push(ask().await);
     }
     assert!(sent.iter().all(|answer| answer.status() == StatusCode::NOT_FOUND));
