@@ -1,7 +1,14 @@
 //! A client reaches nodes through an encrypted inbound as through the mixed port, and a stranger does not.
 
+use bytes::Bytes;
 use hezar_core::Target;
 use hezar_gateway::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind, UserKey, credential};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Request,
+    client::conn::http2::{SendRequest, handshake},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -206,4 +213,32 @@ async fn who_comes_over_an_older_connection_is_judged_by_the_settings_of_now() {
         assert_eq!(read.is_ok() && heard == *b"\0\0ping", is_user, "user {key}: {heard:?}");
     }
     assert_eq!(world.connects(), [2]);
+}
+
+/// What is answered to a whole call of gRPC: its one message holds what a client says.
+async fn call(http2: &mut SendRequest<Full<Bytes>>, said: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(said.len()).unwrap();
+    let message = [&[0, 0, 0, 0, length + 2, 0x0a, length], said].concat();
+    let request = Request::post(format!("http://a{PATH}/Tun")).header("content-type", "application/grpc");
+    let answer = http2.send_request(request.body(Full::from(message)).unwrap()).await.unwrap();
+    timeout(SOON, answer.into_body().collect()).await.expect("in time").unwrap().to_bytes().to_vec()
+}
+
+/// The same over HTTP/2, where the streams of all of them share a connection at a time.
+#[tokio::test]
+async fn users_share_a_connection_of_http2_that_is_older_than_they_are() {
+    let inbound = inbound(InboundProtocol::Vless, InboundTransportKind::Grpc);
+    let world = world(with(&inbound, users(&[1, 2])), &[Does::Echo]).await;
+    let (mut http2, connection) = handshake(TokioExecutor::new(), TokioIo::new(connect(&world).await)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    for (now, key, is_user) in
+        [([1, 2], 1, true), ([1, 2], 3, false), ([3, 2], 3, true), ([3, 2], 2, true), ([3, 2], 1, false)]
+    {
+        world.gateway.configure(with(&inbound, users(&now))).unwrap();
+        let heard = call(&mut http2, &vless_ping(&inbound, key)).await;
+        assert_eq!(heard.ends_with(b"ping"), is_user, "user {key} of {now:?}: {heard:?}");
+    }
+    assert_eq!(world.connects(), [3]);
+    drop(http2);
+    timeout(SOON, connection).await.expect("in time").unwrap().unwrap();
 }
