@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// How long a client with a credential that nobody has waits for bytes that must not come.
 const REFUSAL: Duration = Duration::from_secs(3);
 /// How often a check is made whose client may send bytes twice.
-const TRIES: u32 = 4;
+const TRIES: u32 = 3;
 /// What is echoed after the client has said that nothing more comes.
 const ECHO: usize = 100_000;
 /// The user whose links the clients have.

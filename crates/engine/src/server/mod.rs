@@ -121,7 +121,7 @@ impl InboundServer {
         }
     }
 
-    /// Reads what a client asks for. The caller bounds the time. A session goes on asking for the credentials.
+    /// Reads what a client asks for. The caller bounds the time. A session over HTTP goes on asking for the credentials.
     ///
     /// # Errors
     /// The connection failed, or ended before it said anything; nobody can be answered.

@@ -236,7 +236,7 @@ async fn piece(queue: &Arc<UploadQueue>, number: u64, body: RequestBody, respond
             if piece.len() > length {
                 return responder.refuse(StatusCode::PAYLOAD_TOO_LARGE);
             }
-            // A client that takes a request back may leave a part of it.
+            // A client that takes a request back may leave a part of it. Without a length nothing would tell; clients send one.
             if said.is_some_and(|said| piece.len() < said) {
                 return;
             }

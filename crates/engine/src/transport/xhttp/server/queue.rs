@@ -80,7 +80,7 @@ impl HeldBytes {
 /// The upload of one session. Its writers and its reader share it.
 pub(super) struct UploadQueue {
     state: Mutex<State>,
-    /// Told when something was read, or the session is over.
+    /// Told when something was read, a piece has come or is lost, or the session is over.
     room: Notify,
     held: Arc<HeldBytes>,
 }
@@ -155,7 +155,8 @@ impl UploadQueue {
         Ok(())
     }
 
-    /// Waits until there is room for piece `number`. `None` when it was taken before.
+    /// Waits until there is room for piece `number`. `None` when it has come before; while another request
+    /// brings it, that one is waited for.
     ///
     /// # Errors
     /// When it cannot be taken.
