@@ -13,6 +13,8 @@ use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound, fall
 
 /// The most requests of one session at a time.
 const MOST_REQUESTS: u32 = 256;
+/// The most of them that the fallback answers: one stranger must not take the places of all others.
+const MOST_WEB_REQUESTS: usize = 64;
 /// How long a stranger may take to read the answer to a web request: few places are for all of them.
 const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 
@@ -24,6 +26,7 @@ pub(in crate::inbound) async fn serve(
     client: SocketAddr,
 ) {
     let places = Arc::new(Semaphore::new(MOST_REQUESTS as usize));
+    let web_places = Arc::new(Semaphore::new(MOST_WEB_REQUESTS));
     let mut closed = false;
     // Once for each connection, as for other inbounds.
     let mut is_noted = false;
@@ -55,11 +58,11 @@ pub(in crate::inbound) async fn serve(
             Some(SessionItem::Web(request)) => {
                 note(StrangerReason::Protocol);
                 // Whoever asks for more than there is room for loses its request.
-                let (place, fallback) = (places.clone().try_acquire_owned().ok(), inbound.fallback().cloned());
-                if let (Some(place), Some(fallback)) = (place, fallback) {
+                let taken = [&places, &web_places].map(|places| Arc::clone(places).try_acquire_owned());
+                if let ([Ok(place), Ok(web_place)], Some(fallback)) = (taken, inbound.fallback().cloned()) {
                     let kill = context.kill.clone();
                     context.tasks.spawn(async move {
-                        let _place = place;
+                        let _places = (place, web_place);
                         kill.run_until_cancelled(timeout(LONGEST_ANSWER, answer(&fallback, *request))).await;
                     });
                 }

@@ -1,16 +1,20 @@
 //! A client reaches nodes through an encrypted inbound as through the mixed port, and a stranger does not.
 
 use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use hezar_core::Target;
-use hezar_gateway::{GatewayConfig, InboundConfig, InboundProtocol, InboundTransportKind, UserKey, credential};
+use hezar_gateway::{
+    GatewayConfig, InboundConfig, InboundFallback, InboundProtocol, InboundTransportKind, UserKey, credential,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Request,
+    Request, StatusCode,
     client::conn::http2::{SendRequest, handshake},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
     time::timeout,
 };
 
@@ -20,7 +24,7 @@ use super::{
 };
 use crate::{
     clients::{ask, connect, say},
-    world::{Does, eventually, world},
+    world::{Does, World, eventually, world},
 };
 
 #[tokio::test]
@@ -241,4 +245,42 @@ async fn users_share_a_connection_of_http2_that_is_older_than_they_are() {
     assert_eq!(world.connects(), [3]);
     drop(http2);
     timeout(SOON, connection).await.expect("in time").unwrap().unwrap();
+}
+
+/// A connection of HTTP/2 to the listener.
+async fn http2(world: &World) -> SendRequest<Full<Bytes>> {
+    let (http2, connection) = handshake(TokioExecutor::new(), TokioIo::new(connect(world).await)).await.unwrap();
+    tokio::spawn(connection);
+    http2
+}
+
+/// Asks for the site's first page.
+async fn visit(mut http2: SendRequest<Full<Bytes>>) -> hyper::Result<StatusCode> {
+    let request = Request::get("http://a/").body(Full::default()).unwrap();
+    Ok(http2.send_request(request).await?.status())
+}
+
+/// One stranger with many requests leaves places for the others.
+#[tokio::test]
+async fn one_connection_takes_a_part_of_the_places_of_strangers() {
+    let site = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = Target::parse(&site.local_addr().unwrap().to_string()).unwrap();
+    let mut inbound = inbound(InboundProtocol::Vless, InboundTransportKind::Grpc);
+    inbound.fallback = InboundFallback { folder: None, address: Some(address) };
+    let world = world(with(&inbound, [ali()]), &[Does::Echo]).await;
+    let greedy = http2(&world).await;
+    let mut visits: FuturesUnordered<_> = (0..80).map(|_| visit(greedy.clone())).collect();
+    for _ in 0..16 {
+        timeout(SOON, visits.next()).await.expect("in time").unwrap().unwrap_err();
+    }
+    // The web server is slow to answer.
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        open.push(timeout(SOON, site.accept()).await.expect("in time").unwrap());
+    }
+    assert!(visits.next().now_or_never().is_none());
+    let other = tokio::spawn(visit(http2(&world).await));
+    timeout(SOON, site.accept()).await.expect("in time").unwrap();
+    // What it says to the other one is nothing.
+    assert_eq!(timeout(SOON, other).await.expect("in time").unwrap().unwrap(), StatusCode::BAD_GATEWAY);
 }
