@@ -28,14 +28,15 @@ pub(crate) fn replace_file(file: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies a file under the first name that is free of `FILE.old`, `FILE.old.2` to `FILE.old.100`, and returns that name. Rights stay.
+/// Copies a file under the first name that is free of `FILE.old`, `FILE.old.2` to `FILE.old.100`, and returns that name. Whoever is
+/// neither its owner nor of its group may not read it, since nobody looks after the rights of old secrets.
 ///
 /// # Errors
 /// All names are taken, or the file cannot be read or the copy not written.
 pub(crate) fn keep_copy(file: &Path) -> io::Result<PathBuf> {
     let mut copy = NamedTempFile::new_in(folder_of(file))?;
     copy.write_all(&fs::read(file)?)?;
-    fs::set_permissions(copy.path(), fs::metadata(file)?.permissions())?;
+    fs::set_permissions(copy.path(), without_others(fs::metadata(file)?.permissions()))?;
     copy.as_file().sync_all()?;
     for number in 1..=MOST_COPIES {
         let name = name_of_copy(file, number);
@@ -72,6 +73,18 @@ fn keep_owner(file: &Path, metadata: &fs::Metadata) -> io::Result<()> {
     chown(file, Some(metadata.uid()), Some(metadata.gid()))
 }
 
+#[cfg(unix)]
+fn without_others(mut rights: fs::Permissions) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    rights.set_mode(rights.mode() & 0o770);
+    rights
+}
+
+#[cfg(not(unix))]
+const fn without_others(rights: fs::Permissions) -> fs::Permissions {
+    rights
+}
+
 #[cfg(not(unix))]
 fn keep_owner(_: &Path, _: &fs::Metadata) -> io::Result<()> {
     Ok(())
@@ -102,13 +115,15 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_copy_has_the_rights_of_its_file() {
+    fn a_copy_has_the_rights_of_its_file_for_owner_and_group() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hezar.toml");
         fs::write(&file, "secret").unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        let copy = keep_copy(&file).unwrap();
-        assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o640);
+        for (rights, kept) in [(0o640, 0o640), (0o644, 0o640), (0o600, 0o600)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(rights)).unwrap();
+            let copy = keep_copy(&file).unwrap();
+            assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, kept);
+        }
     }
 }

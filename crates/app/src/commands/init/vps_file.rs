@@ -24,10 +24,10 @@ const UDP_BOUNDS: &str = r#"
 # every QUIC connection. Clients of Hysteria 2 and Shadowsocks cannot say that one has ended, so each of them stays open
 # until it has been idle for udp_idle_timeout. Two minutes are the least that RFC 4787 (REQ-5) lets a NAT wait for ports
 # that are not well known: programs that keep a UDP port for longer send something more often.
-# A phone in use has an estimated 40 associations at a time, so one listener has room for about 100 of them. A full
-# listener holds 256 MiB of buffers (64 KiB for each association); raise max_associations where there is more memory.
+# A phone in use has an estimated 40 associations at a time, so one listener has room for about 50 of them. A full
+# listener may hold 128 MiB of buffers (64 KiB for each association); raise max_associations where there is more memory.
 udp_idle_timeout = "2m"
-max_associations = 4096
+max_associations = 2048
 "#;
 
 /// What is random in the file, and stays when the file is written again.
@@ -234,7 +234,7 @@ mod tests {
         for listener in &config.listeners {
             let gateway = convert::listener(&config, listener, None);
             let bounds = (gateway.max_associations, gateway.udp_idle_timeout);
-            assert_eq!(bounds, (4096, Duration::from_secs(120)), "{}", listener.name);
+            assert_eq!(bounds, (2048, Duration::from_secs(120)), "{}", listener.name);
         }
     }
 
