@@ -194,6 +194,13 @@ impl Row {
         !matches!(self.transport, Transport::Kcp { .. })
     }
 
+    /// Whether a client spoils what it is given before the server's first bytes: those of ShadowsocksR keep it until then where the obfs
+    /// begins with an exchange of its own, and mihomo's appends to it and sends it from two threads without a lock. The server then
+    /// finds a wrong checksum.
+    pub(crate) fn spoils_early_uploads(self) -> bool {
+        matches!(self.protocol, Protocol::Core(CoreProtocol::ShadowsocksR { obfs, .. }) if obfs != "http_simple")
+    }
+
     /// Whether Vision is spoken: the inner TLS leaves what is around it.
     pub(crate) const fn has_vision(self) -> bool {
         matches!(self.protocol, Protocol::VlessVision | Protocol::Encrypted { vision: true, .. })

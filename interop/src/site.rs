@@ -14,6 +14,9 @@ use crate::pattern::{LARGE, pattern};
 /// The small page's body.
 pub(crate) const PAGE: &str = "a small page";
 
+/// What is said before an upload that is asked for with this word.
+pub(crate) const READY: &[u8] = b"READY";
+
 /// A running site. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -57,7 +60,10 @@ async fn serve(stream: TcpStream) -> io::Result<()> {
     match verb {
         "GET" => page(&mut stream).await?,
         "DOWN" => stream.write_all(pattern(length)).await?,
-        "UP" => {
+        "UP" | "READY" => {
+            if verb == "READY" {
+                stream.write_all(READY).await?;
+            }
             let mut bytes = vec![0; length.min(LARGE)];
             stream.read_exact(&mut bytes).await?;
             let verdict = if bytes == pattern(length) { "intact\n" } else { "damaged\n" };

@@ -24,7 +24,7 @@ use crate::{
     route::Route,
     row::{Row, Trust},
     secrets::{Access, SERVER_NAME},
-    site::{PAGE, Site, request},
+    site::{PAGE, READY, Site, request},
 };
 
 /// What is echoed after we have said that nothing more comes.
@@ -187,7 +187,13 @@ async fn down(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
 
 async fn up(route: &Route, stage: &Stage, row: Row) -> anyhow::Result<()> {
     let mut stream = route.socks(host(row), stage.site.address.port()).await?;
-    stream.write_all(request("UP", LARGE).as_bytes()).await?;
+    if row.spoils_early_uploads() {
+        stream.write_all(request("READY", LARGE).as_bytes()).await?;
+        let mut ready = [0; READY.len()];
+        stream.read_exact(&mut ready).await.context("the first answer")?;
+    } else {
+        stream.write_all(request("UP", LARGE).as_bytes()).await?;
+    }
     stream.write_all(pattern(LARGE)).await?;
     let mut verdict = [0; 7];
     stream.read_exact(&mut verdict).await.context("no verdict")?;
