@@ -295,7 +295,9 @@ mod tests {
         for protocol in [SocketProtocol::Tcp, SocketProtocol::Udp] {
             let is_taken = |address: SocketAddr| BoundSocket::bind(place(protocol, address)).is_err();
             let sockets = ListeningSockets::default();
-            let one = kept_socket(&sockets, protocol, "127.0.0.1:0").await;
+            // A port that is free at one address may belong to another program at another one.
+            let free = BoundSocket::bind(place(protocol, "0.0.0.0:0".parse().unwrap())).unwrap().place().unwrap();
+            let one = kept_socket(&sockets, protocol, &format!("127.0.0.1:{}", free.address.port())).await;
             let all = place(protocol, format!("0.0.0.0:{}", one.address.port()).parse().unwrap());
             let kept = BTreeSet::from([one]);
             assert!(sockets.take_or_bind(all, "a key", &kept).await.is_err(), "it is not left");
