@@ -131,7 +131,11 @@ pub(crate) fn block_on(task: impl Future<Output = ()>) {
             *runtime = Builder::new_current_thread().enable_time().start_paused(true).build().ok();
         }
         if let Some(runtime) = runtime {
-            runtime.block_on(task);
+            runtime.block_on(async {
+                task.await;
+                // The tasks that it has left are only given up once the runtime comes to them.
+                tokio::task::yield_now().await;
+            });
         }
     });
 }
