@@ -10,9 +10,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use hezar_interop::harness::{Running, ask, eventually, free_addresses, is_alive, process_with, programs};
+use hezar_interop::harness::{
+    Running, ask, eventually, eventually_within, free_addresses, is_alive, process_with, programs,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -25,6 +28,8 @@ const INSIDE: &str = "HEZAR_TEST_INSIDE";
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const CIRCUITS: usize = 20;
 const EXITS: u8 = 4;
+/// How long the onion service may take to be found.
+const ONION: Duration = Duration::from_secs(240);
 
 #[test]
 fn twenty_circuits_on_a_private_network() {
@@ -44,9 +49,10 @@ fn twenty_circuits_on_a_private_network() {
     let seen = world.addresses_of_requests(60);
     assert!(seen.len() >= 3, "{seen:?}");
 
-    // Onion services have names that circuits alone know. This one may still be on its way to the directories.
+    // Onion services have names that circuits alone know. This one may still be on its way to the directories,
+    // and a client that did not find it there waits before it asks again.
     let onion = format!("http://{}/ip", network.onion);
-    eventually("the onion service answers", || {
+    eventually_within(ONION, "the onion service answers", || {
         let answer = ask(world.proxy, "GET", &onion, "", "");
         (answer.status == 200 && answer.body.starts_with("ip=")).then_some(())
     });
