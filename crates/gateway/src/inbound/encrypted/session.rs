@@ -11,8 +11,9 @@ use tokio::{
 use super::requests;
 use crate::{Refusal, context::Context, encrypted_inbound::EncryptedInbound, fallback::Fallback};
 
-/// The most requests of one session at a time.
-const MOST_REQUESTS: u32 = 256;
+/// The most requests of one session at a time: as many as the streams of a client of Hysteria 2 (and of its own server), whose one
+/// connection carries all that a phone does. The other protocols bound their streams themselves.
+const MOST_REQUESTS: u32 = 1024;
 /// The most of them that the fallback answers: one stranger must not take the places of all others.
 const MOST_WEB_REQUESTS: usize = 64;
 /// How long a stranger may take to read the answer to a web request: few places are for all of them.

@@ -133,6 +133,22 @@ async fn streams_and_packets_are_served() {
     }
 }
 
+/// All that a phone does goes over one connection.
+#[tokio::test]
+async fn one_connection_carries_hundreds_of_requests() {
+    let world = world(config(), &[Does::Echo]).await;
+    let listener = Listener::open(&world, with(settings(None), &[1]));
+    let phone = listener.phone(&settings(None), 1);
+    let mut open = Vec::new();
+    for _ in 0..400 {
+        open.push(stream(&phone).await);
+    }
+    assert_eq!(world.connections.len(), 400);
+    for stream in &mut open {
+        ping(stream).await;
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_credential_reaches_no_node() {
     let world = world(config(), &[Does::Echo]).await;
