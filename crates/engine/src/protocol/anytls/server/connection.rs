@@ -146,7 +146,7 @@ impl AnyTlsConnection {
             let needed = {
                 let shared = Arc::clone(&self.shared);
                 let mut state = shared.0.lock();
-                if state.is_full() {
+                if !state.may_receive() {
                     return Poll::Pending;
                 }
                 match self.step(&mut state)? {

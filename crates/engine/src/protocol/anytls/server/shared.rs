@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) version: u32,
     /// When the client was last heard, or a stream last ended.
     pub(super) last_use: Instant,
+    /// Whether the connection reads nothing until there is room again.
+    is_paused: bool,
     /// Whether the connection is gone.
     pub(super) is_over: bool,
 }
@@ -66,6 +68,7 @@ impl Default for Shared {
             connection: None,
             version: 1,
             last_use: Instant::now(),
+            is_paused: false,
             is_over: false,
         }))
     }
@@ -113,8 +116,13 @@ impl State {
         }
     }
 
-    /// Whether nothing more may be read now.
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether the connection may read more now. If not, it is woken when it may again.
+    pub(super) fn may_receive(&mut self) -> bool {
+        self.is_paused = self.is_full();
+        !self.is_paused
+    }
+
+    fn is_full(&self) -> bool {
         let unread = || self.streams.values().map(|stream| stream.received.len());
         self.to_send.len() >= MOST_ANSWERS
             || unread().any(|length| length >= MOST_UNREAD)
@@ -141,7 +149,7 @@ impl State {
     /// # Errors
     /// [`io::ErrorKind::ConnectionReset`] when the connection is gone and the stream had not been ended.
     pub(super) fn poll_read(&mut self, id: u32, cx: &Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let (is_over, was_full) = (self.is_over, self.is_full());
+        let is_over = self.is_over;
         let Some(stream) = self.streams.get_mut(&id) else { return Poll::Ready(Ok(())) };
         if !stream.received.is_empty() {
             let before = out.filled().len();
@@ -151,7 +159,7 @@ impl State {
                 // An idle stream holds no buffer.
                 stream.received = BytesMut::new();
             }
-            if was_full && !self.is_full() {
+            if self.is_paused && self.may_receive() {
                 self.wake_connection();
             }
             return Poll::Ready(Ok(()));
