@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hezar_store::create_private_folder;
+use hezar_store::{create_private_folder, folder_of};
 use tempfile::NamedTempFile;
 
 /// The most copies of one file that are kept beside it.
@@ -57,10 +57,6 @@ fn name_of_copy(file: &Path, number: usize) -> PathBuf {
         name.push(format!(".{number}"));
     }
     name.into()
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(unix)]

@@ -9,7 +9,7 @@ mod program;
 mod spawner;
 
 pub use command::child_command;
-pub use folder::create_private_folder;
+pub use folder::{create_private_folder, folder_of};
 pub use launcher::{Launcher, become_program};
 pub use line_limit::LineLimit;
 pub use lines::{Lines, without_control};

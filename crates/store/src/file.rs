@@ -152,8 +152,7 @@ pub(crate) fn publish(partial: &Path, to: &Path, replace: bool) -> Result<(), St
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
-        let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory)?.sync_all()?;
+        File::open(hezar_child::folder_of(path))?.sync_all()?;
     }
     #[cfg(not(unix))]
     let _ = path;

@@ -33,7 +33,7 @@ pub use control::{AuditQuery, AuditRow, ControlChange, ControlContents, MOST_AUD
 pub use copy::{StorePlace, copy_store};
 pub use description::{StoreDescription, TableDescription};
 pub use error::{Retry, StoreError, WriteFailure};
-pub use hezar_child::create_private_folder;
+pub use hezar_child::{create_private_folder, folder_of};
 pub use history::{HistoryRow, HistorySample, HistoryStep, NodeSums};
 pub use open::{has_contents, in_use, open, open_configured};
 pub use postgres::Postgres;

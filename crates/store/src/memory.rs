@@ -56,9 +56,7 @@ pub(crate) fn prepare(live: &Path) -> Result<(), StoreError> {
 
 /// Whether a file in memory may be believed: it lies in a folder of this user, or of whoever owns the data folder.
 pub(crate) fn is_trusted(live: &Path, database: &Path) -> bool {
-    let about = |path: &Path| {
-        fs::symlink_metadata(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-    };
+    let about = |path: &Path| fs::symlink_metadata(hezar_child::folder_of(path));
     match (about(live), about(database)) {
         (Ok(memory), Ok(data)) => memory.is_dir() && (same_owner(&memory, &data) || belongs_to_this_user(&memory)),
         _ => false,

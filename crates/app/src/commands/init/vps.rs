@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use hezar_core::{Host, Reach};
+use hezar_store::folder_of;
 
 use super::{
     super::{GlobalArgs, firewall, runtime, up::Offer},
@@ -166,7 +167,7 @@ fn tell_taken_ports(config: &Config) {
 
 /// Writes the configuration, and the site beside it unless there is one. What stood in the file is kept beside it, too.
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(file);
     let site = folder.join("site");
     keep_what_differs(file, text)?;
     fs::create_dir_all(&site).with_context(|| format!("cannot make {}", site.display()))?;
